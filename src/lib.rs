@@ -1,0 +1,1 @@
+//! Twinflow: a stream engine that runs as a pair.
