@@ -1,1 +1,3 @@
 //! Twinflow: a stream engine that runs as a pair.
+
+pub mod language;

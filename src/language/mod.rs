@@ -1,0 +1,58 @@
+//! From text to tree. Reading never fails: it always gives a tree, and messages for people.
+
+pub mod diagnostic;
+pub mod source;
+pub mod tree;
+
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::OnDemandQuery;
+use crate::language::tree::Plan;
+use crate::language::tree::Span;
+
+/// What reading a plan gave.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What could be understood; whole when there is no error among the diagnostics.
+    pub tree: Plan,
+    /// What is wrong, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The comments, in order; `--` and `/* */` included in their spans.
+    pub comments: Vec<Span>,
+}
+
+/// What reading an on-demand query gave.
+#[derive(Clone, Debug)]
+pub struct ParsedQuery {
+    /// The query; absent when too little of it could be understood.
+    pub tree: Option<OnDemandQuery>,
+    /// What is wrong, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The comments, in order.
+    pub comments: Vec<Span>,
+}
+
+impl Parsed {
+    /// Whether the plan must be refused.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+impl ParsedQuery {
+    /// Whether the query must be refused.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Reads a plan.
+pub fn parse(text: &str) -> Parsed {
+    let span = Span::new(0, text.len());
+    let tree = Plan { span, ..Plan::default() };
+    Parsed { tree, diagnostics: Vec::new(), comments: Vec::new() }
+}
+
+/// Reads an on-demand query.
+pub fn parse_query(_text: &str) -> ParsedQuery {
+    ParsedQuery { tree: None, diagnostics: Vec::new(), comments: Vec::new() }
+}
