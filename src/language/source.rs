@@ -60,9 +60,9 @@ impl Source {
     /// Where a line lies, counted from 1, its end included; the end of the text if there is none.
     pub fn line_span(&self, line: usize) -> Span {
         let end = self.text.len();
-        let start = line.checked_sub(1).and_then(|at| self.line_starts.get(at));
-        let next = self.line_starts.get(line);
-        Span::new(start.copied().unwrap_or(end), next.copied().unwrap_or(end))
+        let Some(index) = line.checked_sub(1) else { return Span::at(end) };
+        let start = self.line_starts.get(index).copied().unwrap_or(end);
+        Span::new(start, self.line_starts.get(line).copied().unwrap_or(end))
     }
 
     /// The text of a span; parts that lie outside the text are left out.
