@@ -1,3 +1,10 @@
 //! Twinflow: a stream engine that runs as a pair.
+//!
+//! The rooms of the house are explained, with who may use whom, in `ARCHITECTURE.md`. A pure room
+//! is declared under `#[deny(clippy::disallowed_methods, clippy::disallowed_types)]`: what that
+//! forbids stands in `.clippy.toml`.
 
+pub mod config;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod language;
+pub mod telemetry;

@@ -1,0 +1,288 @@
+//! The settings of a node: read from `twinflow.toml` and the environment, checked once, then plain.
+//!
+//! [`Config::load`] reads and checks; whoever holds a [`Config`] need not check again.
+//! A setting is a line in [`settings`], a field here and a line in [`check`].
+
+mod check;
+mod raw;
+pub mod settings;
+mod units;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use raw::Raw;
+
+/// All settings, checked: every value is in its range and every relation holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// This process.
+    pub node: Node,
+    /// The folder of plans.
+    pub plans: Plans,
+    /// The API.
+    pub http: Http,
+    /// Bounds of what may wait.
+    pub queues: Queues,
+    /// The newest events kept per stream.
+    pub tail: Tail,
+    /// What the node says of itself.
+    pub log: Log,
+    /// For tests of the node itself.
+    pub testing: Testing,
+}
+
+/// This process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The name in logs, metrics and the status page.
+    pub name: String,
+    /// Folder for what the node itself writes.
+    pub data: PathBuf,
+}
+
+/// The folder of plans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plans {
+    /// Where plan files lie.
+    pub folder: PathBuf,
+    /// How long a file must be quiet before it is read.
+    pub settle: Duration,
+    /// How often the folder is looked at even if nothing tells of a change.
+    pub poll: Duration,
+    /// Larger files are refused; bytes.
+    pub file_bytes_max: usize,
+}
+
+/// The API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// An address of this machine; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Larger request bodies are refused; bytes.
+    pub body_bytes_max: usize,
+    /// Requests with more events are refused.
+    pub batch_rows_max: usize,
+    /// Connections served at once.
+    pub connections_max: usize,
+}
+
+/// Bounds of what may wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queues {
+    /// Events that may wait for one plan.
+    pub inbox_events: usize,
+    /// Bytes that may wait for one plan.
+    pub inbox_bytes: usize,
+    /// Results that may wait for one publisher.
+    pub publisher_events: usize,
+    /// Bytes that may wait for one publisher.
+    pub publisher_bytes: usize,
+}
+
+/// The newest events kept per stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tail {
+    /// Events kept per stream.
+    pub events: usize,
+    /// Bytes kept per stream.
+    pub bytes: usize,
+}
+
+/// What the node says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// A filter in the form of `tracing`, as in `info,twinflow::actors=debug`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// For tests of the node itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Testing {
+    /// Whether actors can be made to panic from outside.
+    pub faults: bool,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and the variables, and checks everything.
+    ///
+    /// # Errors
+    /// All faults at once: unreadable file, unknown keys, wrong kinds, values out of range,
+    /// relations that do not hold.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Faults> {
+        Self::from_raw(&Raw::read(file, variables)?)
+    }
+
+    /// Checks what was read.
+    ///
+    /// # Errors
+    /// All faults at once, those met while reading included.
+    pub fn from_raw(raw: &Raw) -> Result<Self, Faults> {
+        check::check(raw)
+    }
+}
+
+impl Default for Config {
+    /// The settings of a node without a file.
+    fn default() -> Self {
+        Self::from_raw(&Raw::defaults()).expect("the defaults are tested to be without fault")
+    }
+}
+
+/// Everything that is wrong with the settings, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.0.join("\n"))]
+pub struct Faults(pub Vec<String>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::from_raw(&Raw::parse("twinflow.toml", text, variables))
+    }
+
+    fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        load(text, variables).expect_err("settings with faults").0
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_good_configuration() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.plans.settle, Duration::from_millis(100));
+        assert_eq!(config.queues.inbox_bytes, 64 << 20);
+    }
+
+    #[test]
+    fn the_sample_in_the_repository_is_the_printed_default() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("twinflow.toml");
+        let sample = std::fs::read_to_string(file).unwrap();
+        assert_eq!(sample, Raw::defaults().print(), "write it anew");
+    }
+
+    #[test]
+    fn every_setting_is_accepted_documented_and_has_a_section() {
+        for setting in settings::SETTINGS {
+            let (section, name) = setting.key.split_once('.').unwrap();
+            assert!(settings::SECTIONS.iter().any(|(known, _)| *known == section));
+            assert!(!setting.help.is_empty(), "{} has no help", setting.key);
+            let text = format!("[{section}]\n{name} = {}\n", setting.default);
+            assert_eq!(load(&text, &[]).unwrap(), Config::default(), "{}", setting.key);
+            let text = setting.default.trim_matches('"');
+            assert_eq!(load("", &[(&setting.variable(), text)]).unwrap(), Config::default());
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let text = "[http]\nlisten = \"[::1]:9\"\n[tail]\nevents = 5\n";
+        let variables = [("TWINFLOW_LOG_LEVEL".to_owned(), "debug".to_owned())];
+        let raw = Raw::parse("f", text, variables);
+        let again = Raw::parse("g", &raw.print(), []);
+        assert_eq!(Config::from_raw(&again).unwrap(), Config::from_raw(&raw).unwrap());
+        assert!(raw.print().contains("events = 5"));
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let text = "[node]\nname = 'a'\n[testing]\nfaults = false\n";
+        let variables = [("TWINFLOW_NODE_NAME", "b"), ("TWINFLOW_TESTING_FAULTS", "true")];
+        let config = load(text, &variables).unwrap();
+        assert_eq!((config.node.name.as_str(), config.testing.faults), ("b", true));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_with_place_and_suggestion() {
+        let text = "[http]\nlisen = 1\nbody_bytes_max = '3 parsecs'\nbatch_rows_max = 0\n\
+                    [quuees]\ninbox_events = 4096\n[log]\nformat = 'xml'\n";
+        let variables = [("TWINFLOW_PLANS_FOLDERS", "x"), ("TWINFLOW_PLANS_SETTLE", "soon")];
+        assert_eq!(
+            faults(text, &variables),
+            [
+                "twinflow.toml:2: `http.lisen` is not a setting; did you mean `http.listen`?",
+                "twinflow.toml:6: `quuees.inbox_events` is not a setting; \
+                 did you mean `queues.inbox_events`?",
+                "environment: `TWINFLOW_PLANS_FOLDERS` is not a setting; \
+                 did you mean `TWINFLOW_PLANS_FOLDER`?",
+                "environment: `TWINFLOW_PLANS_SETTLE` must be a time such as \"500ms\", \"2s\" or \
+                 \"1min\", not \"soon\"",
+                "twinflow.toml:3: `http.body_bytes_max` must be a size such as 4096, \"64KiB\" or \
+                 \"8MiB\", not \"3 parsecs\"",
+                "twinflow.toml:4: `http.batch_rows_max` must be at least 1, not 0",
+                "twinflow.toml:8: `log.format` must be \"text\" or \"json\", not \"xml\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn wrong_kinds_and_broken_files_are_told() {
+        assert_eq!(
+            faults("[node]\nname = 3\n[testing]\nfaults = 'maybe'\n", &[]),
+            [
+                "twinflow.toml:2: `node.name` must be a text in quotes, not 3",
+                "twinflow.toml:4: `testing.faults` must be true or false, not \"maybe\"",
+            ]
+        );
+        let broken = faults("[node\n", &[]);
+        assert!(broken[0].starts_with("twinflow.toml:1: "), "{broken:?}");
+        assert_eq!(
+            faults("node = 1\n", &[]),
+            ["twinflow.toml:1: `node` is not a setting; did you mean `node.name`?"]
+        );
+    }
+
+    #[test]
+    fn listening_to_the_world_is_refused_until_there_are_users() {
+        for address in ["0.0.0.0:8080", "192.168.1.4:80", "[::]:8080"] {
+            let text = format!("[http]\nlisten = \"{address}\"\n");
+            let fault = &faults(&text, &[])[0];
+            assert!(fault.contains("only an address of this machine"), "{fault}");
+        }
+        let fault = &faults("[http]\nlisten = \"localhost\"\n", &[])[0];
+        assert!(fault.contains("an address and a port such as \"127.0.0.1:8080\""), "{fault}");
+    }
+
+    #[test]
+    fn relations_between_settings_hold() {
+        let text = "[http]\nbody_bytes_max = '128MiB'\n";
+        assert_eq!(
+            faults(text, &[]),
+            ["default: `queues.inbox_bytes` must be at least `http.body_bytes_max` \
+              (128MiB), not 64MiB"]
+        );
+        let text = "[plans]\nsettle = '2s'\npoll = '1s'\n";
+        assert_eq!(load(text, &[]).unwrap().plans.poll, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn variables_set_by_a_cluster_for_a_service_of_our_name_are_left_alone() {
+        let variables =
+            [("TWINFLOW_SERVICE_HOST", "10.0.0.1"), ("TWINFLOW_PORT_8080_TCP", "tcp://x")];
+        assert!(load("", &variables).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_that_was_named_is_a_fault() {
+        let fault = Config::load(Some(Path::new("/nowhere/twinflow.toml")), []).unwrap_err();
+        assert!(fault.0[0].starts_with("/nowhere/twinflow.toml: cannot be read: "), "{fault}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Settings as written: from the file, then from the environment, each with the place it came from.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use toml::de::DeTable;
+use toml::de::DeValue;
+
+use crate::config::Faults;
+use crate::config::settings::SECTIONS;
+use crate::config::settings::SETTINGS;
+use crate::config::settings::Setting;
+
+/// Variables that a cluster sets by itself for a service called `twinflow`.
+const FOREIGN_VARIABLES: &[&str] = &["TWINFLOW_SERVICE_", "TWINFLOW_PORT"];
+
+/// Every setting with its written value, not yet checked, and the faults of reading.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    items: BTreeMap<&'static str, Item>,
+    pub(super) faults: Vec<String>,
+}
+
+/// A written value and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) value: Written,
+    /// `twinflow.toml:3`, `environment` or `default`.
+    pub(super) origin: String,
+    /// The key, or the variable that overrode it.
+    pub(super) name: String,
+}
+
+/// A value in one of the three kinds that settings have.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Written {
+    Text(String),
+    Whole(i64),
+    Flag(bool),
+    /// No setting is of this kind; kept for the message.
+    Other(String),
+}
+
+impl std::fmt::Display for Written {
+    /// As TOML.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{}\"", escaped(text)),
+            Self::Whole(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Raw {
+    /// The settings of a node without file and variables.
+    #[must_use]
+    pub fn defaults() -> Self {
+        Self::parse("", "", [])
+    }
+
+    /// Reads the file, if one is named, and the variables.
+    ///
+    /// # Errors
+    /// When the file cannot be read; all other faults are kept for the check.
+    pub fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Faults> {
+        let Some(file) = file else {
+            return Ok(Self::parse("", "", variables));
+        };
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => Ok(Self::parse(&name, &text, variables)),
+            Err(error) => Err(Faults(vec![format!("{name}: cannot be read: {error}")])),
+        }
+    }
+
+    /// Takes the text of a file called `name`, then the variables.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let mut raw = Self { items: default_items(), faults: Vec::new() };
+        raw.take_file(name, text);
+        let mut variables: Vec<_> = variables.into_iter().collect();
+        // By name, so that the order of faults is fixed; of one name the last wins.
+        variables.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (variable, value) in variables {
+            raw.take_variable(&variable, value);
+        }
+        raw
+    }
+
+    /// The settings in force as an annotated file.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let mut out = String::from(
+            "# Settings of a Twinflow node. Every line may be left out: what stands here is the\n\
+             # default. A variable goes before the file: TWINFLOW_HTTP_LISTEN is http.listen.\n\
+             # `twinflow run --print-config` prints the settings in force in this form.\n",
+        );
+        for (section, about) in SECTIONS {
+            write!(out, "\n# {about}\n[{section}]\n").expect("a String takes everything");
+            for setting in SETTINGS {
+                let Some(name) = setting.key.strip_prefix(&format!("{section}.")) else {
+                    continue;
+                };
+                for line in setting.help {
+                    writeln!(out, "# {line}").expect("a String takes everything");
+                }
+                let value = &self.item(setting.key).value;
+                writeln!(out, "{name} = {value}").expect("a String takes everything");
+            }
+        }
+        out
+    }
+
+    pub(super) fn item(&self, key: &str) -> &Item {
+        self.items.get(key).expect("`default_items` has put every setting here")
+    }
+
+    fn take_file(&mut self, name: &str, text: &str) {
+        let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let line = line(error.span().map_or(0, |span| span.start));
+            self.faults.push(format!("{name}:{line}: {}", error.message()));
+        }
+        let mut written = Vec::new();
+        flatten("", table.get_ref(), &mut written);
+        written.sort_by_key(|(_, _, offset)| *offset);
+        for (key, value, offset) in written {
+            let origin = format!("{name}:{}", line(offset));
+            match SETTINGS.iter().find(|setting| setting.key == key) {
+                Some(Setting { key, .. }) => {
+                    let item = Item { value, origin, name: (*key).to_owned() };
+                    self.items.insert(key, item);
+                }
+                None => self.refuse(&origin, &key, SETTINGS.iter().map(|s| s.key.to_owned())),
+            }
+        }
+    }
+
+    fn take_variable(&mut self, variable: &str, value: String) {
+        let ours = variable.starts_with("TWINFLOW_")
+            && variable != "TWINFLOW_CONFIG"
+            && !FOREIGN_VARIABLES.iter().any(|prefix| variable.starts_with(prefix));
+        if !ours {
+            return;
+        }
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
+            self.refuse("environment", variable, SETTINGS.iter().map(Setting::variable));
+            return;
+        };
+        let value = match &self.item(setting.key).value {
+            Written::Flag(_) => value.parse().map(Written::Flag).unwrap_or(Written::Text(value)),
+            Written::Whole(_) => value.parse().map(Written::Whole).unwrap_or(Written::Text(value)),
+            Written::Text(_) | Written::Other(_) => Written::Text(value),
+        };
+        let item = Item { value, origin: "environment".to_owned(), name: variable.to_owned() };
+        self.items.insert(setting.key, item);
+    }
+
+    fn refuse(&mut self, origin: &str, key: &str, known: impl Iterator<Item = String>) {
+        let nearest = known
+            .map(|known| (strsim::damerau_levenshtein(key, &known), known))
+            .min()
+            .filter(|(distance, known)| *distance <= known.len() / 3)
+            .map(|(_, known)| known);
+        let hint = match within(key).or(nearest) {
+            Some(known) => format!("; did you mean `{known}`?"),
+            None => "; `twinflow run --print-config` lists the settings".to_owned(),
+        };
+        self.faults.push(format!("{origin}: `{key}` is not a setting{hint}"));
+    }
+}
+
+/// The first setting of a section whose name stands alone, as in `node = 1`.
+fn within(key: &str) -> Option<String> {
+    let inside = format!("{key}.");
+    let setting = SETTINGS.iter().find(|setting| setting.key.starts_with(&inside))?;
+    Some(setting.key.to_owned())
+}
+
+fn default_items() -> BTreeMap<&'static str, Item> {
+    let mut items = BTreeMap::new();
+    for setting in SETTINGS {
+        let value = DeValue::parse(setting.default).expect("defaults are TOML; a test reads each");
+        let value = written(value.get_ref());
+        let item = Item { value, origin: "default".to_owned(), name: setting.key.to_owned() };
+        items.insert(setting.key, item);
+    }
+    items
+}
+
+/// Tables in tables become dotted keys, each with the offset of its name.
+fn flatten(prefix: &str, table: &DeTable<'_>, into: &mut Vec<(String, Written, usize)>) {
+    for (name, value) in table {
+        let key = match prefix {
+            "" => name.get_ref().to_string(),
+            _ => format!("{prefix}.{}", name.get_ref()),
+        };
+        match value.get_ref() {
+            DeValue::Table(table) => flatten(&key, table, into),
+            value => into.push((key, written(value), name.span().start)),
+        }
+    }
+}
+
+fn written(value: &DeValue<'_>) -> Written {
+    match value {
+        DeValue::String(text) => Written::Text(text.to_string()),
+        DeValue::Boolean(flag) => Written::Flag(*flag),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Written::Other(number.as_str().to_owned()), Written::Whole),
+        DeValue::Float(number) => Written::Other(number.as_str().to_owned()),
+        DeValue::Datetime(moment) => Written::Other(moment.to_string()),
+        DeValue::Array(_) => Written::Other("a list".to_owned()),
+        DeValue::Table(_) => Written::Other("a table".to_owned()),
+    }
+}
+
+/// The text as the inside of a TOML string.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,148 @@
+//! Every setting of a node: its key, its default and the sentence that explains it.
+//!
+//! This table is the one source of `twinflow.toml`, of the environment's names and of
+//! `twinflow run --print-config`; a key that is not here does not exist.
+
+/// One setting, as the documentation and the reader of the file know it.
+#[derive(Debug)]
+pub struct Setting {
+    /// Section and name, as in `http.listen`.
+    pub key: &'static str,
+    /// The default, written as TOML.
+    pub default: &'static str,
+    /// What the setting does, with its unit; lines of the sample file.
+    pub help: &'static [&'static str],
+}
+
+impl Setting {
+    /// The variable that overrides the file: `http.listen` is `TWINFLOW_HTTP_LISTEN`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("TWINFLOW_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+/// The sections in the order of the sample file, each with a sentence.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("node", "This process."),
+    ("plans", "The folder whose plans run."),
+    ("http", "The API."),
+    ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
+    ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
+    ("log", "What the node says of itself, on standard error."),
+    ("testing", "For tests of the node itself; leave it alone."),
+];
+
+/// All settings in the order of the sample file.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "node.name",
+        default: "\"twinflow\"",
+        help: &["The name in logs, metrics and the status page: letters, digits, `_`, `-`, `.`."],
+    },
+    Setting {
+        key: "node.data",
+        default: "\"data\"",
+        help: &["Folder for what the node itself writes; made when missing."],
+    },
+    Setting {
+        key: "plans.folder",
+        default: "\"plans\"",
+        help: &["Files ending in .siddhi or .siddhiql here are deployed; made when missing."],
+    },
+    Setting {
+        key: "plans.settle",
+        default: "\"100ms\"",
+        help: &[
+            "A file is read once it has not changed for this long, so that half-written files",
+            "are left alone. From 10ms to 10s.",
+        ],
+    },
+    Setting {
+        key: "plans.poll",
+        default: "\"500ms\"",
+        help: &[
+            "The folder is also looked at this often, for file systems that do not tell of",
+            "changes. From 50ms to 1h.",
+        ],
+    },
+    Setting {
+        key: "plans.file_bytes_max",
+        default: "\"1MiB\"",
+        help: &["A plan file larger than this is refused. From 1KiB to 64MiB."],
+    },
+    Setting {
+        key: "http.listen",
+        default: "\"127.0.0.1:8080\"",
+        help: &[
+            "Address and port. Only addresses of this machine (127.0.0.1, ::1): there are no",
+            "users yet, so whoever reaches the port may do everything. Port 0 takes a free one.",
+        ],
+    },
+    Setting {
+        key: "http.body_bytes_max",
+        default: "\"8MiB\"",
+        help: &["A larger request body is refused with 413. From 1KiB to 1GiB."],
+    },
+    Setting {
+        key: "http.batch_rows_max",
+        default: "100000",
+        help: &["A request with more events than this is refused with 413. At least 1."],
+    },
+    Setting {
+        key: "http.connections_max",
+        default: "1024",
+        help: &["Connections served at once; more wait to be accepted. At least 1."],
+    },
+    Setting {
+        key: "queues.inbox_events",
+        default: "65536",
+        help: &["Events that may wait for one plan. At least 1024."],
+    },
+    Setting {
+        key: "queues.inbox_bytes",
+        default: "\"64MiB\"",
+        help: &[
+            "Bytes of events that may wait for one plan. At least 1MiB and at least",
+            "http.body_bytes_max.",
+        ],
+    },
+    Setting {
+        key: "queues.publisher_events",
+        default: "65536",
+        help: &[
+            "Results that may wait for one publisher; when it is full the plan waits.",
+            "At least 1024.",
+        ],
+    },
+    Setting {
+        key: "queues.publisher_bytes",
+        default: "\"64MiB\"",
+        help: &["Bytes of results that may wait for one publisher. At least 1MiB."],
+    },
+    Setting {
+        key: "tail.events",
+        default: "1000",
+        help: &["Events kept per stream; 0 keeps none."],
+    },
+    Setting {
+        key: "tail.bytes",
+        default: "\"4MiB\"",
+        help: &["Bytes kept per stream; the oldest events leave first."],
+    },
+    Setting {
+        key: "log.level",
+        default: "\"info\"",
+        help: &["error, warn, info, debug or trace, also by part: `info,twinflow::actors=debug`."],
+    },
+    Setting {
+        key: "log.format",
+        default: "\"text\"",
+        help: &["text for people, json for machines."],
+    },
+    Setting {
+        key: "testing.faults",
+        default: "false",
+        help: &["true opens POST /api/v1/faults/{actor}, which makes an actor panic."],
+    },
+];

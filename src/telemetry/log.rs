@@ -1,0 +1,28 @@
+//! Sets up the log: on standard error, as text with colours on terminals, or as JSON lines.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::Log;
+use crate::config::LogFormat;
+
+/// Starts the log of this process; later calls change nothing.
+///
+/// Standard output stays free for what commands print.
+pub fn start_log(log: &Log) {
+    let filter = EnvFilter::builder()
+        .parse(&log.level)
+        .expect("a checked configuration holds a filter that parses");
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            lines.with_target(false).finish().try_init()
+        }
+    };
+    // An embedder may have set up a log of its own; then that one stays.
+    drop(started);
+}

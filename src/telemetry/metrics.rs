@@ -1,0 +1,260 @@
+//! Every metric of a node, with name, unit and meaning, in one list.
+//!
+//! Nothing vanishes, in figures: for each plan, events in = events out + held + dropped + dead
+//! letters. A caller takes a counter once, by [`Metrics`]' methods, and counts on it without a lock.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::exponential_buckets;
+use prometheus_client::registry::Registry;
+use prometheus_client::registry::Unit;
+
+/// The media type of [`Metrics::print`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Which way an event went through a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Taken by an input stream.
+    In,
+    /// Put out by a stream.
+    Out,
+}
+
+/// The metrics of one node; clones share the same figures.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    events: Family<EventLabels, Counter>,
+    dropped: Family<DropLabels, Counter>,
+    dead_letters: Family<DeadLabels, Counter>,
+    held_rows: Family<PlanLabels, Gauge>,
+    queue_depth: Family<QueueLabels, Gauge>,
+    latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
+    restarts: Family<ActorLabels, Counter>,
+    plans: Family<StateLabels, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlanLabels {
+    plan: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamLabels {
+    plan: String,
+    stream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    plan: String,
+    stream: String,
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    plan: String,
+    stream: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeadLabels {
+    plan: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    plan: String,
+    queue: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActorLabels {
+    actor: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabels {
+    node: String,
+    version: &'static str,
+}
+
+impl Metrics {
+    /// The metrics of the node called `node`, all at zero.
+    #[must_use]
+    pub fn new(node: &str) -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("twinflow"),
+            events: Family::default(),
+            dropped: Family::default(),
+            dead_letters: Family::default(),
+            held_rows: Family::default(),
+            queue_depth: Family::default(),
+            latency: Family::new_with_constructor(latency_histogram),
+            restarts: Family::default(),
+            plans: Family::default(),
+        };
+        inner.list(node);
+        Self(Arc::new(inner))
+    }
+
+    /// Events that passed a stream of a plan, by direction.
+    #[must_use]
+    pub fn events(&self, plan: &str, stream: &str, direction: Direction) -> Counter {
+        let direction = match direction {
+            Direction::In => "in",
+            Direction::Out => "out",
+        };
+        let labels = EventLabels { plan: plan.to_owned(), stream: stream.to_owned(), direction };
+        self.0.events.get_or_create_owned(&labels)
+    }
+
+    /// Events a plan took and let go, by reason.
+    #[must_use]
+    pub fn dropped(&self, plan: &str, stream: &str, reason: &'static str) -> Counter {
+        let labels = DropLabels { plan: plan.to_owned(), stream: stream.to_owned(), reason };
+        self.0.dropped.get_or_create_owned(&labels)
+    }
+
+    /// Events and results that could not be handled and were put aside, by reason.
+    #[must_use]
+    pub fn dead_letters(&self, plan: &str, reason: &'static str) -> Counter {
+        let labels = DeadLabels { plan: plan.to_owned(), reason };
+        self.0.dead_letters.get_or_create_owned(&labels)
+    }
+
+    /// Rows a plan holds in windows, tables and pending matches.
+    #[must_use]
+    pub fn held_rows(&self, plan: &str) -> Gauge {
+        self.0.held_rows.get_or_create_owned(&PlanLabels { plan: plan.to_owned() })
+    }
+
+    /// Events waiting in a queue of a plan: `inbox`, or the name of a publisher.
+    #[must_use]
+    pub fn queue_depth(&self, plan: &str, queue: &str) -> Gauge {
+        let labels = QueueLabels { plan: plan.to_owned(), queue: queue.to_owned() };
+        self.0.queue_depth.get_or_create_owned(&labels)
+    }
+
+    /// Seconds from acceptance of an event until the plan has applied it, per input stream.
+    #[must_use]
+    pub fn latency(&self, plan: &str, stream: &str) -> Histogram {
+        let labels = StreamLabels { plan: plan.to_owned(), stream: stream.to_owned() };
+        self.0.latency.get_or_create_owned(&labels)
+    }
+
+    /// Restarts of an actor after it fell.
+    #[must_use]
+    pub fn restarts(&self, actor: &str) -> Counter {
+        self.0.restarts.get_or_create_owned(&ActorLabels { actor: actor.to_owned() })
+    }
+
+    /// Plans in a state: `running`, `refused` or `stopped`.
+    #[must_use]
+    pub fn plans(&self, state: &'static str) -> Gauge {
+        self.0.plans.get_or_create_owned(&StateLabels { state })
+    }
+
+    /// Everything as text in the OpenMetrics form that Prometheus reads; see [`MEDIA_TYPE`].
+    #[must_use]
+    pub fn print(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.0.registry).is_err() {
+            // Writing to a `String` cannot fail; a scraper still deserves a well-formed end.
+            text.clear();
+            text.write_str("# EOF\n").expect("a String takes everything");
+        }
+        text
+    }
+}
+
+impl Inner {
+    /// The list: `twinflow_` goes before each name, `_total` after each counter.
+    fn list(&mut self, node: &str) {
+        let info: Family<NodeLabels, Gauge> = Family::default();
+        let labels = NodeLabels { node: node.to_owned(), version: env!("CARGO_PKG_VERSION") };
+        info.get_or_create(&labels).set(1);
+        let list = &mut self.registry;
+        list.register("node", "1, with the node's name and version as labels", info);
+        list.register("plans", "Plans by state", self.plans.clone());
+        list.register("events", "Events in and out of streams", self.events.clone());
+        list.register("dropped", "Events let go, by reason", self.dropped.clone());
+        let help = "Events and results put aside because they could not be handled";
+        list.register("dead_letters", help, self.dead_letters.clone());
+        let help = "Rows held in windows, tables and pending matches";
+        list.register("held_rows", help, self.held_rows.clone());
+        let help = "Events waiting in a queue";
+        list.register("queue_depth", help, self.queue_depth.clone());
+        let help = "From acceptance of an event until its plan has applied it";
+        list.register_with_unit("latency", help, Unit::Seconds, self.latency.clone());
+        let help = "Restarts of actors after they fell";
+        list.register("actor_restarts", help, self.restarts.clone());
+    }
+}
+
+/// From 10 µs to 84 s, each bucket three times the one before.
+fn latency_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_01, 3.0, 15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_printed_with_their_labels() {
+        let metrics = Metrics::new("left");
+        metrics.events("alerts", "Logins", Direction::In).inc_by(3);
+        metrics.events("alerts", "Logins", Direction::In).inc_by(2);
+        metrics.dropped("alerts", "Logins", "late").inc();
+        metrics.dead_letters("alerts", "publisher").inc();
+        metrics.held_rows("alerts").set(7);
+        metrics.queue_depth("alerts", "inbox").set(4);
+        metrics.latency("alerts", "Logins").observe(0.002);
+        metrics.restarts("plans/alerts").inc();
+        metrics.plans("running").set(1);
+        let text = metrics.print();
+        for line in [
+            "twinflow_events_total{plan=\"alerts\",stream=\"Logins\",direction=\"in\"} 5",
+            "twinflow_dropped_total{plan=\"alerts\",stream=\"Logins\",reason=\"late\"} 1",
+            "twinflow_dead_letters_total{plan=\"alerts\",reason=\"publisher\"} 1",
+            "twinflow_held_rows{plan=\"alerts\"} 7",
+            "twinflow_queue_depth{plan=\"alerts\",queue=\"inbox\"} 4",
+            "twinflow_latency_seconds_count{plan=\"alerts\",stream=\"Logins\"} 1",
+            "twinflow_actor_restarts_total{actor=\"plans/alerts\"} 1",
+            "twinflow_plans{state=\"running\"} 1",
+            "# TYPE twinflow_latency_seconds histogram",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(text.contains("twinflow_node{node=\"left\",version="), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn clones_share_their_figures() {
+        let metrics = Metrics::new("left");
+        let kept = metrics.clone().queue_depth("a", "inbox");
+        kept.inc();
+        assert!(metrics.print().contains("twinflow_queue_depth{plan=\"a\",queue=\"inbox\"} 1\n"));
+    }
+}

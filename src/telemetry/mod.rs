@@ -1,0 +1,9 @@
+//! What a node tells of itself: log lines and metrics.
+//!
+//! A log line is an event as text and its values as fields: `info!(plan, rows, "plan deployed")`.
+
+mod log;
+#[cfg(feature = "node")]
+pub mod metrics;
+
+pub use log::start_log;
