@@ -6,5 +6,11 @@
 
 pub mod config;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod engine;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod event;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod language;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod plan;
 pub mod telemetry;

@@ -1,0 +1,71 @@
+//! One file an aggregator; takes in and takes back values, group by group.
+//!
+//! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
+
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::event::Column;
+use crate::event::DataType;
+use crate::event::Kind;
+use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Signature;
+use std::ops::Range;
+
+/// Running values by group.
+pub trait Aggregator: Send {
+    /// Takes rows in order and appends to `output`, for each of them, the group's value after it: a
+    /// current row's argument is taken in, an expired row's taken back. There are no reset rows.
+    ///
+    /// `arguments` hold at least `rows.end` rows; those of the group numbers are given in `rows` too.
+    fn run(&mut self, rows: &AggregateRows<'_>, arguments: &[&Column], output: &mut Column);
+
+    /// Sets groups back to nothing, after a reset or when a group's number is given to another key.
+    fn reset(&mut self, groups: &[u32], forget: bool);
+
+    /// Whether a group from which everything taken in was taken back is as if it had never been, so
+    /// that it need not be kept.
+    fn is_reversible(&self) -> bool {
+        true
+    }
+
+    /// Writes the state of all groups.
+    fn save(&self, state: &mut StateWriter);
+
+    /// Takes what [`Aggregator::save`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not that.
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError>;
+}
+
+/// The rows an aggregator is to take.
+pub struct AggregateRows<'a> {
+    /// Which rows of the batch.
+    pub range: Range<usize>,
+    /// Each row's kind, by row of the batch; empty: all current.
+    pub kinds: &'a [Kind],
+    /// Each row's group, by row of the batch; empty: all of group 0.
+    pub groups: &'a [u32],
+}
+
+/// An aggregator by name.
+pub struct AggregatorDefinition {
+    /// Name, sentence, parameters, example.
+    pub signature: Signature,
+    /// Makes the aggregator, or says which argument it cannot take.
+    pub build: fn(&AggregatorSetup<'_>) -> Result<Box<dyn Aggregator>, ArgumentFault>,
+}
+
+/// What an aggregator is made from.
+pub struct AggregatorSetup<'a> {
+    /// Types of the arguments.
+    pub arguments: &'a [DataType],
+    /// The type of the result, by the signature.
+    pub ty: DataType,
+    /// Whether expired rows can come, so that values must be kept to be taken back.
+    pub expired: bool,
+}
+
+/// All aggregators, in the order of the manual.
+pub const ALL: &[&AggregatorDefinition] = &[];

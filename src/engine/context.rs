@@ -1,0 +1,78 @@
+//! What all steps of a plan share while they run: the clock, timers, tables, named windows, faults.
+
+use crate::engine::timers::Timer;
+use crate::engine::timers::Timers;
+use crate::event::Millis;
+use crate::event::Slot;
+use std::sync::Arc;
+
+/// Shared by all steps of a plan; each step gets it with every call.
+#[derive(Default)]
+pub struct Context {
+    /// The engine's clock: the arrival time of the rows at hand, or the due time of the timer that
+    /// fires; under playback the greatest event time seen.
+    pub now: Millis,
+    /// Deadlines.
+    pub timers: Timers,
+    /// The step that runs, as timers know it.
+    pub operator: u32,
+    /// When each partition key of the partition at hand first appeared, as a count; by slot.
+    pub births: Arc<Vec<u64>>,
+    /// Rows that could not be computed, since the caller last looked.
+    pub faults: Vec<Fault>,
+    /// From where chance is drawn.
+    pub entropy: Entropy,
+}
+
+/// A row that could not be computed. It is dropped from the query that met it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The row of the batch at hand.
+    pub row: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Numbers that look like chance and are a function of the log: a keyed hash of the plan's secret, the
+/// number of the row that is the cause, the query, the call place and a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entropy {
+    /// The plan's secret, drawn when it was first deployed.
+    pub secret: u64,
+    /// The number of the row (or timer) that is the cause.
+    pub row: u64,
+    /// The query at hand.
+    pub query: u64,
+    /// How often this cause has drawn.
+    pub draws: u64,
+}
+
+impl Entropy {
+    /// Draws 128 bits for a call place.
+    pub fn draw(&mut self, site: u32) -> u128 {
+        self.draws += 1;
+        let half = |salt: u64| {
+            let mut bytes = [0; 48];
+            let words = [self.secret, self.row, self.query, u64::from(site), self.draws, salt];
+            for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+                place.copy_from_slice(&word.to_le_bytes());
+            }
+            crate::event::hash_bytes(&bytes)
+        };
+        u128::from(half(1)) << 64 | u128::from(half(2))
+    }
+}
+
+impl Context {
+    /// Wakes the running step for `slot` at `due`. A due time that has passed fires at once, after
+    /// the rows at hand.
+    pub fn wake_at(&mut self, due: Millis, slot: Slot) {
+        let birth = self.births.get(slot as usize).copied().unwrap_or_default();
+        self.timers.set(Timer { due, operator: self.operator, birth, slot });
+    }
+
+    /// Notes that a row of the batch at hand could not be computed.
+    pub fn fault(&mut self, row: usize, message: impl Into<String>) {
+        self.faults.push(Fault { row, message: message.into() });
+    }
+}

@@ -1,0 +1,42 @@
+//! Typed expressions as kernels that compute a column at a time.
+
+use crate::engine::context::Context;
+use crate::event::Column;
+use crate::event::Millis;
+
+/// The rows an expression is computed for: groups of columns of equal length. A selection sees the
+/// input's columns, then those of its aggregates, then its own outputs; a join the one side's, then the
+/// other's.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    /// The groups of columns. A column is named by group and place.
+    pub parts: [&'a [Column]; 3],
+    /// Each row's own time.
+    pub timestamps: &'a [Millis],
+}
+
+impl<'a> Frame<'a> {
+    /// A frame of one group of columns.
+    pub fn new(columns: &'a [Column], timestamps: &'a [Millis]) -> Frame<'a> {
+        Frame { parts: [columns, &[], &[]], timestamps }
+    }
+
+    /// How many rows.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+}
+
+/// Computes a column. Kernels own the memory of their results and use it again, so that a call
+/// allocates nothing once warm.
+pub trait Kernel: Send {
+    /// The values for all rows of the frame. The column may be longer than the frame; what is beyond
+    /// means nothing.
+    fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column;
+}

@@ -1,0 +1,14 @@
+//! The core: one plan, one thread, no outside.
+//!
+//! A plan is a deterministic state machine. It is a function of its input: it reads no clock, file,
+//! socket or chance, and the order of a hash map never reaches a result.
+
+pub mod aggregators;
+pub mod context;
+pub mod expressions;
+pub mod functions;
+pub mod operator;
+pub mod state;
+pub mod stream_functions;
+pub mod timers;
+pub mod windows;

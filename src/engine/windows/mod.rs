@@ -1,0 +1,49 @@
+//! One file a window; a window keeps rows and says which came and went.
+//!
+//! A window takes current rows. Sliding windows put out, for each arriving row, one chunk: the rows
+//! that leave by it as expired, then the row itself. Batch windows put out, when a batch closes, one
+//! chunk: the rows of the batch before as expired, a reset, then the batch as current. Rows that a timer
+//! drives out at one millisecond are one chunk. Expired rows carry the engine's clock as timestamp.
+//!
+//! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
+
+use crate::engine::operator::Operator;
+use crate::event::Batch;
+use crate::event::DataType;
+use crate::event::Slot;
+use crate::plan::expression::Expr;
+use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Signature;
+
+/// A step that keeps rows which can be looked at.
+pub trait Window: Operator {
+    /// Appends the rows that the window holds for a partition key, oldest first. This is what joins,
+    /// `in` and on-demand queries see.
+    fn contents(&self, slot: Slot, into: &mut Batch);
+}
+
+/// A window by name.
+pub struct WindowDefinition {
+    /// Name, sentence, parameters, example.
+    pub signature: Signature,
+    /// Makes the window, or says which argument it cannot take.
+    pub build: fn(&WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault>,
+}
+
+/// What a window is made from.
+pub struct WindowSetup<'a> {
+    /// The arguments; they fit one of the signature's overloads.
+    pub arguments: &'a [Expr],
+    /// Types of the columns.
+    pub types: &'a [DataType],
+    /// Columns that are read after the window or by it; the others need not be kept.
+    pub keep: &'a [bool],
+    /// Whether anybody reads expired rows: an aggregate that must take them back, or the output. A
+    /// batch window without readers of expired rows need not keep the batch before.
+    pub expired: bool,
+    /// Whether the contents are looked at from outside.
+    pub findable: bool,
+}
+
+/// All windows, in the order of the manual.
+pub const ALL: &[&WindowDefinition] = &[];

@@ -1,0 +1,455 @@
+//! The checked plan as plain data: every name is a number, every expression is typed.
+//!
+//! Ids are positions in the vectors of [`Plan`]. What the engine needs to run a plan is here and
+//! nowhere else; what only people need (spans, comments) stays in the tree, except for the few spans
+//! by which later faults find their place.
+
+use crate::event::DataType;
+use crate::event::Millis;
+use crate::event::Schema;
+use crate::event::Text;
+use crate::language::tree::Span;
+use crate::plan::expression::Expr;
+
+/// Position in [`Plan::streams`].
+pub type StreamId = usize;
+/// Position in [`Plan::tables`].
+pub type TableId = usize;
+/// Position in [`Plan::windows`].
+pub type WindowId = usize;
+/// Position in [`Plan::queries`].
+pub type QueryId = usize;
+/// Position in [`Plan::partitions`].
+pub type PartitionId = usize;
+
+/// A checked plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// From `@app:name` or `@Plan:name`; empty if the plan does not say.
+    pub name: String,
+    /// From `@app:description`.
+    pub description: String,
+    /// Set by `@app:playback`: the events' own time moves the clock.
+    pub playback: Option<Playback>,
+    /// Defined, implicit, inner, fault and trigger streams.
+    pub streams: Vec<Stream>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Named windows.
+    pub windows: Vec<NamedWindow>,
+    /// Triggers, each with its stream.
+    pub triggers: Vec<Trigger>,
+    /// Partitions.
+    pub partitions: Vec<Partition>,
+    /// Queries in order of text, those inside of partitions among them.
+    pub queries: Vec<Query>,
+}
+
+/// `@app:playback`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Playback {
+    /// After this much wall time without events the clock moves on by the second figure.
+    pub idle: Option<(Millis, Millis)>,
+}
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Name without `#` or `!`.
+    pub name: Text,
+    /// Its attributes.
+    pub schema: Schema,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// `@source`s.
+    pub sources: Vec<Endpoint>,
+    /// `@sink`s.
+    pub sinks: Vec<Endpoint>,
+    /// `@OnError`: the fault stream that takes rows which failed, if the plan wants that.
+    pub fault: Option<StreamId>,
+    /// Where it is defined, or first named.
+    pub span: Span,
+}
+
+/// Where a stream comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `define stream`.
+    Defined,
+    /// Defined by the first query that inserts into it.
+    Implicit,
+    /// `#name`: one a key of a partition.
+    Inner(PartitionId),
+    /// `!name`: rows of another stream that failed, with `_error`.
+    Fault(StreamId),
+    /// `define trigger`.
+    Trigger,
+}
+
+/// A `@source` or `@sink` with its mapping, as written; the receivers and publishers know what the
+/// options mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// The option `type`.
+    pub kind: String,
+    /// All other options.
+    pub options: Vec<EndpointOption>,
+    /// `@map`; `None` if it is left out.
+    pub map: Option<Mapping>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `@map(type='…', …, @attributes(…), @payload(…))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapping {
+    /// The option `type`.
+    pub kind: String,
+    /// All other options.
+    pub options: Vec<EndpointOption>,
+    /// `@attributes`: key empty where given by position.
+    pub attributes: Vec<EndpointOption>,
+    /// `@payload`: key empty where given by position.
+    pub payload: Vec<EndpointOption>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `key='value'`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointOption {
+    /// The key, dots included.
+    pub key: String,
+    /// The value without quotes.
+    pub value: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// An in-memory table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Name.
+    pub name: Text,
+    /// Columns.
+    pub schema: Schema,
+    /// Columns of `@primaryKey`; empty if there is none.
+    pub primary_key: Vec<usize>,
+    /// Columns of `@index`.
+    pub indexes: Vec<usize>,
+    /// Where it is defined.
+    pub span: Span,
+}
+
+/// `define window`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedWindow {
+    /// Name.
+    pub name: Text,
+    /// Columns.
+    pub schema: Schema,
+    /// The window behind the name.
+    pub call: WindowCall,
+    /// What readers get.
+    pub output: OutputEvents,
+    /// Where it is defined.
+    pub span: Span,
+}
+
+/// `define trigger`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    /// The stream of the trigger's name.
+    pub stream: StreamId,
+    /// When it fires.
+    pub when: TriggerTime,
+    /// Where it is defined.
+    pub span: Span,
+}
+
+/// When a trigger fires.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TriggerTime {
+    /// Once, when the plan starts.
+    Start,
+    /// Each time this many milliseconds have passed, first after the first period.
+    Every(Millis),
+    /// By a Quartz cron expression, in UTC.
+    Cron(String),
+}
+
+/// `partition with (…) begin … end`; its queries name it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partition {
+    /// From `@info(name='…')`; may be empty.
+    pub name: Text,
+    /// The streams that are divided, and by what.
+    pub keys: Vec<PartitionKey>,
+    /// `@purge`.
+    pub purge: Option<Purge>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How a partition divides one stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionKey {
+    /// The stream.
+    pub stream: StreamId,
+    /// What gives a row its keys.
+    pub by: KeyBy,
+}
+
+/// What gives a row its partition keys.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyBy {
+    /// The value of an expression; rows where it is null are dropped.
+    Value(Expr),
+    /// Every condition that holds gives the row to the key of its label.
+    Ranges(Vec<(Expr, Text)>),
+}
+
+/// `@purge` on a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// How often idle keys are looked for.
+    pub interval: Millis,
+    /// Keys without a row for this long lose their state.
+    pub idle: Millis,
+}
+
+/// A query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// From `@info(name='…')`, else `query_<n>` counted from 1 through the plan.
+    pub name: Text,
+    /// Where rows come from, and the steps they take before the selection. One port; a join of two
+    /// streams has two.
+    pub ports: Vec<Port>,
+    /// What is selected.
+    pub selection: Selection,
+    /// Where it goes.
+    pub output: Output,
+    /// Which rows leave.
+    pub events: OutputEvents,
+    /// The partition the query stands in.
+    pub partition: Option<PartitionId>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// One way into a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// Where the rows come from.
+    pub source: Source,
+    /// The steps they take, in order.
+    pub stages: Vec<Stage>,
+}
+
+/// What a query can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A stream.
+    Stream(StreamId),
+    /// A named window; what it puts out.
+    Window(WindowId),
+}
+
+/// A step before the selection. Each stands over the columns that the step before leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// `[condition]`.
+    Filter(Expr),
+    /// `#window.name(…)`.
+    Window(WindowCall),
+    /// `#name(…)`: may add columns.
+    Function(FunctionCall),
+    /// Join of the stream's rows with the rows of a table or named window, found at that moment.
+    Lookup(Lookup),
+}
+
+/// A window and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowCall {
+    /// Name with namespace, as in `length` or `unique:length`.
+    pub name: String,
+    /// Arguments over the columns before the window.
+    pub arguments: Vec<Expr>,
+    /// Types of the columns before (and after) the window.
+    pub types: Vec<DataType>,
+    /// Names of the columns, for windows whose arguments hold expressions as text.
+    pub names: Vec<Text>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A stream function and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionCall {
+    /// Name with namespace.
+    pub name: String,
+    /// Arguments over the columns before the step.
+    pub arguments: Vec<Expr>,
+    /// Types of the columns before the step.
+    pub types: Vec<DataType>,
+    /// Columns that the step appends.
+    pub added: Schema,
+    /// Name of the stream the rows come from, which some functions show.
+    pub stream: Text,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Something whose rows can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Findable {
+    /// A table.
+    Table(TableId),
+    /// A named window.
+    Window(WindowId),
+}
+
+/// Join of a stream with a table or named window. Leaves the stream's columns, then the table's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lookup {
+    /// What is looked up.
+    pub with: Findable,
+    /// Over the stream's columns, then the table's; `None`: all rows.
+    pub on: Option<Expr>,
+    /// Whether a row without match passes with nulls.
+    pub outer: bool,
+    /// How many columns the stream has.
+    pub width: usize,
+    /// Types of the table's columns.
+    pub types: Vec<DataType>,
+}
+
+/// `select … group by … having … order by … limit … offset`.
+///
+/// Its expressions stand over the input columns, then one column an aggregate; `having` and
+/// `order_by` over these and then the outputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// Types of the input columns.
+    pub input: Vec<DataType>,
+    /// Aggregates, in order of text; each adds a column after the input's.
+    pub aggregates: Vec<AggregateCall>,
+    /// Output columns.
+    pub outputs: Vec<Expr>,
+    /// Names and types of the outputs.
+    pub schema: Schema,
+    /// Group keys, over the input columns.
+    pub group_by: Vec<Expr>,
+    /// Condition on what leaves.
+    pub having: Option<Expr>,
+    /// Sort keys, and whether each is descending.
+    pub order_by: Vec<(Expr, bool)>,
+    /// Most rows a chunk may have.
+    pub limit: Option<u64>,
+    /// Rows left out at the front of a chunk.
+    pub offset: Option<u64>,
+}
+
+/// An aggregator in a selection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AggregateCall {
+    /// Name with namespace, as in `sum`.
+    pub name: String,
+    /// Arguments over the input columns.
+    pub arguments: Vec<Expr>,
+    /// Type of the result.
+    pub ty: DataType,
+}
+
+/// Which rows a query puts out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputEvents {
+    /// Rows that arrive.
+    #[default]
+    Current,
+    /// Rows that leave a window.
+    Expired,
+    /// Both.
+    All,
+}
+
+/// Where a query's rows go. Conditions and assignments stand over the selection's outputs, then the
+/// table's columns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Into a stream, as current rows.
+    Stream(StreamId),
+    /// Into a named window.
+    Window(WindowId),
+    /// Into a table, as new rows.
+    Insert(TableId),
+    /// Rows of the table that match are deleted.
+    Delete(TableId, TableCondition),
+    /// Rows of the table that match are changed.
+    Update(TableId, TableCondition, Vec<Assignment>),
+    /// As update; where nothing matches the row is inserted.
+    UpdateOrInsert(TableId, TableCondition, Vec<Assignment>),
+    /// Nowhere but to those who watch the query.
+    Return,
+}
+
+/// Which rows of a table are meant; `None`: all.
+pub type TableCondition = Option<Expr>;
+
+/// `T.column = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// Column of the table.
+    pub column: usize,
+    /// The value, of the column's type.
+    pub value: Expr,
+}
+
+/// A checked on-demand query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnDemand {
+    /// What is read; `None`: the selection stands alone and gives one row.
+    pub from: Option<Findable>,
+    /// Condition over the columns read.
+    pub on: Option<Expr>,
+    /// What is selected of it.
+    pub selection: Selection,
+    /// What is done with it; [`Output::Return`] answers with the rows.
+    pub output: Output,
+}
+
+impl OutputEvents {
+    /// Whether rows that arrive are put out.
+    pub fn current(self) -> bool {
+        self != OutputEvents::Expired
+    }
+
+    /// Whether rows that leave are put out.
+    pub fn expired(self) -> bool {
+        self != OutputEvents::Current
+    }
+}
+
+impl Plan {
+    /// Finds a stream by its name as watchers and clients write it; inner streams are not visible.
+    pub fn stream(&self, name: &str) -> Option<StreamId> {
+        let (fault, bare) = match name.strip_prefix('!') {
+            Some(bare) => (true, bare),
+            None => (false, name),
+        };
+        self.streams.iter().position(|stream| {
+            let visible = match stream.origin {
+                Origin::Fault(_) => fault,
+                Origin::Inner(_) => false,
+                _ => !fault,
+            };
+            visible && stream.name == bare
+        })
+    }
+
+    /// Finds a query by its name.
+    pub fn query(&self, name: &str) -> Option<QueryId> {
+        self.queries.iter().position(|query| query.name == name)
+    }
+}
