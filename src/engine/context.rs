@@ -33,8 +33,8 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Numbers that look like chance and are a function of the log: a keyed hash of the plan's secret, the
-/// number of the row that is the cause, the query, the call place and a count.
+/// Numbers that look like chance and are a function of the log: a keyed hash of the plan's secret,
+/// the number of the row that is the cause, the query, the call place and a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entropy {
     /// The plan's secret, drawn when it was first deployed.

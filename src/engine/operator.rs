@@ -10,9 +10,10 @@ use crate::event::Slot;
 
 /// A step of a query.
 ///
-/// A step maps chunks to chunks: whatever the batches are cut into, the same rows in the same chunks
-/// come out. State is held by slot, one a partition key; outside of partitions all rows are of slot 0.
-/// `output` comes empty, with columns of the step's output types, and goes back to the caller.
+/// A step maps chunks to chunks: whatever the batches are cut into, the same rows in the same
+/// chunks come out. State is held by slot, one a partition key; outside of partitions all rows are
+/// of slot 0. `output` comes empty, with columns of the step's output types, and goes back to the
+/// caller.
 ///
 /// The engine's clock, [`Context::now`], is the same for all rows of a call.
 pub trait Operator: Send {

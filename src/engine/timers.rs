@@ -1,7 +1,7 @@
 //! Deadlines of operators, in the one order in which they fire.
 //!
-//! Timers fire in order of due time; at equal due time in order of the plan's text, then of the first
-//! appearance of the partition key.
+//! Timers fire in order of due time; at equal due time in order of the plan's text, then of the
+//! first appearance of the partition key.
 
 use crate::event::Millis;
 use crate::event::Slot;

@@ -12,6 +12,7 @@ use crate::event::Structure;
 use crate::event::Text;
 use crate::event::Value;
 use crate::event::Values;
+use crate::event::column::for_values;
 use std::fmt;
 use std::sync::Arc;
 
@@ -242,7 +243,7 @@ impl Encode for Column {
     fn encode(&self, out: &mut Vec<u8>) {
         self.values.data_type().encode(out);
         self.nulls.encode(out);
-        crate::for_values!(&self.values, vector => vector.encode(out), absent => ());
+        for_values!(&self.values, vector => vector.encode(out), absent => ());
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
@@ -312,7 +313,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_batch_comes_back_as_it_went(rows in proptest::collection::vec((any::<i64>(), values()), 0..20)) {
+        fn a_batch_comes_back_as_it_went(
+            rows in proptest::collection::vec((any::<i64>(), values()), 0..20),
+        ) {
             let mut batch = Batch::new(&[DataType::Object, DataType::Long]);
             for (time, value) in &rows {
                 batch.push_row(*time, &[value.clone(), Value::Null]);
@@ -327,7 +330,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_read_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let _ = Batch::decode(&mut bytes.as_slice());
         }
     }

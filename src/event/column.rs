@@ -27,7 +27,6 @@ pub enum Values {
 }
 
 /// Runs the same code on the vector of whatever type a column has.
-#[macro_export]
 macro_rules! for_values {
     ($values:expr, $vector:ident => $body:expr, absent => $absent:expr) => {
         match $values {
@@ -90,6 +89,8 @@ impl Values {
         })
     }
 }
+
+pub(crate) use for_values;
 
 /// A column of one type; some rows may be null.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,9 +170,11 @@ impl Column {
 
     /// Appends a null.
     pub fn push_null(&mut self) {
-        let row = self.len();
-        for_values!(&mut self.values, vector => { vector.push(Default::default()); self.nulls.set(row) },
-            absent => ());
+        if matches!(self.values, Values::Absent) {
+            return;
+        }
+        self.nulls.set(self.len());
+        for_values!(&mut self.values, vector => vector.push(Default::default()), absent => ());
     }
 
     /// Appends a value, which must be null or of the column's type.

@@ -1,9 +1,9 @@
-//! The words everyone uses: types, values, columns, batches and names. Data only; nothing here knows
-//! queries, files or clocks.
+//! The words everyone uses: types, values, columns, batches and names. Data only; nothing here
+//! knows queries, files or clocks.
 //!
-//! A [`Batch`] is columnar: typed [`Column`]s of equal length with nulls as bits. Its rows are grouped
-//! in *chunks* (what one cause produced) and, at the input, in *sends* (one request, line or message).
-//! Both are kept as [`Bits`] that are empty while every row stands alone.
+//! A [`Batch`] is columnar: typed [`Column`]s of equal length with nulls as bits. Its rows are
+//! grouped in *chunks* (what one cause produced) and, at the input, in *sends* (one request, line
+//! or message). Both are kept as [`Bits`] that are empty while every row stands alone.
 
 mod batch;
 mod bits;

@@ -6,7 +6,8 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-/// Text as columns hold it: up to 15 bytes inline, longer text shared, so that a clone never copies.
+/// Text as columns hold it: up to 15 bytes inline, longer text shared, so that a clone never
+/// copies.
 pub type Text = ecow::EcoString;
 
 /// A value of any type.
@@ -100,8 +101,8 @@ impl Value {
         }
     }
 
-    /// The value as another type where nothing but width changes: int to long, float or double, long
-    /// to float or double, float to double, anything to object. `None` if it does not fit.
+    /// The value as another type where nothing but width changes: int to long, float or double,
+    /// long to float or double, float to double, anything to object. `None` if it does not fit.
     pub fn widened(&self, to: DataType) -> Option<Value> {
         Some(match (self, to) {
             (Value::Null, _) | (_, DataType::Object) => self.clone(),

@@ -1,8 +1,8 @@
 //! The checked plan as plain data: every name is a number, every expression is typed.
 //!
 //! Ids are positions in the vectors of [`Plan`]. What the engine needs to run a plan is here and
-//! nowhere else; what only people need (spans, comments) stays in the tree, except for the few spans
-//! by which later faults find their place.
+//! nowhere else; what only people need (spans, comments) stays in the tree, except for the few
+//! spans by which later faults find their place.
 
 use crate::event::DataType;
 use crate::event::Millis;

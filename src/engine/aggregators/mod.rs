@@ -17,7 +17,8 @@ pub trait Aggregator: Send {
     /// Takes rows in order and appends to `output`, for each of them, the group's value after it: a
     /// current row's argument is taken in, an expired row's taken back. There are no reset rows.
     ///
-    /// `arguments` hold at least `rows.end` rows; those of the group numbers are given in `rows` too.
+    /// `arguments` hold at least `rows.end` rows; those of the group numbers are given in `rows`
+    /// too.
     fn run(&mut self, rows: &AggregateRows<'_>, arguments: &[&Column], output: &mut Column);
 
     /// Sets groups back to nothing, after a reset or when a group's number is given to another key.

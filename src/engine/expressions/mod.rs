@@ -5,8 +5,8 @@ use crate::event::Column;
 use crate::event::Millis;
 
 /// The rows an expression is computed for: groups of columns of equal length. A selection sees the
-/// input's columns, then those of its aggregates, then its own outputs; a join the one side's, then the
-/// other's.
+/// input's columns, then those of its aggregates, then its own outputs; a join the one side's, then
+/// the other's.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// The groups of columns. A column is named by group and place.
@@ -36,7 +36,7 @@ impl<'a> Frame<'a> {
 /// Computes a column. Kernels own the memory of their results and use it again, so that a call
 /// allocates nothing once warm.
 pub trait Kernel: Send {
-    /// The values for all rows of the frame. The column may be longer than the frame; what is beyond
-    /// means nothing.
+    /// The values for all rows of the frame. The column may be longer than the frame; what is
+    /// beyond means nothing.
     fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column;
 }

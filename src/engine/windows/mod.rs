@@ -1,9 +1,10 @@
 //! One file a window; a window keeps rows and says which came and went.
 //!
 //! A window takes current rows. Sliding windows put out, for each arriving row, one chunk: the rows
-//! that leave by it as expired, then the row itself. Batch windows put out, when a batch closes, one
-//! chunk: the rows of the batch before as expired, a reset, then the batch as current. Rows that a timer
-//! drives out at one millisecond are one chunk. Expired rows carry the engine's clock as timestamp.
+//! that leave by it as expired, then the row itself. Batch windows put out, when a batch closes,
+//! one chunk: the rows of the batch before as expired, a reset, then the batch as current. Rows
+//! that a timer drives out at one millisecond are one chunk. Expired rows carry the engine's clock
+//! as timestamp.
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
@@ -17,8 +18,8 @@ use crate::plan::signature::Signature;
 
 /// A step that keeps rows which can be looked at.
 pub trait Window: Operator {
-    /// Appends the rows that the window holds for a partition key, oldest first. This is what joins,
-    /// `in` and on-demand queries see.
+    /// Appends the rows that the window holds for a partition key, oldest first. This is what
+    /// joins, `in` and on-demand queries see.
     fn contents(&self, slot: Slot, into: &mut Batch);
 }
 
