@@ -4,6 +4,8 @@
 //! is declared under `#[deny(clippy::disallowed_methods, clippy::disallowed_types)]`: what that
 //! forbids stands in `.clippy.toml`.
 
+#[cfg(feature = "node")]
+pub mod actors;
 pub mod config;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod engine;

@@ -1,7 +1,7 @@
 //! Every metric of a node, with name, unit and meaning, in one list.
 //!
 //! Nothing vanishes, in figures: for each plan, events in = events out + held + dropped + dead
-//! letters. A caller takes a counter once, by [`Metrics`]' methods, and counts on it without a lock.
+//! letters. A caller takes a counter once, by [`Metrics`]' methods, and then counts without a lock.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,0 +1,4 @@
+//! The shell: actors that move batches, wait, retry and restart, and compute nothing.
+
+pub mod clock;
+pub mod tree;
