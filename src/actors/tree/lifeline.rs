@@ -1,4 +1,4 @@
-//! A guard in each child: when the child is dropped it tells the parent, and whether it was a panic.
+//! A guard in each child: its drop tells the parent of its end, and whether it was a panic.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
