@@ -15,4 +15,6 @@ pub mod event;
 pub mod language;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod plan;
+pub mod publishers;
+pub mod receivers;
 pub mod telemetry;

@@ -1,0 +1,197 @@
+//! Ways into a plan, one file a way. A receiver turns what the outside sends into rows; order,
+//! waiting, restart and status are the business of the actor that runs it.
+//!
+//! An actor runs each receiver in a thread of its own, so a receiver may block for as long as it
+//! takes to read what is there, but not to wait for what is not: then it says [`Next::After`] or
+//! [`Next::WhenWoken`] and returns. The life of a receiver:
+//!
+//! ```text
+//! build ─► open(door, mark) ─► poll ─► poll ─► … ─► close
+//!   ▲                           │ error or panic
+//!   └──────── after a wait ─────┘      a new one is built; `mark` says where the last one was
+//! ```
+//!
+//! [`Receiver::poll`] is called only while the plan has room, so a slow plan slows its source and
+//! nothing is dropped. A receiver that is pushed to (a server) keeps the [`Door`] and gives through
+//! it, from any task of its thread; it waits where the plan has no room.
+//!
+//! Receivers are built from the `@source` of a plan; whatever is wrong with its options is told at
+//! deployment, at its place in the plan.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Batch;
+use crate::event::Schema;
+use crate::language::diagnostic::Diagnostic;
+use crate::plan::logical::Endpoint;
+
+/// What one [`Receiver::poll`] brought.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Rows of the stream's schema, `send_continues` set where a send goes on. A batch holds whole
+    /// sends, at least one and best about a thousand rows.
+    pub batch: Batch,
+    /// Where the receiver stands after these rows, if it can go back there: a place in a file, an
+    /// offset. The next life is told the mark of the last rows the plan has taken.
+    pub mark: Option<Mark>,
+    /// Inputs that could not be read as rows. They are logged and counted as dead letters.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A place in what a receiver reads, in a form of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(pub String);
+
+/// An input that could not be read as rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong, what was expected and what came.
+    pub reason: String,
+    /// The beginning of the input, for people.
+    pub sample: String,
+}
+
+/// When a receiver wants to be asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once: there is more.
+    Now,
+    /// After this time, or when woken.
+    After(Duration),
+    /// When [`Door::wake`] is called, and not before.
+    WhenWoken,
+    /// Never: the source has come to its end.
+    Never,
+}
+
+/// A way into a plan.
+pub trait Receiver {
+    /// Begins, in the thread that will also call the rest. `mark` is that of the last rows the plan
+    /// took from this source in this process; `None` at first.
+    ///
+    /// # Errors
+    /// If the source cannot be reached; a transient error leads to another try after a wait.
+    fn open(&mut self, door: &Door, mark: Option<&Mark>) -> Result<(), ReceiverError>;
+
+    /// Takes what is there, up to about a thousand rows, without waiting for more.
+    ///
+    /// # Errors
+    /// If the source is lost; a new receiver is built after a wait.
+    fn poll(&mut self) -> Result<(Received, Next), ReceiverError>;
+
+    /// Ends in order: no call follows. What was pushed and not yet given may still be given.
+    fn close(&mut self) {}
+
+    /// What it is doing, for the status page, such as the file and the offset.
+    fn detail(&self) -> String {
+        String::new()
+    }
+}
+
+/// Why a receiver cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ReceiverError {
+    /// What went wrong: what was expected and what came.
+    pub message: String,
+    /// Whether trying again may help.
+    pub transient: bool,
+}
+
+impl ReceiverError {
+    /// An error that may pass, such as a server that is away.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { message: message.into(), transient: true }
+    }
+
+    /// An error that will not pass by itself, such as a password that is refused.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), transient: false }
+    }
+}
+
+/// The plan's side of a [`Door`]; the actor that runs the receiver provides it.
+pub trait Threshold: Send + Sync {
+    /// Takes rows into the plan, waiting for room; `true` once they are in.
+    fn give(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+    /// Asks for a poll.
+    fn wake(&self);
+}
+
+/// Where a receiver gives its rows and asks to be polled; clones lead to the same plan.
+#[derive(Clone)]
+pub struct Door(Arc<dyn Threshold>);
+
+impl Door {
+    /// A door to what the actor provides.
+    pub fn new(threshold: Arc<dyn Threshold>) -> Self {
+        Self(threshold)
+    }
+
+    /// Hands rows over, waiting until the plan has room for them.
+    ///
+    /// `false` says that the plan takes nothing any more; the rows were not taken.
+    #[must_use = "rows that were not taken must be refused to their sender"]
+    pub async fn give(&self, received: Received) -> bool {
+        self.0.give(received).await
+    }
+
+    /// Asks the actor to poll; from any thread, cheap, and many calls count as one.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Door")
+    }
+}
+
+/// What a receiver is built from.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// The plan's name.
+    pub plan: &'a str,
+    /// The stream that is fed.
+    pub stream: &'a str,
+    /// The stream's attributes.
+    pub schema: &'a Schema,
+    /// The `@source`, as written.
+    pub endpoint: &'a Endpoint,
+}
+
+/// One kind of receiver.
+#[derive(Debug)]
+pub struct Definition {
+    /// The `type` of the `@source`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Builds one; touches nothing outside, so that a plan can be checked by building.
+    pub build: fn(&Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>>,
+}
+
+/// All kinds of receivers.
+pub const ALL: &[&Definition] = &[];
+
+/// Builds the receiver that a `@source` asks for, without touching anything outside.
+///
+/// # Errors
+/// What is wrong with the `@source`, at its place in the plan.
+pub fn build(setup: &Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
+    let kind = setup.endpoint.kind.as_str();
+    match ALL.iter().find(|definition| definition.name.eq_ignore_ascii_case(kind)) {
+        Some(definition) => (definition.build)(setup),
+        None => {
+            let known: Vec<_> = ALL.iter().map(|definition| definition.name).collect();
+            let message = format!("no receiver is called `{kind}`");
+            let help = format!("there are: {}", known.join(", "));
+            Err(vec![Diagnostic::error("R0001", setup.endpoint.span, message).help(help)])
+        }
+    }
+}
