@@ -7,6 +7,7 @@ pub mod aggregators;
 pub mod context;
 pub mod expressions;
 pub mod functions;
+pub mod library;
 pub mod operator;
 pub mod state;
 pub mod stream_functions;

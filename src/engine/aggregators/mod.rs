@@ -70,3 +70,8 @@ pub struct AggregatorSetup<'a> {
 
 /// All aggregators, in the order of the manual.
 pub const ALL: &[&AggregatorDefinition] = &[];
+
+/// Finds an aggregator by its name; letter case matters.
+pub fn find(name: &str) -> Option<&'static AggregatorDefinition> {
+    ALL.iter().copied().find(|definition| definition.signature.name == name)
+}

@@ -1,8 +1,22 @@
 //! Typed expressions as kernels that compute a column at a time.
 
+mod arithmetic;
+mod comparison;
+mod compile;
+pub(crate) mod leaf;
+pub mod lift;
+mod logic;
+pub(crate) mod native;
+
 use crate::engine::context::Context;
 use crate::event::Column;
 use crate::event::Millis;
+
+pub use compile::CompileIn;
+pub use compile::compile;
+pub use compile::compile_with;
+pub use lift::Operand;
+pub use native::Native;
 
 /// The rows an expression is computed for: groups of columns of equal length. A selection sees the
 /// input's columns, then those of its aggregates, then its own outputs; a join the one side's, then

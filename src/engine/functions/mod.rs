@@ -30,3 +30,8 @@ pub struct FunctionSetup<'a> {
 
 /// All functions, in the order of the manual.
 pub const ALL: &[&FunctionDefinition] = &[];
+
+/// Finds a function by its name; letter case matters.
+pub fn find(name: &str) -> Option<&'static FunctionDefinition> {
+    ALL.iter().copied().find(|definition| definition.signature.name == name)
+}

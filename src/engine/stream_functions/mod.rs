@@ -20,3 +20,8 @@ pub struct StreamFunctionDefinition {
 
 /// All stream functions, in the order of the manual.
 pub const ALL: &[&StreamFunctionDefinition] = &[];
+
+/// Finds a stream function by its name; letter case matters.
+pub fn find(name: &str) -> Option<&'static StreamFunctionDefinition> {
+    ALL.iter().copied().find(|definition| definition.signature.name == name)
+}

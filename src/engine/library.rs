@@ -1,0 +1,162 @@
+//! Everything that can be called in a plan, as the checker asks for it.
+
+use crate::engine::aggregators;
+use crate::engine::aggregators::AggregatorSetup;
+use crate::engine::expressions::leaf;
+use crate::engine::functions;
+use crate::engine::functions::FunctionSetup;
+use crate::engine::stream_functions;
+use crate::engine::windows;
+use crate::engine::windows::WindowSetup;
+use crate::event::DataType;
+use crate::event::Schema;
+use crate::event::Text;
+use crate::event::Value;
+use crate::plan::expression::Expr;
+use crate::plan::logical::FunctionCall;
+use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Callable;
+use crate::plan::signature::Catalog;
+use crate::plan::signature::Count;
+use crate::plan::signature::Overload;
+use crate::plan::signature::Parameter;
+use crate::plan::signature::Returns;
+use crate::plan::signature::Signature;
+
+/// All functions, aggregators, windows and stream functions that the engine brings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Library;
+
+impl Library {
+    /// What every plan may call.
+    pub fn standard() -> Library {
+        Library
+    }
+}
+
+/// The signatures of a kind, in the order of the manual.
+fn signatures(kind: Callable) -> Vec<&'static Signature> {
+    match kind {
+        Callable::Function => functions::ALL.iter().map(|each| &each.signature).collect(),
+        Callable::Aggregator => aggregators::ALL.iter().map(|each| &each.signature).collect(),
+        Callable::Window => windows::ALL.iter().map(|each| &each.signature).collect(),
+        Callable::StreamFunction => {
+            stream_functions::ALL.iter().map(|each| &each.signature).collect()
+        }
+    }
+}
+
+impl Catalog for Library {
+    fn function(&self, name: &str) -> Option<&Signature> {
+        functions::find(name).map(|definition| &definition.signature)
+    }
+
+    fn aggregator(&self, name: &str) -> Option<&Signature> {
+        aggregators::find(name).map(|definition| &definition.signature)
+    }
+
+    fn window(&self, name: &str) -> Option<&Signature> {
+        signatures(Callable::Window).into_iter().find(|signature| signature.name == name)
+    }
+
+    fn stream_function(&self, name: &str) -> Option<&Signature> {
+        stream_functions::find(name).map(|definition| &definition.signature)
+    }
+
+    fn names(&self, kind: Callable) -> Vec<&'static str> {
+        signatures(kind).into_iter().map(|signature| signature.name).collect()
+    }
+
+    fn verify(
+        &self,
+        kind: Callable,
+        name: &str,
+        arguments: &[Expr],
+        types: &[DataType],
+    ) -> Result<(), ArgumentFault> {
+        match kind {
+            Callable::Function => verify_function(name, arguments),
+            Callable::Aggregator => verify_aggregator(name, arguments),
+            Callable::Window => verify_window(name, arguments, types),
+            Callable::StreamFunction => {
+                let added = Schema::new(self.added(name, arguments));
+                let definition = stream_functions::find(name).ok_or_else(|| unknown(name))?;
+                (definition.build)(&FunctionCall {
+                    name: name.into(),
+                    arguments: arguments.to_vec(),
+                    types: types.to_vec(),
+                    added,
+                    stream: Text::new(),
+                    span: Default::default(),
+                })
+                .map(drop)
+            }
+        }
+    }
+
+    fn added(&self, name: &str, arguments: &[Expr]) -> Vec<(&'static str, DataType)> {
+        let definition = stream_functions::find(name);
+        definition.map_or(Vec::new(), |definition| (definition.added)(arguments.len()).to_vec())
+    }
+}
+
+fn verify_function(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
+    let definition = functions::find(name).ok_or_else(|| unknown(name))?;
+    let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
+    // The arguments have been verified before, and only constants are looked at here.
+    let kernels = arguments.iter().map(|argument| leaf::constant(&Value::Null, argument.ty));
+    let kernels = kernels.collect();
+    (definition.build)(FunctionSetup { arguments, kernels, ty, site: 0 }).map(drop)
+}
+
+fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
+    let definition = aggregators::find(name).ok_or_else(|| unknown(name))?;
+    let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
+    let arguments: Vec<DataType> = arguments.iter().map(|argument| argument.ty).collect();
+    (definition.build)(&AggregatorSetup { arguments: &arguments, ty, expired: true }).map(drop)
+}
+
+fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(), ArgumentFault> {
+    let definition = windows::ALL.iter().find(|definition| definition.signature.name == name);
+    let keep = vec![true; types.len()];
+    let setup = WindowSetup { arguments, types, keep: &keep, expired: true, findable: true };
+    (definition.ok_or_else(|| unknown(name))?.build)(&setup).map(drop)
+}
+
+fn unknown(name: &str) -> ArgumentFault {
+    let message = format!("there is nothing called `{name}`");
+    ArgumentFault { argument: None, message, not_supported: false }
+}
+
+fn misfit(name: &str) -> ArgumentFault {
+    let message = format!("`{name}` does not take these arguments");
+    ArgumentFault { argument: None, message, not_supported: false }
+}
+
+/// The type that a call gives, by the first overload whose types fit.
+fn result(signature: &Signature, arguments: &[Expr]) -> Option<DataType> {
+    let overload = signature.overloads.iter().find(|overload| fits(overload, arguments))?;
+    match overload.returns {
+        Returns::Type(ty) => Some(ty),
+        Returns::Argument(place) | Returns::Same(place) => {
+            arguments.get(place).map(|argument| argument.ty)
+        }
+        Returns::Widest => arguments.iter().map(|argument| argument.ty).max(),
+        Returns::Named(place) => {
+            let named = arguments.get(place)?.as_constant()?;
+            DataType::from_name(named.as_text()?)
+        }
+    }
+}
+
+fn fits(overload: &Overload, arguments: &[Expr]) -> bool {
+    let parameter_of = |place: usize| -> Option<&Parameter> {
+        let last = overload.parameters.last().filter(|last| last.count == Count::Many);
+        overload.parameters.get(place).or(last)
+    };
+    let required = overload.parameters.iter().filter(|each| each.count == Count::One).count();
+    arguments.len() >= required
+        && arguments.iter().enumerate().all(|(place, argument)| {
+            parameter_of(place).is_some_and(|parameter| parameter.types.contains(&argument.ty))
+        })
+}
