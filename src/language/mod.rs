@@ -1,10 +1,17 @@
 //! From text to tree. Reading never fails: it always gives a tree, and messages for people.
 
+pub mod codes;
 pub mod diagnostic;
+mod grammar;
+mod lexer;
+mod parser;
 pub mod source;
+pub mod suggest;
+mod token;
 pub mod tree;
 
 use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::Parser;
 use crate::language::tree::OnDemandQuery;
 use crate::language::tree::Plan;
 use crate::language::tree::Span;
@@ -47,12 +54,16 @@ impl ParsedQuery {
 
 /// Reads a plan.
 pub fn parse(text: &str) -> Parsed {
-    let span = Span::new(0, text.len());
-    let tree = Plan { span, ..Plan::default() };
-    Parsed { tree, diagnostics: Vec::new(), comments: Vec::new() }
+    let mut parser = Parser::new(text);
+    let tree = grammar::plan(&mut parser, text.len());
+    let (diagnostics, comments) = parser.into_messages();
+    Parsed { tree, diagnostics, comments }
 }
 
 /// Reads an on-demand query.
-pub fn parse_query(_text: &str) -> ParsedQuery {
-    ParsedQuery { tree: None, diagnostics: Vec::new(), comments: Vec::new() }
+pub fn parse_query(text: &str) -> ParsedQuery {
+    let mut parser = Parser::new(text);
+    let tree = grammar::on_demand_query(&mut parser);
+    let (diagnostics, comments) = parser.into_messages();
+    ParsedQuery { tree, diagnostics, comments }
 }
