@@ -1,4 +1,5 @@
 //! The shell: actors that move batches, wait, retry and restart, and compute nothing.
 
 pub mod clock;
+pub mod plan_folder;
 pub mod tree;
