@@ -69,7 +69,7 @@ fn rooms_use_only_the_rooms_they_may() {
         }
         if rooms[&home].pure {
             for (number, line) in code_lines(before_tests(&text)) {
-                for word in IMPURE.iter().filter(|word| line.contains(**word)) {
+                for word in IMPURE.iter().filter(|word| names(line, word)) {
                     let place = format!("{}:{number}", show(&file));
                     faults.push(format!("{place}: `{word}` in the pure room `{home}`"));
                 }
@@ -299,6 +299,14 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .enumerate()
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
         .map(|(index, line)| (index + 1, line))
+}
+
+/// Whether the word stands in the line by itself: `operand::` does not name `rand::`.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
 }
 
 /// Tests of a pure room may read files; what the room does may not.

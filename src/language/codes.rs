@@ -105,8 +105,8 @@ pub const ALL: &[Explanation] = &[
         UNCLOSED_TEXT,
         "text without closing quote",
         "A text in '..' or \"..\" ends on the line where it begins, with the quote that opened it. \
-         A text of several lines, or one that holds both kinds of quotes, stands in \"\"\"..\"\"\". \
-         There are no escapes.",
+         A text of several lines, or one that holds both kinds of quotes, stands in \
+         \"\"\"..\"\"\". There are no escapes.",
         "define stream S (a string);\nfrom S[a == 'x] select a insert into Out;",
     ),
     entry(

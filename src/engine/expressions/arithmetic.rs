@@ -160,7 +160,7 @@ fn division<T: Number>(
     }
 }
 
-/// A division by a constant zero. The operand is still computed, since a call in it may draw chance.
+/// A division by a constant zero. The operand is still computed: a call in it may draw chance.
 struct Nothing {
     operand: Operand,
     nothing: Box<dyn Kernel>,

@@ -20,8 +20,9 @@ use crate::plan::expression::Node;
 use crate::plan::logical::Findable;
 use crate::plan::signature::ArgumentFault;
 
-/// Makes the kernel of an `in`, which needs rows that no frame holds: what is searched, the condition
-/// over the frame's columns and then the table's, how many columns the frame has, and the layout.
+/// Makes the kernel of an `in`, which needs rows that no frame holds: what is searched, the
+/// condition over the frame's columns and then the table's, how many columns the frame has, and the
+/// layout.
 pub type CompileIn<'a> =
     &'a dyn Fn(Findable, &Expr, InWidth, &[usize]) -> Result<Box<dyn Kernel>, ArgumentFault>;
 

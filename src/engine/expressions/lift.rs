@@ -1,4 +1,4 @@
-//! Makes kernels from functions of one row: who writes a function need not know of columns or nulls.
+//! Makes kernels from functions of one row: who writes one need not know of columns or nulls.
 
 use crate::engine::context::Context;
 use crate::engine::expressions::Frame;
@@ -39,8 +39,8 @@ impl From<Box<dyn Kernel>> for Operand {
     }
 }
 
-/// A result column, kept from call to call. It only grows: rows beyond the frame's are left over from
-/// an earlier call and mean nothing.
+/// A result column, kept from call to call. It only grows: rows beyond the frame's are left over
+/// from an earlier call and mean nothing.
 pub struct Output<R> {
     column: Column,
     ty: PhantomData<R>,
