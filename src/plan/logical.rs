@@ -67,6 +67,10 @@ pub struct Stream {
     pub sinks: Vec<Endpoint>,
     /// `@OnError`: the fault stream that takes rows which failed, if the plan wants that.
     pub fault: Option<StreamId>,
+    /// Whether its rows must run through the plan one by one, since running a whole batch could be
+    /// seen in the results. Counts for rows from outside (and of triggers): what queries put into a
+    /// stream belongs to the row that caused it.
+    pub row_by_row: bool,
     /// Where it is defined, or first named.
     pub span: Span,
 }

@@ -1,0 +1,118 @@
+//! What the passes share: the plan in the making, what its names mean, and the messages.
+
+use crate::event::DataType;
+use crate::event::Schema;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::Span;
+use crate::language::tree::TypeKind;
+use crate::plan::codes;
+use crate::plan::logical::PartitionId;
+use crate::plan::logical::Plan;
+use crate::plan::names::Names;
+use crate::plan::signature::Catalog;
+
+/// The state of a check.
+pub(super) struct Checker<'a> {
+    /// The plan's text.
+    pub(super) text: &'a str,
+    /// What can be called.
+    pub(super) catalog: &'a dyn Catalog,
+    /// What has been understood so far.
+    pub(super) plan: Plan,
+    /// The plan's own names.
+    pub(super) names: Names,
+    /// Names that `@info` gave to queries.
+    pub(super) query_names: Names,
+    /// Names of functions that the plan defines.
+    pub(super) functions: Vec<String>,
+    /// The partition at hand.
+    pub(super) partition: Option<PartitionId>,
+    /// Inner streams of the partition at hand.
+    pub(super) inner: Names,
+    /// What has been said so far.
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// How many function calls have been met.
+    pub(super) sites: u32,
+}
+
+impl<'a> Checker<'a> {
+    /// Nothing checked yet.
+    pub(super) fn new(text: &'a str, catalog: &'a dyn Catalog) -> Checker<'a> {
+        Checker {
+            text,
+            catalog,
+            plan: Plan::default(),
+            names: Names::default(),
+            query_names: Names::default(),
+            functions: Vec::new(),
+            partition: None,
+            inner: Names::default(),
+            diagnostics: Vec::new(),
+            sites: 0,
+        }
+    }
+
+    /// Says something.
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Says that something is right but cannot be run yet.
+    pub(super) fn not_supported(&mut self, span: Span, what: &str) {
+        self.report(Diagnostic::not_supported(codes::NOT_SUPPORTED, span, what));
+    }
+
+    /// The text of a place, shortened to what fits a message.
+    pub(super) fn excerpt(&self, span: Span) -> String {
+        const LONGEST: usize = 40;
+        let text = self.text.get(span.start..span.end).unwrap_or_default();
+        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((cut, _)) = words.char_indices().nth(LONGEST) {
+            words.truncate(cut);
+            words.push('…');
+        }
+        words
+    }
+}
+
+/// A message with the nearest of the known names as its help, if one is near.
+pub(super) fn with_nearest<'n>(
+    diagnostic: Diagnostic,
+    word: &str,
+    span: Span,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Diagnostic {
+    match closest(word, known) {
+        Some(name) => diagnostic.help(format!("did you mean `{name}`?")).suggest(span, name),
+        None => diagnostic,
+    }
+}
+
+/// The known name that differs least from a word, if it differs little.
+fn closest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let most = word.chars().count().div_ceil(4);
+    let distance = |name: &str| strsim::damerau_levenshtein(word, name);
+    let near = known.into_iter().map(|name| (distance(name), name));
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
+}
+
+/// The type that a definition names; nothing if there is no such type, which the parser has said.
+pub(super) fn data_type(kind: TypeKind) -> Option<DataType> {
+    Some(match kind {
+        TypeKind::String => DataType::Text,
+        TypeKind::Int => DataType::Int,
+        TypeKind::Long => DataType::Long,
+        TypeKind::Float => DataType::Float,
+        TypeKind::Double => DataType::Double,
+        TypeKind::Bool => DataType::Bool,
+        TypeKind::Object => DataType::Object,
+        TypeKind::Unknown => return None,
+    })
+}
+
+/// A list of attributes as people write it: `(a int, b string)`.
+pub(super) fn shown(schema: &Schema) -> String {
+    let attributes: Vec<String> =
+        schema.attributes.iter().map(|each| format!("{} {}", each.name, each.ty)).collect();
+    format!("({})", attributes.join(", "))
+}

@@ -1,0 +1,110 @@
+//! Queries: names, input, selection and output put together.
+
+use crate::event::DataType;
+use crate::event::Text;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree;
+use crate::language::tree::EventKind;
+use crate::language::tree::Input;
+use crate::language::tree::SingleInput;
+use crate::plan::annotations::info_name;
+use crate::plan::checker::Checker;
+use crate::plan::codes;
+use crate::plan::logical::OutputEvents;
+use crate::plan::logical::Port;
+use crate::plan::logical::Query;
+use crate::plan::names::Meaning;
+use crate::plan::scopes::Scope;
+
+/// What a query reads, ready for its selection.
+pub(super) struct Reading {
+    /// The ways in.
+    pub(super) ports: Vec<Port>,
+    /// The names its selection can use.
+    pub(super) scope: Scope,
+    /// The types of the columns.
+    pub(super) types: Vec<DataType>,
+}
+
+impl Checker<'_> {
+    /// A query; `number` counts all queries of the plan from 1.
+    pub(super) fn query(&mut self, tree: &tree::Query, number: usize) {
+        let name = self.query_name(tree, number);
+        let reading = self.input(&tree.input);
+        if let Some(rate) = &tree.rate {
+            self.not_supported(rate.span, "output rates");
+        }
+        let span = tree.selection.as_ref().map_or(tree.input.span(), |selection| selection.span);
+        let selection = reading.as_ref().and_then(|reading| {
+            self.selection(tree.selection.as_ref(), span, &reading.scope, &reading.types)
+        });
+        let output = self.output(&tree.output, selection.as_ref(), span);
+        let (Some(reading), Some(selection), Some(output)) = (reading, selection, output) else {
+            return;
+        };
+        self.plan.queries.push(Query {
+            name,
+            ports: reading.ports,
+            selection,
+            output,
+            events: tree.output.events.map_or(OutputEvents::Current, output_events),
+            partition: self.partition,
+            span: tree.span,
+        });
+    }
+
+    fn input(&mut self, input: &Input) -> Option<Reading> {
+        match input {
+            Input::Stream(input) => self.single(input),
+            Input::Join(join) => {
+                self.not_supported(join.span, "joins");
+                None
+            }
+            Input::State(state) => {
+                let what = match state.kind {
+                    tree::StateInputKind::Pattern => "patterns",
+                    tree::StateInputKind::Sequence => "sequences",
+                };
+                self.not_supported(state.span, what);
+                None
+            }
+            Input::Anonymous(query) => {
+                self.not_supported(query.span, "queries in place of a stream");
+                None
+            }
+        }
+    }
+
+    fn single(&mut self, input: &SingleInput) -> Option<Reading> {
+        let flow = self.flow(input)?;
+        let types = flow.member.schema.types();
+        let scope = Scope::new(vec![flow.member]);
+        let port = Port { source: flow.source, stages: flow.stages };
+        Some(Reading { ports: vec![port], scope, types })
+    }
+
+    fn query_name(&mut self, tree: &tree::Query, number: usize) -> Text {
+        let Some(name) = info_name(&tree.annotations) else {
+            return Text::from(format!("query_{number}"));
+        };
+        let known = self.query_names.get(name.value.as_str());
+        if let Some(first) = known.map(|known| known.span) {
+            let message = format!("there is a query `{}` already", name.value);
+            let diagnostic = Diagnostic::error(codes::QUERY_NAME_TAKEN, name.span, message)
+                .also(first, "first here");
+            self.report(diagnostic);
+        } else {
+            self.query_names.set(&name.value, Meaning::Broken, name.span);
+        }
+        Text::from(name.value.as_str())
+    }
+}
+
+/// Which rows the words before `events` mean.
+pub(super) fn output_events(kind: EventKind) -> OutputEvents {
+    match kind {
+        EventKind::Current => OutputEvents::Current,
+        EventKind::Expired => OutputEvents::Expired,
+        EventKind::All => OutputEvents::All,
+    }
+}

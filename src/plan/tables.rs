@@ -1,0 +1,204 @@
+//! Tables, named windows and triggers.
+
+use crate::event::DataType;
+use crate::event::Schema;
+use crate::event::Text;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree;
+use crate::language::tree::Annotation;
+use crate::language::tree::StringLiteral;
+use crate::plan::annotations::is;
+use crate::plan::annotations::positional;
+use crate::plan::checker::Checker;
+use crate::plan::checker::with_nearest;
+use crate::plan::codes;
+use crate::plan::logical::NamedWindow;
+use crate::plan::logical::Origin;
+use crate::plan::logical::OutputEvents;
+use crate::plan::logical::Table;
+use crate::plan::logical::Trigger;
+use crate::plan::logical::TriggerTime;
+use crate::plan::names::Meaning;
+use crate::plan::queries::output_events;
+use crate::plan::scopes::Member;
+use crate::plan::scopes::Scope;
+
+impl Checker<'_> {
+    /// `define table`.
+    pub(super) fn define_table(&mut self, definition: &tree::TableDefinition) {
+        self.no_prefix(&definition.name);
+        let name = &definition.name.name;
+        let schema = self.schema(&definition.attributes);
+        let table = schema.and_then(|schema| {
+            let primary_key = self.primary_key(&definition.annotations, &name.text, &schema);
+            let indexes = self.indexes(&definition.annotations, &name.text, &schema);
+            Some(Table {
+                name: Text::from(name.text.as_str()),
+                schema,
+                primary_key: primary_key?,
+                indexes: indexes?,
+                span: name.span,
+            })
+        });
+        let known = self.names.get(&name.text).map(|known| known.meaning);
+        if let Some(Meaning::Table(id)) = known
+            && table.as_ref().is_some_and(|table| self.plan.tables[id].is_twin(table))
+        {
+            return;
+        }
+        let meaning = table.map_or(Meaning::Broken, |table| {
+            self.plan.tables.push(table);
+            Meaning::Table(self.plan.tables.len() - 1)
+        });
+        self.introduce(name, meaning);
+    }
+
+    /// `define window`.
+    pub(super) fn define_window(&mut self, definition: &tree::WindowDefinition) {
+        self.no_prefix(&definition.name);
+        let name = &definition.name.name;
+        let schema = self.schema(&definition.attributes);
+        let call = schema.as_ref().and_then(|schema| {
+            let scope = Scope::new(vec![Member::new(&name.text, schema.clone(), 0)]);
+            self.window_call(&definition.window, &scope, schema)
+        });
+        let meaning = match (schema, call) {
+            (Some(schema), Some(call)) => {
+                let output = definition.output.map_or(OutputEvents::All, output_events);
+                let span = name.span;
+                let name = Text::from(name.text.as_str());
+                self.plan.windows.push(NamedWindow { name, schema, call, output, span });
+                Meaning::Window(self.plan.windows.len() - 1)
+            }
+            _ => Meaning::Broken,
+        };
+        self.introduce(name, meaning);
+    }
+
+    /// `define trigger`.
+    pub(super) fn define_trigger(&mut self, definition: &tree::TriggerDefinition) {
+        let when = match &definition.at {
+            tree::TriggerTime::Every(time) => Some(TriggerTime::Every(time.milliseconds())),
+            tree::TriggerTime::Text(text) => self.trigger_text(text),
+        };
+        let name = &definition.name;
+        let schema = Schema::new([("triggered_time", DataType::Long)]);
+        let stream = self.add_stream(&name.text, schema, Origin::Trigger, name.span);
+        self.introduce(name, Meaning::Stream(stream));
+        if let Some(when) = when {
+            self.plan.triggers.push(Trigger { stream, when, span: definition.span });
+        }
+    }
+
+    fn trigger_text(&mut self, text: &StringLiteral) -> Option<TriggerTime> {
+        if text.value.trim().eq_ignore_ascii_case("start") {
+            return Some(TriggerTime::Start);
+        }
+        let fields = text.value.split_whitespace().count();
+        if (6..=7).contains(&fields) {
+            return Some(TriggerTime::Cron(text.value.clone()));
+        }
+        let message = format!("`{}` is neither 'start' nor a cron expression", text.value);
+        let diagnostic = Diagnostic::error(codes::BAD_TRIGGER, text.span, message).help(
+            "a cron expression has six fields, or seven with the year: seconds, minutes, hours, \
+             day of month, month, day of week, as in '0 0/5 * * * ?'",
+        );
+        self.report(diagnostic);
+        None
+    }
+
+    fn primary_key(
+        &mut self,
+        annotations: &[Annotation],
+        table: &str,
+        schema: &Schema,
+    ) -> Option<Vec<usize>> {
+        let mut all = annotations.iter().filter(|each| is(each, "primaryKey"));
+        let Some(annotation) = all.next() else { return Some(Vec::new()) };
+        if let Some(second) = all.next() {
+            let message = "a table has one `@primaryKey`";
+            let diagnostic = Diagnostic::error(codes::BAD_KEY, second.span, message)
+                .also(annotation.span, "first here")
+                .help("a key of several attributes is written `@primaryKey('a', 'b')`");
+            self.report(diagnostic);
+            return None;
+        }
+        let mut key = Vec::new();
+        for attribute in positional(annotation) {
+            let column = self.key_column(attribute, table, schema)?;
+            if key.contains(&column) {
+                let message = format!("`{}` is named twice", attribute.value);
+                self.report(Diagnostic::error(codes::BAD_KEY, attribute.span, message));
+                return None;
+            }
+            key.push(column);
+        }
+        if key.is_empty() {
+            let message = "`@primaryKey` names no attribute";
+            self.report(
+                Diagnostic::error(codes::BAD_KEY, annotation.span, message)
+                    .help("name the attributes that identify a row: `@primaryKey('id')`"),
+            );
+            return None;
+        }
+        Some(key)
+    }
+
+    fn indexes(
+        &mut self,
+        annotations: &[Annotation],
+        table: &str,
+        schema: &Schema,
+    ) -> Option<Vec<usize>> {
+        let mut indexes: Vec<(usize, &StringLiteral)> = Vec::new();
+        for annotation in annotations.iter().filter(|each| is(each, "index")) {
+            let attributes = positional(annotation);
+            let [attribute] = attributes.as_slice() else {
+                let message = format!("`@index` names one attribute, not {}", attributes.len());
+                self.report(
+                    Diagnostic::error(codes::BAD_KEY, annotation.span, message)
+                        .help("repeat it for each attribute: `@index('a') @index('b')`"),
+                );
+                return None;
+            };
+            let column = self.key_column(attribute, table, schema)?;
+            if let Some((_, first)) = indexes.iter().find(|(known, _)| *known == column) {
+                let message = format!("`{}` has an index already", attribute.value);
+                let fault = Diagnostic::error(codes::BAD_KEY, attribute.span, message);
+                self.report(fault.also(first.span, "first here"));
+                return None;
+            }
+            indexes.push((column, attribute));
+        }
+        Some(indexes.into_iter().map(|(column, _)| column).collect())
+    }
+
+    fn key_column(
+        &mut self,
+        attribute: &StringLiteral,
+        table: &str,
+        schema: &Schema,
+    ) -> Option<usize> {
+        let column = schema.position(&attribute.value);
+        if column.is_none() {
+            let word = attribute.value.as_str();
+            let message = format!("the table `{table}` has no attribute `{word}`");
+            let fault = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, attribute.span, message);
+            let mut diagnostic = with_nearest(fault, word, attribute.span, schema.names());
+            if let Some(suggestion) = &mut diagnostic.suggestion {
+                suggestion.replacement = format!("'{}'", suggestion.replacement);
+            }
+            self.report(diagnostic);
+        }
+        column
+    }
+}
+
+impl Table {
+    /// Whether another definition says the same.
+    fn is_twin(&self, other: &Table) -> bool {
+        self.schema == other.schema
+            && self.primary_key == other.primary_key
+            && self.indexes == other.indexes
+    }
+}

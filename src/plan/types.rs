@@ -1,0 +1,366 @@
+//! Expressions from tree to typed form: what each part means, its type, and where numbers widen.
+
+use crate::event::DataType;
+use crate::event::Value;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::AttributeReference;
+use crate::language::tree::BinaryOperator;
+use crate::language::tree::Expression;
+use crate::language::tree::ExpressionKind;
+use crate::language::tree::Identifier;
+use crate::language::tree::Literal;
+use crate::language::tree::Span;
+use crate::plan::checker::Checker;
+use crate::plan::checker::with_nearest;
+use crate::plan::codes;
+use crate::plan::expression::Arithmetic;
+use crate::plan::expression::Comparison;
+use crate::plan::expression::Expr;
+use crate::plan::expression::Node;
+use crate::plan::logical::AggregateCall;
+use crate::plan::logical::Findable;
+use crate::plan::names::Meaning;
+use crate::plan::scopes::Found;
+use crate::plan::scopes::Scope;
+
+/// Where an expression stands.
+pub(super) struct Place<'p> {
+    /// The names it can use.
+    pub(super) scope: &'p Scope,
+    /// What becomes of aggregators in it.
+    pub(super) aggregates: Aggregates<'p>,
+}
+
+/// What becomes of aggregators in an expression.
+pub(super) enum Aggregates<'p> {
+    /// They are refused; the words say where that is, as in `in a filter`.
+    Refused(&'static str),
+    /// They join the list; the first of it is the column `base`.
+    Taken {
+        /// All aggregates of the selection.
+        list: &'p mut Vec<AggregateCall>,
+        /// How many columns stand before theirs.
+        base: usize,
+    },
+}
+
+impl<'p> Place<'p> {
+    /// A place where no aggregator can stand, which `place` names.
+    pub(super) fn plain(scope: &'p Scope, place: &'static str) -> Place<'p> {
+        Place { scope, aggregates: Aggregates::Refused(place) }
+    }
+}
+
+impl Checker<'_> {
+    /// The typed form of an expression; nothing if a message says why not.
+    pub(super) fn expression(&mut self, tree: &Expression, place: &mut Place<'_>) -> Option<Expr> {
+        match &tree.kind {
+            ExpressionKind::Literal(literal) => Some(Expr::constant(value(literal))),
+            ExpressionKind::Attribute(reference) => self.attribute(reference, place.scope),
+            ExpressionKind::Not(inner) => {
+                let inner = self.truth(inner, place, "`not`")?;
+                Some(boolean(Node::Not(Box::new(inner))))
+            }
+            ExpressionKind::Binary { operator, operator_span, left, right } => {
+                self.binary(*operator, *operator_span, [left, right], place)
+            }
+            ExpressionKind::IsNull(inner) => self.is_null(inner, place),
+            ExpressionKind::EventIsNull(reference) => {
+                self.not_supported(reference.span, "`is null` of a whole event");
+                None
+            }
+            ExpressionKind::In { condition, table } => self.membership(condition, table, place),
+            ExpressionKind::Call(call) => self.call(call, place),
+            ExpressionKind::Error => None,
+        }
+    }
+
+    /// The typed form of an expression that must be true or false; `what` names it, as in
+    /// `a filter`.
+    pub(super) fn condition(
+        &mut self,
+        tree: &Expression,
+        place: &mut Place<'_>,
+        what: &str,
+    ) -> Option<Expr> {
+        let expr = self.expression(tree, place)?;
+        if expr.ty == DataType::Bool {
+            return Some(expr);
+        }
+        let message = format!("{what} must be true or false, but this is of type {}", expr.ty);
+        let mut diagnostic = Diagnostic::error(codes::NOT_A_CONDITION, tree.span, message);
+        diagnostic = diagnostic.label(format!("of type {}", expr.ty));
+        if expr.ty.is_numeric() {
+            let text = self.excerpt(tree.span);
+            diagnostic = diagnostic.help(format!("compare it with something: `{text} > 0`"));
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// The column that an attribute means.
+    pub(super) fn attribute(
+        &mut self,
+        reference: &AttributeReference,
+        scope: &Scope,
+    ) -> Option<Expr> {
+        if let Some(index) = reference.source.as_ref().and_then(|source| source.index.as_ref()) {
+            self.not_supported(index.span, "events of a pattern by number");
+            return None;
+        }
+        let fault = match scope.find(reference) {
+            Found::Column(index, ty) => return Some(Expr::column(index, ty)),
+            fault => fault,
+        };
+        let diagnostic = attribute_fault(reference, scope, &fault);
+        self.report(diagnostic);
+        None
+    }
+
+    fn is_null(&mut self, inner: &Expression, place: &mut Place<'_>) -> Option<Expr> {
+        if let ExpressionKind::Attribute(reference) = &inner.kind
+            && reference.source.is_none()
+            && place.scope.find(reference) == Found::NoAttribute
+            && place.scope.member_names().contains(&reference.name.text.as_str())
+        {
+            self.not_supported(reference.span, "`is null` of a whole event");
+            return None;
+        }
+        let inner = self.expression(inner, place)?;
+        Some(boolean(Node::IsNull(Box::new(inner))))
+    }
+
+    fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        operator_span: Span,
+        sides: [&Expression; 2],
+        place: &mut Place<'_>,
+    ) -> Option<Expr> {
+        match meaning(operator) {
+            Operation::Logic(make) => {
+                let name = format!("`{}`", operator.symbol());
+                let left = self.truth(sides[0], place, &name);
+                let right = self.truth(sides[1], place, &name);
+                Some(boolean(make(Box::new(left?), Box::new(right?))))
+            }
+            Operation::Arithmetic(arithmetic) => {
+                let left = self.expression(sides[0], place);
+                let right = self.expression(sides[1], place);
+                let (left, right) = (left?, right?);
+                let Some(ty) = left.ty.arithmetic(right.ty) else {
+                    self.no_number(operator, sides, [left.ty, right.ty]);
+                    return None;
+                };
+                let (left, right) = (Box::new(left.widened(ty)), Box::new(right.widened(ty)));
+                Some(Expr { node: Node::Arithmetic(arithmetic, left, right), ty })
+            }
+            Operation::Comparison(comparison) => {
+                let left = self.expression(sides[0], place);
+                let right = self.expression(sides[1], place);
+                let (left, right) = (left?, right?);
+                let Some(ty) = compared_as(comparison, left.ty, right.ty) else {
+                    self.not_comparable(operator, operator_span, sides, [left.ty, right.ty]);
+                    return None;
+                };
+                let (left, right) = (Box::new(left.widened(ty)), Box::new(right.widened(ty)));
+                Some(boolean(Node::Compare(comparison, left, right)))
+            }
+        }
+    }
+
+    /// An operand of `and`, `or` or `not`.
+    fn truth(&mut self, tree: &Expression, place: &mut Place<'_>, what: &str) -> Option<Expr> {
+        self.condition(tree, place, &format!("what {what} takes"))
+    }
+
+    fn no_number(
+        &mut self,
+        operator: BinaryOperator,
+        sides: [&Expression; 2],
+        types: [DataType; 2],
+    ) {
+        let wrong = usize::from(types[0].is_numeric());
+        let (span, ty) = (sides[wrong].span, types[wrong]);
+        let symbol = operator.symbol();
+        let message = format!("`{symbol}` takes numbers, but this is of type {ty}");
+        let mut diagnostic =
+            Diagnostic::error(codes::NOT_A_NUMBER, span, message).label(format!("of type {ty}"));
+        if ty == DataType::Text && operator == BinaryOperator::Add {
+            diagnostic = diagnostic.help("texts are joined by `str:concat(a, b)`");
+        }
+        self.report(diagnostic);
+    }
+
+    fn not_comparable(
+        &mut self,
+        operator: BinaryOperator,
+        operator_span: Span,
+        sides: [&Expression; 2],
+        types: [DataType; 2],
+    ) {
+        let symbol = operator.symbol();
+        let [left, right] = types;
+        let message = if left == right {
+            format!("`{symbol}` cannot compare values of type {left}")
+        } else {
+            format!("`{symbol}` cannot compare {left} with {right}")
+        };
+        let help = if left == right && matches!(left, DataType::Text | DataType::Bool) {
+            "texts and bools have no order; only `==` and `!=` compare them"
+        } else if left == DataType::Object || right == DataType::Object {
+            "an object cannot be compared; `convert` or `cast` makes another type of it"
+        } else {
+            "`convert(value, 'type')` makes one type of the other"
+        };
+        let diagnostic = Diagnostic::error(codes::NOT_COMPARABLE, operator_span, message)
+            .also(sides[0].span, format!("of type {left}"))
+            .also(sides[1].span, format!("of type {right}"))
+            .help(help);
+        self.report(diagnostic);
+    }
+
+    fn membership(
+        &mut self,
+        condition: &Expression,
+        table: &Identifier,
+        place: &mut Place<'_>,
+    ) -> Option<Expr> {
+        let (with, schema) = match self.names.get(&table.text).map(|name| name.meaning) {
+            Some(Meaning::Table(id)) => (Findable::Table(id), &self.plan.tables[id].schema),
+            Some(Meaning::Window(id)) => (Findable::Window(id), &self.plan.windows[id].schema),
+            Some(Meaning::Broken) => return None,
+            other => {
+                self.no_findable(table, other);
+                return None;
+            }
+        };
+        let scope = place.scope.farther(&table.text, schema);
+        let width = place.scope.width;
+        let mut inside = Place::plain(&scope, "in the condition of an `in`");
+        let condition = self.condition(condition, &mut inside, "the condition of `in`")?;
+        Some(boolean(Node::In(with, Box::new(condition), width)))
+    }
+
+    fn no_findable(&mut self, table: &Identifier, meaning: Option<Meaning>) {
+        let name = &table.text;
+        let diagnostic = match meaning {
+            None => {
+                let message = format!("there is no table or window `{name}`");
+                let known =
+                    self.names.all(|kind| matches!(kind, Meaning::Table(_) | Meaning::Window(_)));
+                let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, table.span, message);
+                with_nearest(fault, name, table.span, known)
+            }
+            Some(_) => {
+                let message = format!("`in` looks into tables and windows, which `{name}` is not");
+                Diagnostic::error(codes::WRONG_KIND, table.span, message)
+            }
+        };
+        self.report(diagnostic);
+    }
+}
+
+/// The value of a constant.
+fn value(literal: &Literal) -> Value {
+    match literal {
+        Literal::Int(value) => Value::Int(*value),
+        Literal::Long(value) => Value::Long(*value),
+        Literal::Float(value) => Value::Float(*value),
+        Literal::Double(value) => Value::Double(*value),
+        Literal::Bool(value) => Value::Bool(*value),
+        Literal::String(text) => Value::from(text.value.as_str()),
+        Literal::Time(time) => Value::Long(time.milliseconds()),
+    }
+}
+
+/// The type in which two values are compared.
+fn compared_as(comparison: Comparison, left: DataType, right: DataType) -> Option<DataType> {
+    let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    match (left, right) {
+        (DataType::Text, DataType::Text) | (DataType::Bool, DataType::Bool) => {
+            equality.then_some(left)
+        }
+        _ => left.arithmetic(right),
+    }
+}
+
+fn boolean(node: Node) -> Expr {
+    Expr { node, ty: DataType::Bool }
+}
+
+enum Operation {
+    Logic(fn(Box<Expr>, Box<Expr>) -> Node),
+    Arithmetic(Arithmetic),
+    Comparison(Comparison),
+}
+
+fn meaning(operator: BinaryOperator) -> Operation {
+    match operator {
+        BinaryOperator::Multiply => Operation::Arithmetic(Arithmetic::Multiply),
+        BinaryOperator::Divide => Operation::Arithmetic(Arithmetic::Divide),
+        BinaryOperator::Modulo => Operation::Arithmetic(Arithmetic::Remainder),
+        BinaryOperator::Add => Operation::Arithmetic(Arithmetic::Add),
+        BinaryOperator::Subtract => Operation::Arithmetic(Arithmetic::Subtract),
+        BinaryOperator::Less => Operation::Comparison(Comparison::Less),
+        BinaryOperator::LessOrEqual => Operation::Comparison(Comparison::LessOrEqual),
+        BinaryOperator::Greater => Operation::Comparison(Comparison::Greater),
+        BinaryOperator::GreaterOrEqual => Operation::Comparison(Comparison::GreaterOrEqual),
+        BinaryOperator::Equal => Operation::Comparison(Comparison::Equal),
+        BinaryOperator::NotEqual => Operation::Comparison(Comparison::NotEqual),
+        BinaryOperator::And => Operation::Logic(Node::And),
+        BinaryOperator::Or => Operation::Logic(Node::Or),
+    }
+}
+
+fn attribute_fault(reference: &AttributeReference, scope: &Scope, fault: &Found) -> Diagnostic {
+    let name = &reference.name;
+    match (fault, &reference.source) {
+        (Found::NoSource, Some(source)) => {
+            let word = source.name.text.as_str();
+            let message = format!("`{word}` is no source of this query");
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_REFERENCE, source.span, message);
+            let names = scope.member_names();
+            match names.as_slice() {
+                [only] => diagnostic
+                    .help(format!("its only source is `{only}`"))
+                    .suggest(source.name.span, *only),
+                _ => with_nearest(diagnostic, word, source.name.span, names),
+            }
+        }
+        (Found::Ambiguous(holders), _) => {
+            let holders: Vec<String> =
+                holders.iter().map(|holder| format!("`{holder}.{}`", name.text)).collect();
+            let message = format!("`{}` can be {}", name.text, holders.join(" or "));
+            Diagnostic::error(codes::AMBIGUOUS_ATTRIBUTE, reference.span, message)
+                .help("say which one is meant")
+        }
+        (_, source) => {
+            let whose = match source {
+                Some(source) => format!("`{}` has", source.name.text),
+                None => "there is".to_owned(),
+            };
+            let message = format!("{whose} no attribute `{}`", name.text);
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, name.span, message);
+            let known = scope.attribute_names(source.as_ref());
+            let nearest = with_nearest(diagnostic, &name.text, name.span, known.iter().copied());
+            match nearest.help {
+                Some(_) => nearest,
+                None if name.text == "null" => {
+                    nearest.help("there is no null constant; ask with `is null`")
+                }
+                None => nearest.help(listing(&known)),
+            }
+        }
+    }
+}
+
+/// The names there are, as long as the list stays readable.
+fn listing(names: &[&str]) -> String {
+    const MOST: usize = 12;
+    let mut shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        shown.push("…".to_owned());
+    }
+    format!("there are {}", shown.join(", "))
+}
