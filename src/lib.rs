@@ -14,6 +14,8 @@ pub mod event;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod language;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod mappers;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod plan;
 pub mod publishers;
 pub mod receivers;

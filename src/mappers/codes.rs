@@ -1,0 +1,44 @@
+//! The codes of messages about `@source`, `@sink` and `@map`.
+
+/// No receiver, publisher or mapper has this name.
+pub const UNKNOWN_TYPE: &str = "E0001";
+/// Right in the language, but this engine does not have it yet.
+pub const NOT_SUPPORTED: &str = "E0002";
+/// An option that the type does not have.
+pub const UNKNOWN_OPTION: &str = "E0003";
+/// An option without which the type cannot work.
+pub const MISSING_OPTION: &str = "E0004";
+/// An option whose value cannot be read.
+pub const OPTION_VALUE: &str = "E0005";
+/// An option given twice.
+pub const REPEATED_OPTION: &str = "E0006";
+/// `@attributes` or `@payload` do not fit the stream or the mapper.
+pub const MAPPING: &str = "E0007";
+/// A `{{template}}` that cannot be read or names no attribute.
+pub const TEMPLATE: &str = "E0008";
+/// A stream that the endpoint cannot serve.
+pub const STREAM: &str = "E0009";
+
+/// Each code with what it means and what to do, for the manual.
+pub const ALL: &[(&str, &str)] = &[
+    (
+        UNKNOWN_TYPE,
+        "No receiver, publisher or mapper has the name given as `type`; `twinflow check` lists those \
+         there are.",
+    ),
+    (NOT_SUPPORTED, "The plan is right, but this version cannot run that part of it yet."),
+    (
+        UNKNOWN_OPTION,
+        "The type has no option of this name; nothing is ignored silently, so the plan is refused.",
+    ),
+    (MISSING_OPTION, "The type cannot work without this option."),
+    (OPTION_VALUE, "The option's value is not of the form the option takes."),
+    (REPEATED_OPTION, "The option stands twice; remove one."),
+    (
+        MAPPING,
+        "`@attributes` must name attributes of the stream, each once, in the form the mapper reads; \
+         `@payload` must have the form the mapper writes.",
+    ),
+    (TEMPLATE, "`{{name}}` stands for an attribute of the stream; a `{{` needs its `}}`."),
+    (STREAM, "The stream's attributes do not fit what the mapper can read or write."),
+];
