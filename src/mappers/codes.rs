@@ -23,21 +23,21 @@ pub const STREAM: &str = "E0009";
 pub const ALL: &[(&str, &str)] = &[
     (
         UNKNOWN_TYPE,
-        "No receiver, publisher or mapper has the name given as `type`; `twinflow check` lists those \
-         there are.",
+        "No receiver, publisher or mapper has the name given as `type`; `twinflow check` lists \
+         those there are.",
     ),
     (NOT_SUPPORTED, "The plan is right, but this version cannot run that part of it yet."),
     (
         UNKNOWN_OPTION,
-        "The type has no option of this name; nothing is ignored silently, so the plan is refused.",
+        "The type has no option of this name; nothing is ignored silently: the plan is refused.",
     ),
     (MISSING_OPTION, "The type cannot work without this option."),
     (OPTION_VALUE, "The option's value is not of the form the option takes."),
     (REPEATED_OPTION, "The option stands twice; remove one."),
     (
         MAPPING,
-        "`@attributes` must name attributes of the stream, each once, in the form the mapper reads; \
-         `@payload` must have the form the mapper writes.",
+        "`@attributes` must name attributes of the stream, each once, in the form the mapper \
+         reads; `@payload` must have the form the mapper writes.",
     ),
     (TEMPLATE, "`{{name}}` stands for an attribute of the stream; a `{{` needs its `}}`."),
     (STREAM, "The stream's attributes do not fit what the mapper can read or write."),

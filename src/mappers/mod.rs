@@ -2,9 +2,9 @@
 //! and a stream, whose events are rows in columns.
 //!
 //! A [`Decoder`] appends the events of one message straight to the columns of a batch, or says
-//! which event is the first bad one and appends nothing. An [`Encoder`] makes messages from rows. Neither
-//! can panic on anything that comes from outside. What a mapper takes in `@map(…)` stands in its
-//! [`MapperDefinition`], from which plans are checked and the manual is made.
+//! which event is the first bad one and appends nothing. An [`Encoder`] makes messages from rows.
+//! Neither can panic on anything that comes from outside. What a mapper takes in `@map(…)` stands
+//! in its [`MapperDefinition`], from which plans are checked and the manual is made.
 
 pub mod codes;
 pub mod json;

@@ -416,7 +416,8 @@ mod tests {
 
     #[test]
     fn every_misfit_is_named_with_what_would_help() {
-        let cases: &[(&[(&str, &str)], &str, &str)] = &[
+        type Given<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(Given<'_>, &str, &str)] = &[
             (&[], codes::MISSING_OPTION, "needs the option `file.uri`"),
             (&[("file.uri", "a"), ("file.url", "b")], codes::UNKNOWN_OPTION, "file.url"),
             (&[("file.uri", "a"), ("dir.uri", "b")], codes::NOT_SUPPORTED, "dir.uri"),

@@ -41,10 +41,7 @@ fn whole<N: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str) -> Res
 
 /// Digits, sign, point and exponent only: `NaN` and `inf`, which the library would read, are no
 /// values of a stream.
-fn float<N: std::str::FromStr>(text: &str, finite: fn(N) -> bool) -> Result<N, Fault>
-where
-    N: Copy,
-{
+fn float<N: std::str::FromStr + Copy>(text: &str, finite: fn(N) -> bool) -> Result<N, Fault> {
     let plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     if !text.bytes().all(plain) {
         return Err(Fault::Type);

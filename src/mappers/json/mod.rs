@@ -31,8 +31,9 @@ pub const DEFINITION: MapperDefinition = MapperDefinition {
     name: "json",
     input: &Definition {
         name: "json",
-        help: "Reads an object, an array of objects or an object a line; an event is `{\"a\":1}` or \
-               `{\"event\":{\"a\":1}}`, or `@attributes(a='$.x.y')` says where each attribute lies.",
+        help: "Reads an object, an array of objects or an object a line; an event is `{\"a\":1}` \
+               or `{\"event\":{\"a\":1}}`, or `@attributes(a='$.x.y')` says where each attribute \
+               lies.",
         options: &[
             option(
                 "enclosing.element",
@@ -44,13 +45,13 @@ pub const DEFINITION: MapperDefinition = MapperDefinition {
                 "fail.on.missing.attribute",
                 Form::Bool,
                 "true",
-                "Whether a message with an event that lacks an attribute is refused; else it is null.",
+                "Whether a message where an attribute is missing is refused; else it is null.",
             ),
             option(
                 "fail.on.unknown.attribute",
                 Form::Bool,
                 "false",
-                "Whether a message with a name that is no attribute is refused; else it is passed over.",
+                "Whether a name that is no attribute is refused with its message; else left out.",
             ),
         ],
         not_yet: &[],
@@ -59,8 +60,8 @@ pub const DEFINITION: MapperDefinition = MapperDefinition {
     },
     output: &Definition {
         name: "json",
-        help: "Writes `{\"event\":{\"a\":1}}`, or what `@payload('{\"x\":{{a}}}')` says, with every \
-               attribute escaped for its place.",
+        help: "Writes `{\"event\":{\"a\":1}}`, or what `@payload('{\"x\":{{a}}}')` says, with \
+               every attribute escaped for its place.",
         options: &[
             option(
                 "enclosing.element",

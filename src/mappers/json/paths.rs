@@ -1,5 +1,5 @@
-//! `@attributes(a='$.x.y[0]')`: where attributes lie in an event, as one tree that is walked once an
-//! event.
+//! `@attributes(a='$.x.y[0]')`: where attributes lie in an event, as one tree that is walked once
+//! an event.
 //!
 //! A subset of JSONPath: `$`, `.name`, `['name']` and `[n]`. The `$.` may be left out.
 
