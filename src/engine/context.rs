@@ -1,10 +1,11 @@
 //! What all steps of a plan share while they run: the clock, timers, tables, named windows, faults.
 
+use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
 use crate::engine::timers::Timers;
+use crate::engine::windows::Window;
 use crate::event::Millis;
 use crate::event::Slot;
-use std::sync::Arc;
 
 /// Shared by all steps of a plan; each step gets it with every call.
 #[derive(Default)]
@@ -17,11 +18,54 @@ pub struct Context {
     /// The step that runs, as timers know it.
     pub operator: u32,
     /// When each partition key of the partition at hand first appeared, as a count; by slot.
-    pub births: Arc<Vec<u64>>,
+    pub births: Vec<u64>,
+    /// Tables by id; a table is away while it is searched.
+    pub tables: Vec<Option<MemoryTable>>,
+    /// Named windows by id; a window is away while it takes rows.
+    pub windows: Vec<Option<Box<dyn Window>>>,
+    /// What was dropped inside the plan, by reason.
+    pub drops: Drops,
     /// Rows that could not be computed, since the caller last looked.
     pub faults: Vec<Fault>,
+    /// Lines for the log, since the caller last looked.
+    pub notes: Vec<Note>,
     /// From where chance is drawn.
     pub entropy: Entropy,
+}
+
+/// A line for the node's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// How grave it is.
+    pub level: Level,
+    /// What to write.
+    pub text: String,
+}
+
+/// How grave a note is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// Something happened.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+    /// Each step.
+    Trace,
+}
+
+/// Rows that end inside a plan without a trace in any result, counted by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Rows refused by a table, since their primary key was taken.
+    pub key_taken: u64,
+    /// Rows without a partition key.
+    pub no_key: u64,
+    /// Rows that could not be computed.
+    pub fault: u64,
 }
 
 /// A row that could not be computed. It is dropped from the query that met it.

@@ -4,12 +4,20 @@
 //! socket or chance, and the order of a hash map never reaches a result.
 
 pub mod aggregators;
+pub mod build;
 pub mod context;
+pub mod core;
+pub mod entry;
 pub mod expressions;
 pub mod functions;
 pub mod library;
 pub mod operator;
+mod operators;
+mod partition;
+mod pipeline;
+mod selector;
 pub mod state;
 pub mod stream_functions;
+pub mod tables;
 pub mod timers;
 pub mod windows;

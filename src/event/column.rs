@@ -198,6 +198,7 @@ impl Column {
 
     /// Appends one row of a column of the same type.
     #[inline]
+    #[expect(clippy::clone_on_copy, reason = "the same code serves texts, which are cloned")]
     pub fn push_from(&mut self, other: &Column, row: usize) {
         if other.nulls.any() && other.nulls.get(row) {
             return self.push_null();
@@ -213,6 +214,7 @@ impl Column {
     }
 
     /// Appends the named rows of a column of the same type, in the order given.
+    #[expect(clippy::clone_on_copy, reason = "the same code serves texts, which are cloned")]
     pub fn gather(&mut self, other: &Column, rows: &[u32]) {
         if other.nulls.any() {
             let at = self.len();
@@ -243,6 +245,23 @@ impl Column {
             (Values::Text(vector), Value::Text(value)) => vector[row] = value.clone(),
             (Values::Object(vector), value) => vector[row] = value.clone(),
             (values, value) => panic!("{value:?} in a column of {:?}", values.data_type()),
+        }
+    }
+
+    /// Whether row `row` holds the same as row `other_row` of a column of the same type; null is
+    /// the same as null, and floats are compared by their bits.
+    #[inline]
+    pub fn same(&self, row: usize, other: &Column, other_row: usize) -> bool {
+        let null = self.nulls.get(row);
+        if null || other.nulls.get(other_row) {
+            return null && other.nulls.get(other_row);
+        }
+        match (&self.values, &other.values) {
+            (Values::Text(mine), Values::Text(theirs)) => mine[row] == theirs[other_row],
+            (Values::Int(mine), Values::Int(theirs)) => mine[row] == theirs[other_row],
+            (Values::Long(mine), Values::Long(theirs)) => mine[row] == theirs[other_row],
+            (Values::Bool(mine), Values::Bool(theirs)) => mine[row] == theirs[other_row],
+            _ => self.value(row) == other.value(other_row),
         }
     }
 

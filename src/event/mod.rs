@@ -18,7 +18,7 @@ pub use batch::{Batch, Kind};
 pub use bits::Bits;
 pub use column::{Column, Values};
 pub use data_type::DataType;
-pub use map::{Map, Set, hash_bytes};
+pub use map::{Map, Set, hash_bytes, hash_cell, hash_column};
 pub use schema::{Attribute, Schema};
 pub use value::{Structure, Text, Value};
 

@@ -117,6 +117,22 @@ impl Value {
         })
     }
 
+    /// Appends the value as text: numbers in digits, floats with a point, null as `null`.
+    pub fn write_text(&self, text: &mut String) {
+        use std::fmt::Write;
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Value::Null => text.write_str("null"),
+            Value::Int(value) => write!(text, "{value}"),
+            Value::Long(value) => write!(text, "{value}"),
+            Value::Float(value) => write!(text, "{value:?}"),
+            Value::Double(value) => write!(text, "{value:?}"),
+            Value::Bool(value) => write!(text, "{value}"),
+            Value::Text(value) => text.write_str(value),
+            Value::Object(value) => write!(text, "{value:?}"),
+        };
+    }
+
     /// Order of two values of one type; null after everything else.
     pub fn order(&self, other: &Value) -> Ordering {
         match (self, other) {

@@ -48,3 +48,8 @@ pub struct WindowSetup<'a> {
 
 /// All windows, in the order of the manual.
 pub const ALL: &[&WindowDefinition] = &[];
+
+/// Whether a window reads columns that its arguments do not name.
+pub fn reads_all(name: &str) -> bool {
+    matches!(name, "frequent" | "lossyFrequent" | "expression" | "expressionBatch")
+}

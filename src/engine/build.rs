@@ -1,0 +1,369 @@
+//! Checked plan to running parts: the only reader of the plan's structure here.
+
+use crate::engine::aggregators;
+use crate::engine::aggregators::Aggregator;
+use crate::engine::aggregators::AggregatorSetup;
+use crate::engine::expressions::Kernel;
+use crate::engine::expressions::compile_with;
+use crate::engine::operator::Operator;
+use crate::engine::operators::Filter;
+use crate::engine::operators::LookupStep;
+use crate::engine::partition::Partition;
+use crate::engine::partition::Route;
+use crate::engine::partition::RouteBy;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::Target;
+use crate::engine::pipeline::Way;
+use crate::engine::selector::Selector;
+use crate::engine::stream_functions;
+use crate::engine::tables::TableWriter;
+use crate::engine::tables::membership;
+use crate::engine::windows;
+use crate::engine::windows::Window;
+use crate::engine::windows::WindowSetup;
+use crate::event::Batch;
+use crate::event::DataType;
+use crate::plan::expression::Expr;
+use crate::plan::logical::Findable;
+use crate::plan::logical::KeyBy;
+use crate::plan::logical::NamedWindow;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Output;
+use crate::plan::logical::PartitionId;
+use crate::plan::logical::Plan;
+use crate::plan::logical::Query;
+use crate::plan::logical::Selection;
+use crate::plan::logical::Source;
+use crate::plan::logical::Stage;
+use crate::plan::logical::TableId;
+use crate::plan::logical::WindowCall;
+use crate::plan::signature::ArgumentFault;
+use std::fmt;
+
+/// A plan that was checked cannot be run all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// What is wrong.
+    pub message: String,
+    /// Whether it is right but not supported yet.
+    pub not_supported: bool,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl From<ArgumentFault> for BuildError {
+    fn from(fault: ArgumentFault) -> BuildError {
+        BuildError { message: fault.message, not_supported: fault.not_supported }
+    }
+}
+
+/// Makes running parts of a plan.
+pub struct Builder<'a> {
+    plan: &'a Plan,
+}
+
+impl<'a> Builder<'a> {
+    /// For the parts of `plan`.
+    pub fn new(plan: &'a Plan) -> Builder<'a> {
+        Builder { plan }
+    }
+
+    /// Makes an expression over groups of so many columns.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn kernel(&self, expr: &Expr, layout: &[usize]) -> Result<Box<dyn Kernel>, BuildError> {
+        let compile_in = |with: Findable, condition: &Expr, width: usize, _: &[usize]| {
+            membership(with, condition, width, self).map_err(|error| ArgumentFault {
+                argument: None,
+                message: error.message,
+                not_supported: error.not_supported,
+            })
+        };
+        Ok(compile_with(expr, layout, &compile_in)?)
+    }
+
+    /// Makes several expressions over the same columns.
+    ///
+    /// # Errors
+    /// If one of them cannot be run.
+    pub fn kernels(
+        &self,
+        exprs: &[Expr],
+        layout: &[usize],
+    ) -> Result<Vec<Box<dyn Kernel>>, BuildError> {
+        exprs.iter().map(|expr| self.kernel(expr, layout)).collect()
+    }
+
+    /// Makes an aggregator.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it does not take the arguments.
+    pub fn aggregator(
+        &self,
+        name: &str,
+        setup: &AggregatorSetup<'_>,
+    ) -> Result<Box<dyn Aggregator>, BuildError> {
+        let definition = aggregators::find(name).ok_or_else(|| unknown("aggregator", name))?;
+        Ok((definition.build)(setup)?)
+    }
+
+    /// Types of the columns of something that can be looked up.
+    pub fn findable_types(&self, with: Findable) -> Vec<DataType> {
+        match with {
+            Findable::Table(table) => self.plan.tables[table].schema.types(),
+            Findable::Window(window) => self.plan.windows[window].schema.types(),
+        }
+    }
+
+    /// The columns of each index of a table, the primary key first.
+    pub fn index_columns(&self, table: TableId) -> Vec<Vec<usize>> {
+        let table = &self.plan.tables[table];
+        let key = (!table.primary_key.is_empty()).then(|| table.primary_key.clone());
+        key.into_iter().chain(table.indexes.iter().map(|&column| vec![column])).collect()
+    }
+
+    /// Makes a named window.
+    ///
+    /// # Errors
+    /// If the window cannot be run.
+    pub fn named_window(&self, window: &NamedWindow) -> Result<Box<dyn Window>, BuildError> {
+        let keep = vec![true; window.schema.len()];
+        self.window(&window.call, &keep, true, true)
+    }
+
+    fn window(
+        &self,
+        call: &WindowCall,
+        keep: &[bool],
+        expired: bool,
+        findable: bool,
+    ) -> Result<Box<dyn Window>, BuildError> {
+        let definition = windows::ALL
+            .iter()
+            .find(|definition| definition.signature.name == call.name)
+            .ok_or_else(|| unknown("window", &call.name))?;
+        let setup =
+            WindowSetup { arguments: &call.arguments, types: &call.types, keep, expired, findable };
+        Ok((definition.build)(&setup)?)
+    }
+
+    /// Makes a query whose steps are numbered from `next_operator`, which is moved on.
+    ///
+    /// # Errors
+    /// If a part of it cannot be run.
+    pub fn query(&self, query: &Query, next_operator: &mut u32) -> Result<Pipeline, BuildError> {
+        let mut ports = Vec::new();
+        let mut expired = false;
+        for port in &query.ports {
+            expired |= match port.source {
+                Source::Window(window) => self.plan.windows[window].output.expired(),
+                Source::Stream(_) => false,
+            };
+            expired |= port.stages.iter().any(|stage| matches!(stage, Stage::Window(_)));
+            let first_operator = *next_operator;
+            let way = self.way(query, &port.stages, self.source_types(port.source))?;
+            *next_operator += way.steps.len() as u32;
+            ports.push(Way { first_operator, ..way });
+        }
+        let outputs = query.selection.schema.types();
+        Ok(Pipeline {
+            ports,
+            selector: Selector::build(&query.selection, query.events, expired, self)?,
+            selected: Batch::new(&outputs),
+            target: self.target(&query.output, &outputs)?,
+            partition: query.partition,
+            watched: false,
+        })
+    }
+
+    fn source_types(&self, source: Source) -> Vec<DataType> {
+        match source {
+            Source::Stream(stream) => self.plan.streams[stream].schema.types(),
+            Source::Window(window) => self.plan.windows[window].schema.types(),
+        }
+    }
+
+    fn way(
+        &self,
+        query: &Query,
+        stages: &[Stage],
+        source: Vec<DataType>,
+    ) -> Result<Way, BuildError> {
+        // Types before each stage, and after the last.
+        let mut types = vec![source];
+        for stage in stages {
+            let mut after = types[types.len() - 1].clone();
+            match stage {
+                Stage::Filter(_) | Stage::Window(_) => {}
+                Stage::Function(call) => after.extend(call.added.types()),
+                Stage::Lookup(lookup) => after.extend(&lookup.types),
+            }
+            types.push(after);
+        }
+        let needs = needs(&query.selection, stages, &types);
+        let mut steps: Vec<Box<dyn Operator>> = Vec::new();
+        let mut buffers = Vec::new();
+        for (place, stage) in stages.iter().enumerate() {
+            let (before, after) = (&types[place], &types[place + 1]);
+            let keep = &needs[place + 1];
+            buffers.push(Batch::keeping(after, keep));
+            steps.push(match stage {
+                Stage::Filter(condition) => {
+                    Box::new(Filter::new(self.kernel(condition, &[before.len()])?))
+                }
+                Stage::Window(call) => {
+                    let expired = query.events.expired() || !query.selection.aggregates.is_empty();
+                    self.window(call, keep, expired, false)?
+                }
+                Stage::Function(call) => {
+                    let definition = stream_functions::find(&call.name)
+                        .ok_or_else(|| unknown("stream function", &call.name))?;
+                    (definition.build)(call)?
+                }
+                Stage::Lookup(lookup) => Box::new(LookupStep::build(lookup, before, self)?),
+            });
+        }
+        Ok(Way { steps, buffers, first_operator: 0 })
+    }
+
+    fn target(&self, output: &Output, outputs: &[DataType]) -> Result<Target, BuildError> {
+        Ok(match output {
+            Output::Stream(stream) => {
+                let inner = matches!(self.plan.streams[*stream].origin, Origin::Inner(_));
+                Target::Stream { stream: *stream, inner }
+            }
+            Output::Window(window) => Target::Window(*window),
+            Output::Return => Target::Nowhere,
+            _ => {
+                let writer = self.table_writer(output, outputs)?;
+                Target::Table(Box::new(writer.expect("the rest are writes")))
+            }
+        })
+    }
+
+    /// What writes to a table; `None` if the output is no table.
+    ///
+    /// # Errors
+    /// If a condition or assignment cannot be run.
+    pub fn table_writer(
+        &self,
+        output: &Output,
+        outputs: &[DataType],
+    ) -> Result<Option<TableWriter>, BuildError> {
+        Ok(Some(match output {
+            Output::Insert(table) => TableWriter::insert(*table),
+            Output::Delete(table, on) => TableWriter::delete(*table, on.as_ref(), outputs, self)?,
+            Output::Update(table, on, sets) => {
+                TableWriter::update(*table, on.as_ref(), sets, false, outputs, self)?
+            }
+            Output::UpdateOrInsert(table, on, sets) => {
+                TableWriter::update(*table, on.as_ref(), sets, true, outputs, self)?
+            }
+            Output::Stream(_) | Output::Window(_) | Output::Return => return Ok(None),
+        }))
+    }
+
+    /// Makes a partition.
+    ///
+    /// # Errors
+    /// If a key cannot be computed.
+    pub fn partition(&self, id: PartitionId) -> Result<Partition, BuildError> {
+        let partition = &self.plan.partitions[id];
+        let mut routes: Vec<Route> = Vec::new();
+        for (query_id, query) in self.plan.queries.iter().enumerate() {
+            for (port, way) in query.ports.iter().enumerate() {
+                let Source::Stream(stream) = way.source else { continue };
+                if query.partition != Some(id)
+                    || matches!(self.plan.streams[stream].origin, Origin::Inner(_))
+                {
+                    continue;
+                }
+                match routes.iter_mut().find(|route| route.stream == stream) {
+                    Some(route) => route.readers.push((query_id, port)),
+                    None => routes.push(Route {
+                        stream,
+                        by: None,
+                        readers: vec![(query_id, port)],
+                        routed: Batch::new(&self.plan.streams[stream].schema.types()),
+                    }),
+                }
+            }
+        }
+        for key in &partition.keys {
+            let width = [self.plan.streams[key.stream].schema.len()];
+            let by = match &key.by {
+                KeyBy::Value(expr) => RouteBy::Value(self.kernel(expr, &width)?),
+                KeyBy::Ranges(ranges) => RouteBy::Ranges(
+                    ranges
+                        .iter()
+                        .map(|(expr, label)| Ok((self.kernel(expr, &width)?, label.clone())))
+                        .collect::<Result<Vec<_>, BuildError>>()?,
+                ),
+            };
+            if let Some(route) = routes.iter_mut().find(|route| route.stream == key.stream) {
+                route.by = Some(by);
+            }
+        }
+        Ok(Partition::new(routes, partition.purge))
+    }
+}
+
+fn unknown(what: &str, name: &str) -> BuildError {
+    BuildError { message: format!("there is no {what} `{name}`"), not_supported: false }
+}
+
+/// Which columns are read by somebody: before each stage, and after the last. What nobody reads is
+/// neither copied nor kept.
+fn needs(selection: &Selection, stages: &[Stage], types: &[Vec<DataType>]) -> Vec<Vec<bool>> {
+    let mut needed = vec![false; types[stages.len()].len()];
+    let set = |exprs: &mut dyn Iterator<Item = &Expr>, needed: &mut Vec<bool>| {
+        let mut columns = Vec::new();
+        exprs.for_each(|expr| expr.columns(&mut columns));
+        for column in columns {
+            // Columns beyond are aggregates, outputs or a table's.
+            if let Some(needed) = needed.get_mut(column) {
+                *needed = true;
+            }
+        }
+    };
+    let arguments = selection.aggregates.iter().flat_map(|call| &call.arguments);
+    let sorted = selection.order_by.iter().map(|(key, _)| key);
+    set(
+        &mut arguments
+            .chain(&selection.outputs)
+            .chain(&selection.group_by)
+            .chain(&selection.having)
+            .chain(sorted),
+        &mut needed,
+    );
+    let mut all = vec![needed];
+    for (place, stage) in stages.iter().enumerate().rev() {
+        let mut needed = all[all.len() - 1].clone();
+        if let Stage::Window(call) = stage {
+            // A window reads its own rows again, so that what it reads must be kept by it too.
+            set(&mut call.arguments.iter(), &mut needed);
+            if windows::reads_all(&call.name) {
+                needed.fill(true);
+            }
+            *all.last_mut().expect("begun with one") = needed.clone();
+        }
+        needed.truncate(types[place].len());
+        match stage {
+            Stage::Filter(condition) => set(&mut std::iter::once(condition), &mut needed),
+            Stage::Window(_) => {}
+            // A stream function may show the whole row.
+            Stage::Function(_) => needed.fill(true),
+            Stage::Lookup(lookup) => set(&mut lookup.on.iter(), &mut needed),
+        }
+        all.push(needed);
+    }
+    all.reverse();
+    all
+}

@@ -1,0 +1,135 @@
+//! Time: timers fire before the row that finds them due, each at its due time.
+
+use crate::engine::core::Address;
+use crate::engine::core::PlanCore;
+use crate::engine::core::When;
+use crate::engine::entry::Outlet;
+use crate::engine::pipeline::Cause;
+use crate::engine::timers::Timer;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::event::Value;
+use crate::plan::logical::PartitionId;
+
+/// Set in the number of a cause that is a timer, so that it is no row's number.
+const TIMER_CAUSE: u64 = 1 << 63;
+
+impl PlanCore {
+    /// The wall clock at which the plan next wants to be called though nothing comes.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        let by_clock = match self.plan.playback {
+            None => self.context.timers.next_due(),
+            Some(_) => self.idle_due,
+        };
+        [by_clock, self.wall_timers.next_due()].into_iter().flatten().min()
+    }
+
+    /// Moves the wall clock on, and with it the engine's unless events move that.
+    pub(super) fn advance_wall(&mut self, at: Millis, outlet: &mut dyn Outlet) {
+        let target = self.wall.max(at);
+        if self.plan.playback.is_none() {
+            self.wall = target;
+            return self.advance_clock(target, outlet);
+        }
+        loop {
+            let timer = self.wall_timers.next_due().filter(|&due| due <= target);
+            let idle = self.idle_due.filter(|&due| due <= target);
+            match (timer, idle) {
+                (Some(due), idle) if idle.is_none_or(|idle| due <= idle) => {
+                    self.wall = self.wall.max(due);
+                    let timer = self.wall_timers.take_due(due).expect("one is due");
+                    self.fire(timer, outlet);
+                }
+                (_, Some(idle)) => {
+                    self.wall = self.wall.max(idle);
+                    let (span, step) = self.idle_span().unwrap_or((Millis::MAX, 0));
+                    self.idle_due = idle.checked_add(span);
+                    self.advance_clock(self.context.now + step, outlet);
+                }
+                _ => break,
+            }
+        }
+        self.wall = target;
+    }
+
+    pub(super) fn idle_span(&self) -> Option<(Millis, Millis)> {
+        self.plan.playback.and_then(|playback| playback.idle)
+    }
+
+    /// Moves the engine's clock on; all that is due by then fires, at its due time.
+    pub(super) fn advance_clock(&mut self, now: Millis, outlet: &mut dyn Outlet) {
+        while let Some(timer) = self.context.timers.take_due(now) {
+            self.context.now = self.context.now.max(timer.due);
+            self.fire(timer, outlet);
+        }
+        self.context.now = self.context.now.max(now);
+    }
+
+    /// Fires what rows just taken made due at once.
+    pub(super) fn fire_due(&mut self, outlet: &mut dyn Outlet) {
+        if self.context.timers.next_due().is_some_and(|due| due <= self.context.now) {
+            self.advance_clock(self.context.now, outlet);
+        }
+    }
+
+    fn fire(&mut self, timer: Timer, outlet: &mut dyn Outlet) {
+        self.fired += 1;
+        self.begin_cause(TIMER_CAUSE | self.fired);
+        let Some(&address) = self.operators.get(timer.operator as usize) else { return };
+        match address {
+            Address::Window(window) => {
+                self.run_window(window, Cause::Timer(0, timer.due, timer.slot), outlet);
+            }
+            Address::Trigger(trigger) => self.fire_trigger(trigger, timer.due, outlet),
+            Address::Purge(partition) => self.purge(partition, timer),
+            Address::Step { query, port, step } => {
+                let cause = Cause::Timer(step, timer.due, timer.slot);
+                self.run_query(query, port, cause, outlet);
+            }
+        }
+        if !self.in_send {
+            self.end_send(outlet);
+        }
+    }
+
+    fn fire_trigger(&mut self, trigger: usize, due: Millis, outlet: &mut dyn Outlet) {
+        self.set_trigger(trigger, due);
+        let stream = self.triggers[trigger].stream;
+        let mut rows = Batch::new(&self.plan.streams[stream].schema.types());
+        rows.push_row(due, &[Value::Long(due)]);
+        self.deliver(stream, &rows, outlet);
+    }
+
+    /// Sets the next time of a trigger that has fired at `after`, or has just been started.
+    pub(super) fn set_trigger(&mut self, trigger: usize, after: Millis) {
+        let node = &self.triggers[trigger];
+        let due = match &node.when {
+            When::Start => None,
+            When::Every(period) => after.checked_add(*period),
+        };
+        if let Some(due) = due {
+            self.set_wall_timer(Timer { due, operator: node.operator, birth: 0, slot: 0 });
+        }
+    }
+
+    /// Sets a timer by the wall clock, which under playback is not the engine's.
+    pub(super) fn set_wall_timer(&mut self, timer: Timer) {
+        match self.plan.playback {
+            None => self.context.timers.set(timer),
+            Some(_) => self.wall_timers.set(timer),
+        }
+    }
+
+    fn purge(&mut self, id: PartitionId, timer: Timer) {
+        let partition = &mut self.partitions[id];
+        let Some(purge) = partition.purge else { return };
+        for slot in partition.take_idle(self.context.now) {
+            let inside =
+                |query: &&mut crate::engine::pipeline::Pipeline| query.partition == Some(id);
+            self.pipelines.iter_mut().filter(inside).for_each(|query| query.forget(slot));
+        }
+        if let Some(due) = timer.due.checked_add(purge.interval) {
+            self.set_wall_timer(Timer { due, ..timer });
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! `apply`: advance the clock, take the input, run until quiet.
+//!
+//! Rows of a stream run through its readers in order of the plan's text, each reader's output at
+//! once through its own readers. Where two such paths meet again the checker marks the stream, and
+//! its rows run one by one; everywhere else a batch runs whole, and nobody can tell.
+
+mod clock;
+mod persist;
+mod start;
+
+use crate::engine::context::Context;
+use crate::engine::context::Fault;
+use crate::engine::context::Level;
+use crate::engine::context::Note;
+use crate::engine::entry::Entry;
+use crate::engine::entry::Input;
+use crate::engine::entry::Outlet;
+use crate::engine::partition::Partition;
+use crate::engine::pipeline::Cause;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::Target;
+use crate::engine::timers::Timers;
+use crate::event::Batch;
+use crate::event::Kind;
+use crate::event::Millis;
+use crate::event::Structure;
+use crate::event::Text;
+use crate::event::Value;
+use crate::plan::logical::OutputEvents;
+use crate::plan::logical::PartitionId;
+use crate::plan::logical::Plan;
+use crate::plan::logical::QueryId;
+use crate::plan::logical::Source;
+use crate::plan::logical::StreamId;
+use crate::plan::logical::WindowId;
+use std::sync::Arc;
+
+/// A plan that runs.
+pub struct PlanCore {
+    plan: Arc<Plan>,
+    streams: Vec<StreamNode>,
+    pipelines: Vec<Pipeline>,
+    partitions: Vec<Partition>,
+    windows: Vec<WindowNode>,
+    triggers: Vec<TriggerNode>,
+    /// Who is woken by which operator id.
+    operators: Vec<Address>,
+    /// Steps that gather rows by sends.
+    gatherers: Vec<(QueryId, usize, usize)>,
+    context: Context,
+    /// Timers by the wall clock; apart from the others only under playback.
+    wall_timers: Timers,
+    /// The latest wall clock an entry brought.
+    wall: Millis,
+    /// Under playback with an idle time: when the clock is moved next, by the wall clock.
+    idle_due: Option<Millis>,
+    /// Rows put in since the plan was first started.
+    rows: u64,
+    /// Timers fired since the plan was first started.
+    fired: u64,
+    /// Whether the last row taken is followed by another one of its send.
+    in_send: bool,
+    /// One row at a time, for streams that run row by row; by stream.
+    singles: Vec<Batch>,
+    /// Rows that could not be computed by the readers of a stream with a fault stream.
+    failed: Vec<Fault>,
+}
+
+struct StreamNode {
+    readers: Vec<Reader>,
+    watched: bool,
+    by_row: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Reader {
+    Query(QueryId, usize),
+    Partition(PartitionId, usize),
+}
+
+struct WindowNode {
+    readers: Vec<(QueryId, usize)>,
+    output: OutputEvents,
+    buffer: Batch,
+    operator: u32,
+}
+
+struct TriggerNode {
+    operator: u32,
+    stream: StreamId,
+    when: When,
+}
+
+/// When a trigger fires.
+enum When {
+    Start,
+    Every(Millis),
+}
+
+/// What an operator id stands for.
+#[derive(Clone, Copy, Debug)]
+enum Address {
+    Window(WindowId),
+    Trigger(usize),
+    Purge(PartitionId),
+    Step { query: QueryId, port: usize, step: usize },
+}
+
+impl PlanCore {
+    /// The plan that runs.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Shows all rows of a stream to the outlet from now on.
+    pub fn watch_stream(&mut self, stream: StreamId) {
+        self.streams[stream].watched = true;
+    }
+
+    /// Shows all rows that leave a query to the outlet from now on.
+    pub fn watch_query(&mut self, query: QueryId) {
+        self.pipelines[query].watched = true;
+    }
+
+    /// The engine's clock.
+    pub fn now(&self) -> Millis {
+        self.context.now
+    }
+
+    /// How many rows the plan has taken.
+    pub fn rows_taken(&self) -> u64 {
+        self.rows
+    }
+
+    /// How many rows windows and other steps hold, tables apart.
+    pub fn held(&self) -> usize {
+        let windows = self.context.windows.iter().flatten().map(|window| window.held());
+        self.pipelines.iter().map(Pipeline::held).sum::<usize>() + windows.sum::<usize>()
+    }
+
+    /// How many rows the tables hold.
+    pub fn table_rows(&self) -> usize {
+        self.context.tables.iter().flatten().map(|table| table.len()).sum()
+    }
+
+    /// What ended inside the plan so far, by reason.
+    pub fn drops(&self) -> crate::engine::context::Drops {
+        self.context.drops
+    }
+
+    /// Applies an entry: fires what is due, takes the input, runs until quiet.
+    pub fn apply(&mut self, entry: &Entry<'_>, outlet: &mut dyn Outlet) {
+        self.advance_wall(entry.at, outlet);
+        match &entry.input {
+            Input::Tick => {}
+            Input::Rows { stream, batch } => {
+                debug_assert!(batch.kinds.is_empty() && batch.slots.is_empty());
+                self.take_rows(*stream, batch, outlet);
+            }
+        }
+    }
+
+    fn take_rows(&mut self, stream: StreamId, batch: &Batch, outlet: &mut dyn Outlet) {
+        if batch.is_empty() {
+            return;
+        }
+        if self.plan.playback.is_some() {
+            self.idle_due = self.idle_span().map(|(idle, _)| self.wall + idle);
+        }
+        let by_row = self.streams[stream].by_row;
+        let mut start = 0;
+        while start < batch.len() {
+            let end = self.step_end(batch, start, by_row);
+            if self.plan.playback.is_some() {
+                let now = self.context.now.max(batch.timestamps[start]);
+                self.advance_clock(now, outlet);
+            }
+            self.begin_cause(self.rows);
+            self.rows += (end - start) as u64;
+            if start == 0 && end == batch.len() && !batch.continues.any() {
+                self.deliver(stream, batch, outlet);
+            } else {
+                let mut part = std::mem::take(&mut self.singles[stream]);
+                part.clear();
+                part.extend(batch, start, end);
+                part.continues.clear();
+                self.deliver(stream, &part, outlet);
+                self.singles[stream] = part;
+            }
+            self.in_send = batch.send_continues.get(end - 1);
+            if !self.in_send {
+                self.end_send(outlet);
+            }
+            self.fire_due(outlet);
+            start = end;
+        }
+    }
+
+    /// How far rows from `start` on can run as one batch.
+    fn step_end(&self, batch: &Batch, start: usize, by_row: bool) -> usize {
+        if by_row {
+            return start + 1;
+        }
+        let mut end = batch.len();
+        if self.plan.playback.is_some() {
+            // The clock stands still within a batch.
+            let clock = self.context.now.max(batch.timestamps[start]);
+            let same = |&&time: &&Millis| time == batch.timestamps[start] || time <= clock;
+            end = start + batch.timestamps[start..].iter().take_while(same).count();
+        }
+        if !self.gatherers.is_empty() {
+            let send = (start..end).find(|&row| !batch.send_continues.get(row));
+            end = send.map_or(end, |row| row + 1);
+        }
+        end
+    }
+
+    /// Tells where chance is drawn from: the number of the row or timer that is the cause.
+    fn begin_cause(&mut self, number: u64) {
+        self.context.entropy.row = number;
+        self.context.entropy.draws = 0;
+    }
+
+    /// Brings rows to the readers of a stream.
+    fn deliver(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) {
+        if self.streams[stream].watched {
+            outlet.stream(stream, self.context.now, rows);
+        }
+        for reader in 0..self.streams[stream].readers.len() {
+            match self.streams[stream].readers[reader] {
+                Reader::Query(query, port) => {
+                    self.run_query(query, port, Cause::Rows(rows), outlet);
+                }
+                Reader::Partition(partition, route) => {
+                    self.run_partition(partition, route, rows, outlet);
+                }
+            }
+            if !self.failed.is_empty() {
+                self.divert(stream, rows, outlet);
+            }
+        }
+    }
+
+    /// Sends rows that a reader could not compute to the fault stream.
+    fn divert(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) {
+        let failed = std::mem::take(&mut self.failed);
+        let Some(target) = self.plan.streams[stream].fault else { return };
+        let mut faults = Batch::new(&self.plan.streams[target].schema.types());
+        for fault in failed {
+            let row = fault.row.min(rows.len() - 1);
+            let mut values = rows.row(row);
+            let error = Structure::Error(Text::from(fault.message));
+            values.push(Value::Object(Arc::new(error)));
+            faults.push_row(rows.timestamps[row], &values);
+        }
+        self.deliver(target, &faults, outlet);
+    }
+
+    fn run_partition(
+        &mut self,
+        id: PartitionId,
+        route: usize,
+        rows: &Batch,
+        outlet: &mut dyn Outlet,
+    ) {
+        let partition = &mut self.partitions[id];
+        partition.route(route, rows, &mut self.context);
+        let routed = std::mem::take(&mut partition.routes[route].routed);
+        if !routed.is_empty() {
+            for reader in 0..self.partitions[id].routes[route].readers.len() {
+                let (query, port) = self.partitions[id].routes[route].readers[reader];
+                self.run_query(query, port, Cause::Rows(&routed), outlet);
+            }
+        }
+        self.partitions[id].routes[route].routed = routed;
+    }
+
+    /// Runs a query and brings what it selects to its target.
+    fn run_query(
+        &mut self,
+        query: QueryId,
+        port: usize,
+        cause: Cause<'_>,
+        outlet: &mut dyn Outlet,
+    ) {
+        self.context.entropy.query = query as u64;
+        let pipeline = &mut self.pipelines[query];
+        match pipeline.partition {
+            None => pipeline.run(port, cause, &mut self.context),
+            Some(partition) => {
+                let births = &mut self.partitions[partition].births;
+                std::mem::swap(births, &mut self.context.births);
+                pipeline.run(port, cause, &mut self.context);
+                std::mem::swap(births, &mut self.context.births);
+            }
+        }
+        if !self.context.faults.is_empty() || !self.context.notes.is_empty() {
+            self.report(query, outlet);
+        }
+        if !self.pipelines[query].selected.is_empty() {
+            self.emit(query, outlet);
+        }
+    }
+
+    fn emit(&mut self, query: QueryId, outlet: &mut dyn Outlet) {
+        let pipeline = &mut self.pipelines[query];
+        let mut rows = std::mem::take(&mut pipeline.selected);
+        if pipeline.watched {
+            outlet.query(query, self.context.now, &rows);
+        }
+        match &mut pipeline.target {
+            Target::Nowhere => {}
+            Target::Table(writer) => {
+                writer.apply(&rows, &mut self.context);
+            }
+            Target::Stream { stream, inner } => {
+                // What leaves a window enters the next stream as something that arrives.
+                let (stream, inner) = (*stream, *inner);
+                rows.kinds.clear();
+                if !inner {
+                    rows.slots.clear();
+                }
+                self.deliver(stream, &rows, outlet);
+            }
+            Target::Window(window) => {
+                let window = *window;
+                rows.kinds.clear();
+                rows.slots.clear();
+                self.run_window(window, Cause::Rows(&rows), outlet);
+            }
+        }
+        self.pipelines[query].selected = rows;
+    }
+
+    /// Runs a named window and brings what it puts out to its readers.
+    fn run_window(&mut self, id: WindowId, cause: Cause<'_>, outlet: &mut dyn Outlet) {
+        let Some(mut window) = self.context.windows[id].take() else { return };
+        let node = &mut self.windows[id];
+        self.context.operator = node.operator;
+        let mut output = std::mem::take(&mut node.buffer);
+        output.clear();
+        match cause {
+            Cause::Rows(rows) => window.run(rows, &mut self.context, &mut output),
+            Cause::Timer(_, due, slot) => window.wake(due, slot, &mut self.context, &mut output),
+            Cause::SendEnd(_) => window.end_send(&mut self.context, &mut output),
+        }
+        self.context.windows[id] = Some(window);
+        let events = self.windows[id].output;
+        if events != OutputEvents::All {
+            let unwanted = if events.current() { Kind::Expired } else { Kind::Current };
+            let kept: Vec<u32> = (0..output.len() as u32)
+                .filter(|&row| output.kind(row as usize) != unwanted)
+                .collect();
+            if kept.len() < output.len() {
+                let mut filtered = Batch::new(&self.plan.windows[id].schema.types());
+                filtered.gather(&output, &kept);
+                output = filtered;
+            }
+        }
+        if !output.is_empty() {
+            for reader in 0..self.windows[id].readers.len() {
+                let (query, port) = self.windows[id].readers[reader];
+                self.run_query(query, port, Cause::Rows(&output), outlet);
+            }
+        }
+        self.windows[id].buffer = output;
+    }
+
+    /// Lets steps put out what they gathered, unless a send is still coming in.
+    fn end_send(&mut self, outlet: &mut dyn Outlet) {
+        for gatherer in 0..self.gatherers.len() {
+            let (query, port, step) = self.gatherers[gatherer];
+            self.run_query(query, port, Cause::SendEnd(step), outlet);
+        }
+    }
+
+    /// Hands out what the last run of a query had to say.
+    fn report(&mut self, query: QueryId, outlet: &mut dyn Outlet) {
+        for note in std::mem::take(&mut self.context.notes) {
+            outlet.note(note);
+        }
+        let faults = std::mem::take(&mut self.context.faults);
+        if faults.is_empty() {
+            return;
+        }
+        self.context.drops.fault += faults.len() as u64;
+        let query = &self.plan.queries[query];
+        let diverts = query.ports.iter().any(|port| match port.source {
+            Source::Stream(stream) => self.plan.streams[stream].fault.is_some(),
+            Source::Window(_) => false,
+        });
+        if diverts {
+            return self.failed.extend(faults);
+        }
+        for fault in faults {
+            let name = &query.name;
+            let text = format!("query `{name}` could not compute a row: {}", fault.message);
+            outlet.note(Note { level: Level::Error, text });
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! State of a whole plan: frozen in a moment, loaded into a plan just built.
+
+use crate::engine::core::PlanCore;
+use crate::engine::state::Frozen;
+use crate::engine::state::LoadError;
+use crate::engine::state::SavedState;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+
+const VERSION: u16 = 1;
+
+impl PlanCore {
+    /// The whole state as it stands. Rows that windows and tables keep are shared, not copied: the
+    /// plan may go on at once while another thread turns the state into bytes.
+    pub fn freeze(&self) -> Frozen {
+        let mut state = StateWriter::default();
+        state.section("core", VERSION);
+        state.put(&self.wall);
+        state.put(&self.context.now);
+        state.put(&self.context.timers);
+        state.put(&self.wall_timers);
+        state.put(&self.idle_due);
+        state.put(&self.rows);
+        state.put(&self.fired);
+        state.put(&self.in_send);
+        state.put(&self.context.entropy.secret);
+        let drops = self.context.drops;
+        state.put(&vec![drops.key_taken, drops.no_key, drops.fault]);
+        for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
+            state.section(format!("table:{}", known.name), VERSION);
+            table.as_ref().expect("nobody searches now").save(&mut state);
+        }
+        for (window, known) in self.context.windows.iter().zip(&self.plan.windows) {
+            let window = window.as_ref().expect("no window takes rows now");
+            state.section(format!("window:{}", known.name), window.version());
+            window.save(&mut state);
+        }
+        for (id, partition) in self.partitions.iter().enumerate() {
+            state.section(format!("partition:{id}"), VERSION);
+            partition.save(&mut state);
+        }
+        for (pipeline, query) in self.pipelines.iter().zip(&self.plan.queries) {
+            for (port, way) in pipeline.ports.iter().enumerate() {
+                for (place, step) in way.steps.iter().enumerate() {
+                    state.section(step_id(&query.name, port, place), step.version());
+                    step.save(&mut state);
+                }
+            }
+            state.section(format!("query:{}:select", query.name), VERSION);
+            pipeline.selector.save(&mut state);
+        }
+        state.freeze()
+    }
+
+    /// Takes the state that [`PlanCore::freeze`] gave, of the same plan, in place of what it has.
+    /// Watchers stay.
+    ///
+    /// # Errors
+    /// If the bytes are damaged or of another plan; the plan must then not be used further.
+    pub fn load(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
+        let saved = SavedState::parse(bytes)?;
+        self.load_core(&mut saved.section("core", VERSION)?)?;
+        for (table, known) in self.context.tables.iter_mut().zip(&self.plan.tables) {
+            let table = table.as_mut().expect("nobody searches now");
+            whole(saved.section(&format!("table:{}", known.name), VERSION)?, |state| {
+                table.load(state)
+            })?;
+        }
+        for (window, known) in self.context.windows.iter_mut().zip(&self.plan.windows) {
+            let window = window.as_mut().expect("no window takes rows now");
+            let section = saved.section(&format!("window:{}", known.name), window.version())?;
+            whole(section, |state| window.load(state))?;
+        }
+        for (id, partition) in self.partitions.iter_mut().enumerate() {
+            let section = saved.section(&format!("partition:{id}"), VERSION)?;
+            whole(section, |state| partition.load(state))?;
+        }
+        for (pipeline, query) in self.pipelines.iter_mut().zip(&self.plan.queries) {
+            for (port, way) in pipeline.ports.iter_mut().enumerate() {
+                for (place, step) in way.steps.iter_mut().enumerate() {
+                    let id = step_id(&query.name, port, place);
+                    whole(saved.section(&id, step.version())?, |state| step.load(state))?;
+                }
+            }
+            let section = saved.section(&format!("query:{}:select", query.name), VERSION)?;
+            whole(section, |state| pipeline.selector.load(state))?;
+        }
+        Ok(())
+    }
+
+    fn load_core(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.wall = state.get()?;
+        self.context.now = state.get()?;
+        self.context.timers = state.get()?;
+        self.wall_timers = state.get()?;
+        self.idle_due = state.get()?;
+        self.rows = state.get()?;
+        self.fired = state.get()?;
+        self.in_send = state.get()?;
+        self.context.entropy.secret = state.get()?;
+        let drops: Vec<u64> = state.get()?;
+        let [key_taken, no_key, fault] = drops[..] else { return Err(LoadError::Malformed) };
+        self.context.drops = crate::engine::context::Drops { key_taken, no_key, fault };
+        Ok(())
+    }
+}
+
+fn step_id(query: &str, port: usize, place: usize) -> String {
+    format!("query:{query}:{port}:{place}")
+}
+
+/// Reads a section, of which nothing may be left over.
+fn whole(
+    mut state: StateReader<'_>,
+    load: impl FnOnce(&mut StateReader<'_>) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    load(&mut state)?;
+    if state.is_at_end() { Ok(()) } else { Err(LoadError::Malformed) }
+}

@@ -1,0 +1,180 @@
+//! From a checked plan to one that runs.
+
+use crate::engine::build::BuildError;
+use crate::engine::build::Builder;
+use crate::engine::context::Context;
+use crate::engine::context::Entropy;
+use crate::engine::core::Address;
+use crate::engine::core::PlanCore;
+use crate::engine::core::Reader;
+use crate::engine::core::StreamNode;
+use crate::engine::core::TriggerNode;
+use crate::engine::core::When;
+use crate::engine::core::WindowNode;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::tables::MemoryTable;
+use crate::engine::timers::Timer;
+use crate::engine::timers::Timers;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::plan::logical::Plan;
+use crate::plan::logical::Source;
+use crate::plan::logical::TriggerTime;
+use std::sync::Arc;
+
+impl PlanCore {
+    /// Makes a plan ready to run. `secret` is what chance is drawn from; it is drawn once, when the
+    /// plan is first deployed, and kept.
+    ///
+    /// # Errors
+    /// If a part of the plan cannot be run.
+    pub fn build(plan: Arc<Plan>, secret: u64) -> Result<PlanCore, BuildError> {
+        let builder = Builder::new(&plan);
+        let mut operators = Vec::new();
+        let mut windows = Vec::new();
+        let mut context =
+            Context { entropy: Entropy { secret, ..Entropy::default() }, ..Context::default() };
+        for (id, window) in plan.windows.iter().enumerate() {
+            windows.push(WindowNode {
+                readers: Vec::new(),
+                output: window.output,
+                buffer: Batch::new(&window.schema.types()),
+                operator: operators.len() as u32,
+            });
+            operators.push(Address::Window(id));
+            context.windows.push(Some(builder.named_window(window)?));
+        }
+        for table in &plan.tables {
+            let types = table.schema.types();
+            let table = MemoryTable::new(types, &table.primary_key, &table.indexes);
+            context.tables.push(Some(table));
+        }
+        let mut triggers = Vec::new();
+        for (id, trigger) in plan.triggers.iter().enumerate() {
+            let when = match &trigger.when {
+                TriggerTime::Start => When::Start,
+                TriggerTime::Every(period) => When::Every((*period).max(1)),
+                TriggerTime::Cron(_) => {
+                    let message = "not supported yet: cron triggers".to_owned();
+                    return Err(BuildError { message, not_supported: true });
+                }
+            };
+            let operator = operators.len() as u32;
+            triggers.push(TriggerNode { operator, stream: trigger.stream, when });
+            operators.push(Address::Trigger(id));
+        }
+        let mut partitions = Vec::new();
+        for id in 0..plan.partitions.len() {
+            operators.push(Address::Purge(id));
+            partitions.push(builder.partition(id)?);
+        }
+        let mut pipelines: Vec<Pipeline> = Vec::new();
+        let mut gatherers = Vec::new();
+        for (id, query) in plan.queries.iter().enumerate() {
+            let mut next = operators.len() as u32;
+            let pipeline = builder.query(query, &mut next)?;
+            for (port, way) in pipeline.ports.iter().enumerate() {
+                for (step, operator) in way.steps.iter().enumerate() {
+                    operators.push(Address::Step { query: id, port, step });
+                    if operator.gathers_sends() {
+                        gatherers.push((id, port, step));
+                    }
+                }
+            }
+            pipelines.push(pipeline);
+        }
+        let mut core = PlanCore {
+            streams: Vec::new(),
+            singles: plan.streams.iter().map(|each| Batch::new(&each.schema.types())).collect(),
+            pipelines,
+            partitions,
+            windows,
+            triggers,
+            operators,
+            gatherers,
+            context,
+            wall_timers: Timers::default(),
+            wall: 0,
+            idle_due: None,
+            rows: 0,
+            fired: 0,
+            in_send: false,
+            failed: Vec::new(),
+            plan,
+        };
+        core.connect();
+        Ok(core)
+    }
+
+    /// Tells streams and windows who reads them, in order of the plan's text.
+    fn connect(&mut self) {
+        let by_row = |stream: &crate::plan::logical::Stream| stream.row_by_row;
+        self.streams = self
+            .plan
+            .streams
+            .iter()
+            .map(|stream| StreamNode {
+                readers: Vec::new(),
+                watched: false,
+                by_row: by_row(stream) || stream.fault.is_some(),
+            })
+            .collect();
+        for (query_id, query) in self.plan.queries.iter().enumerate() {
+            for (port_id, port) in query.ports.iter().enumerate() {
+                let stream = match port.source {
+                    Source::Window(window) => {
+                        self.windows[window].readers.push((query_id, port_id));
+                        continue;
+                    }
+                    Source::Stream(stream) => stream,
+                };
+                let route = query.partition.and_then(|partition| {
+                    let routes = &self.partitions[partition].routes;
+                    let route = routes.iter().position(|route| route.stream == stream)?;
+                    Some((partition, route))
+                });
+                let readers = &mut self.streams[stream].readers;
+                match route {
+                    None => readers.push(Reader::Query(query_id, port_id)),
+                    // A partition reads a stream once, and tells all its queries.
+                    Some((partition, route)) => {
+                        let known = readers.iter().any(|reader| {
+                            matches!(reader, Reader::Partition(other, _) if *other == partition)
+                        });
+                        if !known {
+                            readers.push(Reader::Partition(partition, route));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the plan's clock at the wall clock `at`. What is to happen at the start happens when
+    /// the first entry is applied.
+    pub fn start(&mut self, at: Millis) {
+        self.wall = at;
+        if self.plan.playback.is_none() {
+            self.context.now = at;
+        }
+        self.idle_due = self.idle_span().map(|(idle, _)| at + idle);
+        for trigger in 0..self.triggers.len() {
+            let node = &self.triggers[trigger];
+            if matches!(node.when, When::Start) {
+                let timer = Timer { due: at, operator: node.operator, birth: 0, slot: 0 };
+                self.set_wall_timer(timer);
+            } else {
+                self.set_trigger(trigger, at);
+            }
+        }
+        for (operator, address) in self.operators.clone().into_iter().enumerate() {
+            if let Address::Purge(partition) = address
+                && let Some(purge) = self.partitions[partition].purge
+            {
+                let due = at + purge.interval;
+                let timer = Timer { due, operator: operator as u32, birth: 0, slot: 0 };
+                self.set_wall_timer(timer);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Tables in memory: rows in order of insertion, found by primary key, by index or one by one.
+//!
+//! Rows lie in segments that are shared with whoever froze the state and copied on the first write
+//! after. A row keeps its number until so many rows were deleted that the table is packed.
+
+mod finder;
+mod index;
+mod membership;
+mod write;
+
+pub use finder::Finder;
+pub use finder::Pairs;
+pub use finder::all_rows;
+pub use membership::membership;
+pub use write::TableWriter;
+
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::engine::tables::index::Index;
+use crate::event::Batch;
+use crate::event::Bits;
+use crate::event::Column;
+use crate::event::DataType;
+use crate::event::Kind;
+use crate::event::Value;
+use std::sync::Arc;
+
+/// Rows of a segment; a power of two.
+const SEGMENT_ROWS: usize = 1024;
+const SEGMENT_SHIFT: u32 = SEGMENT_ROWS.trailing_zeros();
+
+/// A table's row by number.
+pub type RowNumber = u32;
+
+/// A table in memory.
+pub struct MemoryTable {
+    types: Vec<DataType>,
+    segments: Vec<Arc<Batch>>,
+    /// Rows ever put in since the table was last packed.
+    rows: usize,
+    dead: Bits,
+    dead_count: usize,
+    /// The first is the primary key, if `has_key`.
+    indexes: Vec<Index>,
+    has_key: bool,
+}
+
+/// A row was refused, since its primary key is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyTaken;
+
+impl MemoryTable {
+    /// An empty table. `primary_key` and `indexes` are columns; a primary key may be of several.
+    pub fn new(types: Vec<DataType>, primary_key: &[usize], indexes: &[usize]) -> MemoryTable {
+        let mut all = Vec::new();
+        if !primary_key.is_empty() {
+            all.push(Index::new(primary_key.to_vec()));
+        }
+        all.extend(indexes.iter().map(|&column| Index::new(vec![column])));
+        MemoryTable {
+            types,
+            segments: Vec::new(),
+            rows: 0,
+            dead: Bits::new(),
+            dead_count: 0,
+            indexes: all,
+            has_key: !primary_key.is_empty(),
+        }
+    }
+
+    /// Types of the columns.
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows - self.dead_count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows in order of insertion.
+    pub fn live_rows(&self) -> impl Iterator<Item = RowNumber> + '_ {
+        (0..self.rows).filter(|&row| !self.dead.get(row)).map(|row| row as RowNumber)
+    }
+
+    /// A cell.
+    pub fn value(&self, row: RowNumber, column: usize) -> Value {
+        let (segment, place) = self.place(row);
+        segment.columns[column].value(place)
+    }
+
+    /// All cells of a row.
+    pub fn row(&self, row: RowNumber) -> Vec<Value> {
+        let (segment, place) = self.place(row);
+        segment.row(place)
+    }
+
+    fn place(&self, row: RowNumber) -> (&Batch, usize) {
+        let row = row as usize;
+        (&self.segments[row >> SEGMENT_SHIFT], row & (SEGMENT_ROWS - 1))
+    }
+
+    /// Appends cells of one column, for the rows named.
+    pub fn gather(&self, column: usize, rows: &[RowNumber], into: &mut Column) {
+        if let [only] = self.segments.as_slice() {
+            return into.gather(&only.columns[column], rows);
+        }
+        for &row in rows {
+            let (segment, place) = self.place(row);
+            into.push_from(&segment.columns[column], place);
+        }
+    }
+
+    /// Inserts row `row` of columns of the table's types.
+    ///
+    /// # Errors
+    /// [`KeyTaken`] if there is a row of the same primary key; the table stays as it was.
+    pub fn insert(&mut self, columns: &[Column], row: usize) -> Result<(), KeyTaken> {
+        if self.has_key {
+            let key = &self.indexes[0];
+            let probe: Vec<&Column> =
+                key.columns().iter().map(|&column| &columns[column]).collect();
+            if !key.find(&self.segments, &probe, row).is_empty() {
+                return Err(KeyTaken);
+            }
+        }
+        let number = self.rows as RowNumber;
+        if self.rows & (SEGMENT_ROWS - 1) == 0 {
+            self.segments.push(Arc::new(Batch::new(&self.types)));
+        }
+        let segment = self.segments.last_mut().expect("a segment was just made if there was none");
+        let segment = Arc::make_mut(segment);
+        for (mine, theirs) in segment.columns.iter_mut().zip(columns) {
+            mine.push_from(theirs, row);
+        }
+        segment.push_head(0, Kind::Current, 0);
+        self.rows += 1;
+        for index in &mut self.indexes {
+            index.add(&self.segments, number);
+        }
+        Ok(())
+    }
+
+    /// Deletes a row that is there.
+    pub fn delete(&mut self, row: RowNumber) {
+        for index in &mut self.indexes {
+            index.remove(&self.segments, row);
+        }
+        self.dead.set(row as usize);
+        self.dead_count += 1;
+    }
+
+    /// Overwrites cells of a row that is there. Values are of the columns' types or null.
+    ///
+    /// # Errors
+    /// [`KeyTaken`] if another row has the new primary key; the row stays as it was.
+    pub fn update(&mut self, row: RowNumber, cells: &[(usize, Value)]) -> Result<(), KeyTaken> {
+        let touched =
+            |index: &Index| cells.iter().any(|(column, _)| index.columns().contains(column));
+        if self.has_key && touched(&self.indexes[0]) {
+            let mut probe: Vec<Column> = Vec::new();
+            for &column in self.indexes[0].columns() {
+                let value = match cells.iter().find(|(changed, _)| *changed == column) {
+                    Some((_, value)) => value.clone(),
+                    None => self.value(row, column),
+                };
+                probe.push(Column::repeat(self.types[column], &value, 1));
+            }
+            let probe: Vec<&Column> = probe.iter().collect();
+            let found = self.indexes[0].find(&self.segments, &probe, 0);
+            if found.iter().any(|&other| other != row) {
+                return Err(KeyTaken);
+            }
+        }
+        let touched: Vec<bool> = self.indexes.iter().map(touched).collect();
+        for (index, _) in self.indexes.iter_mut().zip(&touched).filter(|(_, touched)| **touched) {
+            index.remove(&self.segments, row);
+        }
+        let place = row as usize & (SEGMENT_ROWS - 1);
+        let segment = Arc::make_mut(&mut self.segments[row as usize >> SEGMENT_SHIFT]);
+        for (column, value) in cells {
+            segment.columns[*column].set(place, value);
+        }
+        for (index, _) in self.indexes.iter_mut().zip(&touched).filter(|(_, touched)| **touched) {
+            index.add(&self.segments, row);
+        }
+        Ok(())
+    }
+
+    /// Packs the table once most of its rows are dead. Row numbers change: nobody may hold one.
+    pub fn pack(&mut self) {
+        if self.dead_count < SEGMENT_ROWS || self.dead_count * 2 < self.rows {
+            return;
+        }
+        let live: Vec<RowNumber> = self.live_rows().collect();
+        let old = std::mem::take(&mut self.segments);
+        for part in live.chunks(SEGMENT_ROWS) {
+            let mut segment = Batch::new(&self.types);
+            for &row in part {
+                let from = &old[row as usize >> SEGMENT_SHIFT];
+                segment.push_from(from, row as usize & (SEGMENT_ROWS - 1), Kind::Current, 0);
+            }
+            self.segments.push(Arc::new(segment));
+        }
+        self.rows = live.len();
+        self.dead.clear();
+        self.dead_count = 0;
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
+        for index in &mut self.indexes {
+            index.clear();
+        }
+        for row in 0..self.rows {
+            if !self.dead.get(row) {
+                for index in &mut self.indexes {
+                    index.add(&self.segments, row as RowNumber);
+                }
+            }
+        }
+    }
+
+    /// The index over exactly these columns.
+    fn index(&self, number: usize) -> &Index {
+        &self.indexes[number]
+    }
+
+    /// Writes all rows; segments by handle.
+    pub fn save(&self, state: &mut StateWriter) {
+        state.put(&self.rows);
+        state.put(&self.dead);
+        state.put(&self.segments.len());
+        self.segments.iter().for_each(|segment| state.share(segment));
+    }
+
+    /// Takes what [`MemoryTable::save`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not that, or of a table of other columns.
+    pub fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.rows = state.get()?;
+        self.dead = state.get()?;
+        self.dead_count = self.dead.count();
+        let count: usize = state.get()?;
+        self.segments.clear();
+        for _ in 0..count {
+            let segment = state.rows()?;
+            let types = segment.columns.iter().map(|column| column.values.data_type());
+            if !types.eq(self.types.iter().map(|&ty| Some(ty))) {
+                return Err(LoadError::Other("saved table has other columns".to_owned()));
+            }
+            self.segments.push(segment);
+        }
+        let rows: usize = self.segments.iter().map(|segment| segment.len()).sum();
+        let full = self.segments.iter().rev().skip(1).all(|segment| segment.len() == SEGMENT_ROWS);
+        if rows != self.rows || !full || self.dead_count > rows {
+            return Err(LoadError::Malformed);
+        }
+        self.rebuild();
+        Ok(())
+    }
+}
