@@ -104,9 +104,9 @@ fn verify_function(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> 
     let definition = functions::find(name).ok_or_else(|| unknown(name))?;
     let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
     // The arguments have been verified before, and only constants are looked at here.
-    let kernels = arguments.iter().map(|argument| leaf::constant(&Value::Null, argument.ty));
-    let kernels = kernels.collect();
-    (definition.build)(FunctionSetup { arguments, kernels, ty, site: 0 }).map(drop)
+    let operands = arguments.iter().map(|each| leaf::constant(&Value::Null, each.ty).into());
+    let operands = operands.collect();
+    (definition.build)(FunctionSetup { arguments, operands, ty, site: 0 }).map(drop)
 }
 
 fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {

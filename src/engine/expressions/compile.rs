@@ -20,7 +20,7 @@ use crate::plan::expression::Node;
 use crate::plan::logical::Findable;
 use crate::plan::signature::ArgumentFault;
 
-/// Makes the kernel of an `in`, which needs rows that no frame holds: what is searched, the
+/// Makes the kernel of an `in`, which needs rows that no frame holds. Takes what is searched, the
 /// condition over the frame's columns and then the table's, how many columns the frame has, and the
 /// layout.
 pub type CompileIn<'a> =
@@ -139,9 +139,9 @@ impl Compiler<'_> {
     ) -> Result<Box<dyn Kernel>, ArgumentFault> {
         let definition =
             functions::find(name).ok_or_else(|| fault(format!("there is no function `{name}`")))?;
-        let kernels = arguments.iter().map(|argument| self.kernel(argument));
-        let kernels = kernels.collect::<Result<Vec<_>, _>>()?;
-        (definition.build)(FunctionSetup { arguments, kernels, ty: expr.ty, site })
+        let operands = arguments.iter().map(|argument| self.operand(argument));
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        (definition.build)(FunctionSetup { arguments, operands, ty: expr.ty, site })
     }
 }
 

@@ -41,6 +41,14 @@ pub fn column(part: usize, index: usize) -> Box<dyn Kernel> {
     Box::new(Place(Operand::Column { part, index }))
 }
 
+/// Makes the kernel that gives what an operand gives.
+pub fn unchanged(operand: Operand) -> Box<dyn Kernel> {
+    match operand {
+        Operand::Kernel(kernel) => kernel,
+        column => Box::new(Place(column)),
+    }
+}
+
 impl Kernel for Place {
     #[inline]
     fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column {

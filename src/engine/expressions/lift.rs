@@ -104,7 +104,7 @@ fn nulls_are_false(input: &Column, output: &mut [bool]) {
 }
 
 /// A function of one value; null gives null.
-pub struct Map<A, R, F> {
+struct Map<A, R, F> {
     operand: Operand,
     compute: F,
     output: Output<R>,
@@ -135,7 +135,7 @@ impl<A: Native, R: Native, F: Fn(&A) -> R + Send> Kernel for Map<A, R, F> {
 }
 
 /// A function of one value that may give null; null gives null.
-pub struct TryMap<A, R, F> {
+struct TryMap<A, R, F> {
     operand: Operand,
     compute: F,
     output: Output<R>,
@@ -168,8 +168,38 @@ impl<A: Native, R: Native, F: Fn(&A) -> Option<R> + Send> Kernel for TryMap<A, R
     }
 }
 
+/// A function of one value that has a result for null too.
+struct MapNullable<A, R, F> {
+    operand: Operand,
+    compute: F,
+    output: Output<R>,
+    argument: PhantomData<A>,
+}
+
+/// Makes a kernel of a function of one value that has a result for null too.
+pub fn map_nullable<A, R, F>(operand: impl Into<Operand>, compute: F) -> Box<dyn Kernel>
+where
+    A: Native,
+    R: Native,
+    F: Fn(Option<&A>) -> R + Send + 'static,
+{
+    let (operand, output) = (operand.into(), Output::new());
+    Box::new(MapNullable { operand, compute, output, argument: PhantomData::<A> })
+}
+
+impl<A: Native, R: Native, F: Fn(Option<&A>) -> R + Send> Kernel for MapNullable<A, R, F> {
+    fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column {
+        let input = self.operand.evaluate(frame, context);
+        let (output, _) = self.output.begin(frame.len());
+        for (row, (result, value)) in output.iter_mut().zip(A::rows(input)).enumerate() {
+            *result = (self.compute)((!input.is_null(row)).then_some(value));
+        }
+        self.output.column()
+    }
+}
+
 /// A function of two values; a null gives null.
-pub struct Zip<A, B, R, F> {
+struct Zip<A, B, R, F> {
     left: Operand,
     right: Operand,
     compute: F,
@@ -215,7 +245,7 @@ where
 }
 
 /// A function of two values that may give null; a null gives null.
-pub struct TryZip<A, B, R, F> {
+struct TryZip<A, B, R, F> {
     left: Operand,
     right: Operand,
     compute: F,
@@ -264,7 +294,7 @@ where
 }
 
 /// A condition on one value; null gives false.
-pub struct Test<A, F> {
+struct Test<A, F> {
     operand: Operand,
     holds: F,
     output: Output<bool>,
@@ -294,7 +324,7 @@ impl<A: Native, F: Fn(&A) -> bool + Send> Kernel for Test<A, F> {
 }
 
 /// A condition on two values; a null gives false.
-pub struct TestPair<A, F> {
+struct TestPair<A, F> {
     left: Operand,
     right: Operand,
     holds: F,

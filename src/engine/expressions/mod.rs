@@ -7,6 +7,11 @@ pub(crate) mod leaf;
 pub mod lift;
 mod logic;
 pub(crate) mod native;
+pub mod number_text;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use crate::engine::context::Context;
 use crate::event::Column;
