@@ -6,6 +6,7 @@
 
 mod clock;
 mod persist;
+mod query;
 mod start;
 
 use crate::engine::context::Context;

@@ -9,7 +9,6 @@ use crate::engine::tables::MemoryTable;
 use crate::engine::tables::RowNumber;
 use crate::event::Batch;
 use crate::event::Column;
-use crate::event::Kind;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
@@ -295,23 +294,4 @@ fn equated<'a>(conjuncts: &[&'a Expr], column: usize, width: usize) -> Option<(u
         }
         (right.as_column() == Some(column) && asking_only(left)).then_some((place, &**left))
     })
-}
-
-/// The rows of a table or window as one batch, for those who read everything.
-pub fn all_rows(with: Findable, context: &Context, into: &mut Batch) {
-    match with {
-        Findable::Window(window) => {
-            if let Some(window) = &context.windows[window] {
-                window.contents(0, into);
-            }
-        }
-        Findable::Table(table) => {
-            let table = context.tables[table].as_ref().expect("nobody searches now");
-            let rows: Vec<RowNumber> = table.live_rows().collect();
-            for (column, mine) in into.columns.iter_mut().enumerate() {
-                table.gather(column, &rows, mine);
-            }
-            rows.iter().for_each(|_| into.push_head(-1, Kind::Current, 0));
-        }
-    }
 }

@@ -10,7 +10,6 @@ mod write;
 
 pub use finder::Finder;
 pub use finder::Pairs;
-pub use finder::all_rows;
 pub use membership::membership;
 pub use write::TableWriter;
 

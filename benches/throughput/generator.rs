@@ -1,0 +1,55 @@
+//! The events of all workloads: splitmix64 from one seed, so that every engine does the same work.
+
+use twinflow::event::Batch;
+use twinflow::event::DataType;
+use twinflow::event::Kind;
+use twinflow::event::Text;
+
+/// The first event's own time.
+pub const START: i64 = 1_700_000_000_000;
+
+/// One draw of the generator after another.
+pub fn draws() -> impl Iterator<Item = u64> {
+    let mut x: u64 = 42;
+    std::iter::from_fn(move || {
+        x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Some(z ^ z >> 31)
+    })
+}
+
+/// `symbol string, price double, volume long, ts long`.
+pub const TRADE: [DataType; 4] =
+    [DataType::Text, DataType::Double, DataType::Long, DataType::Long];
+
+/// Trades in batches of so many rows.
+pub fn trades(events: usize, rows: usize) -> Vec<(&'static str, Batch)> {
+    let symbols: Vec<Text> = (0..1000).map(|n| Text::from(format!("S{n:03}"))).collect();
+    let mut draws = draws().zip(0_i64..).take(events);
+    let mut batches = Vec::with_capacity(events.div_ceil(rows));
+    while batches.len() * rows < events {
+        let mut batch = Batch::new(&TRADE);
+        for (z, i) in draws.by_ref().take(rows) {
+            batch.columns[0].texts_mut().push(symbols[(z >> 44) as usize % 1000].clone());
+            batch.columns[1].doubles_mut().push((z >> 20 & 0xFFFF) as f64 / 65536.0 * 100.0);
+            batch.columns[2].longs_mut().push((z & 0x3FF) as i64);
+            batch.columns[3].longs_mut().push(START + i);
+            batch.push_head(START + i, Kind::Current, 0);
+        }
+        batches.push(("S", batch));
+    }
+    batches
+}
+
+/// The thousand rows that the table workload looks up.
+pub fn symbols() -> Batch {
+    let mut batch = Batch::new(&[DataType::Text, DataType::Text, DataType::Double]);
+    for n in 0..1000 {
+        batch.columns[0].texts_mut().push(Text::from(format!("S{n:03}")));
+        batch.columns[1].texts_mut().push(Text::from(format!("name {n}")));
+        batch.columns[2].doubles_mut().push(1.0 + f64::from(n) / 1000.0);
+        batch.push_head(START, Kind::Current, 0);
+    }
+    batch
+}
