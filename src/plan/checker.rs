@@ -3,6 +3,7 @@
 use crate::event::DataType;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::suggest;
 use crate::language::tree::Span;
 use crate::language::tree::TypeKind;
 use crate::plan::codes;
@@ -82,18 +83,10 @@ pub(super) fn with_nearest<'n>(
     span: Span,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Diagnostic {
-    match closest(word, known) {
+    match suggest::closest(word, known) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")).suggest(span, name),
         None => diagnostic,
     }
-}
-
-/// The known name that differs least from a word, if it differs little.
-fn closest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let most = word.chars().count().div_ceil(4);
-    let distance = |name: &str| strsim::damerau_levenshtein(word, name);
-    let near = known.into_iter().map(|name| (distance(name), name));
-    near.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
 }
 
 /// The type that a definition names; nothing if there is no such type, which the parser has said.

@@ -19,6 +19,8 @@ mod selections;
 pub mod signature;
 mod streams;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod types;
 
 use crate::language::diagnostic::Diagnostic;
