@@ -1,12 +1,218 @@
-//! What annotations mean; of those known, unknown keys are errors.
+//! Which annotations there are, where they can stand and which keys they take; how they are read.
+//!
+//! An annotation that is not known is passed over with a warning, since other tools may read it. An
+//! unknown key of a known one is an error: it is nearly always a slip.
 
+use crate::event::Millis;
+use crate::language;
+use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::Annotation;
 use crate::language::tree::AnnotationElement;
+use crate::language::tree::ExpressionKind;
+use crate::language::tree::Literal;
 use crate::language::tree::StringLiteral;
+use crate::plan::checker::Checker;
+use crate::plan::checker::with_nearest;
+use crate::plan::codes;
+
+/// What an annotation can stand before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// The plan itself: `@app:..`.
+    Plan,
+    /// A stream definition.
+    Stream,
+    /// A table definition.
+    Table,
+    /// A window definition.
+    Window,
+    /// An aggregation definition.
+    Aggregation,
+    /// A query.
+    Query,
+    /// A partition.
+    Partition,
+}
+
+/// An annotation that has a meaning.
+struct Known {
+    name: &'static str,
+    before: &'static [Before],
+    keys: Keys,
+    /// Whether it can stand several times before one thing.
+    repeats: bool,
+}
+
+/// What stands in an annotation's brackets.
+enum Keys {
+    /// These keys.
+    Of(&'static [&'static str]),
+    /// Values without key.
+    Bare,
+    /// These keys, or values without key.
+    BareOr(&'static [&'static str]),
+    /// Whatever its readers understand.
+    Any,
+}
+
+const fn once(name: &'static str, before: &'static [Before], keys: Keys) -> Known {
+    Known { name, before, keys, repeats: false }
+}
+
+const fn often(name: &'static str, before: &'static [Before], keys: Keys) -> Known {
+    Known { name, before, keys, repeats: true }
+}
+
+const STATISTICS: &[&str] = &["reporter", "interval", "include", "enable"];
+
+const KNOWN: &[Known] = &[
+    once("name", &[Before::Plan], Keys::Bare),
+    once("description", &[Before::Plan], Keys::Bare),
+    once("playback", &[Before::Plan], Keys::Of(&["idle.time", "increment"])),
+    once("statistics", &[Before::Plan], Keys::BareOr(STATISTICS)),
+    once("enforceOrder", &[Before::Plan], Keys::Bare),
+    once("trace", &[Before::Plan], Keys::Bare),
+    once("transportChannelCreationEnabled", &[Before::Plan], Keys::Bare),
+    once("async", &[Before::Plan], Keys::Any),
+    once("async", &[Before::Stream], Keys::Of(&["buffer.size", "workers", "batch.size.max"])),
+    once("onError", &[Before::Stream], Keys::Of(&["action"])),
+    often("source", &[Before::Stream], Keys::Any),
+    often("sink", &[Before::Stream], Keys::Any),
+    often("import", &[Before::Stream], Keys::Any),
+    often("export", &[Before::Stream], Keys::Any),
+    often("primaryKey", &[Before::Table], Keys::Bare),
+    often("index", &[Before::Table], Keys::Bare),
+    often("indexBy", &[Before::Table], Keys::Bare),
+    once("store", &[Before::Table, Before::Aggregation], Keys::Any),
+    once("info", &[Before::Query, Before::Partition, Before::Aggregation], Keys::Of(&["name"])),
+    once("synchronized", &[Before::Query], Keys::Bare),
+    once("purge", &[Before::Partition], Keys::Of(&["enable", "interval", "idle.period"])),
+    once("purge", &[Before::Aggregation], Keys::Any),
+    once("partitionById", &[Before::Aggregation], Keys::Any),
+    once("persistedAggregation", &[Before::Aggregation], Keys::Any),
+];
+
+impl Checker<'_> {
+    /// Says what is wrong with the annotations before something, as far as names and keys go.
+    pub(super) fn annotations(&mut self, annotations: &[Annotation], before: Before) {
+        for (index, annotation) in annotations.iter().enumerate() {
+            let here = |known: &&Known| known.before.contains(&before) && known.is(annotation);
+            let Some(known) = KNOWN.iter().find(here) else {
+                self.unknown_annotation(annotation, before);
+                continue;
+            };
+            let first = annotations[..index].iter().find(|first| known.is(first));
+            if let Some(first) = first.filter(|_| !known.repeats) {
+                let message = format!("`@{}` stands twice", annotation.name.text);
+                let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
+                self.report(fault.also(first.span, "first here"));
+            }
+            self.keys(annotation, known);
+        }
+    }
+
+    fn unknown_annotation(&mut self, annotation: &Annotation, before: Before) {
+        let name = annotation.name.text.as_str();
+        let span = annotation.name.span;
+        let elsewhere = KNOWN.iter().any(|known| known.is(annotation));
+        let message = if elsewhere {
+            format!("`@{name}` has no meaning here")
+        } else {
+            format!("`@{name}` is not known and has no effect")
+        };
+        let fault = Diagnostic::warning(codes::UNKNOWN_ANNOTATION, span, message);
+        let here = KNOWN.iter().filter(|known| known.before.contains(&before));
+        let diagnostic = with_nearest(fault, name, span, here.map(|known| known.name));
+        self.report(diagnostic);
+    }
+
+    fn keys(&mut self, annotation: &Annotation, known: &Known) {
+        let (keys, bare): (&[&str], bool) = match known.keys {
+            Keys::Any => return,
+            Keys::Of(keys) => (keys, false),
+            Keys::Bare => (&[], true),
+            Keys::BareOr(keys) => (keys, true),
+        };
+        let name = &annotation.name.text;
+        for element in &annotation.elements {
+            let diagnostic = match element {
+                AnnotationElement::Property { key: Some(key), .. } => {
+                    if keys.iter().any(|known| known.eq_ignore_ascii_case(&key.text)) {
+                        continue;
+                    }
+                    let message = format!("`@{name}` has no key `{}`", key.text);
+                    let fault = Diagnostic::error(codes::UNKNOWN_KEY, key.span, message);
+                    let nearest = with_nearest(fault, &key.text, key.span, keys.iter().copied());
+                    match (nearest.help.is_some(), keys) {
+                        (true, _) => nearest,
+                        (false, []) => nearest.help("it takes values without key"),
+                        (false, keys) => nearest.help(format!("it has {}", keys.join(", "))),
+                    }
+                }
+                AnnotationElement::Property { key: None, value, .. } => {
+                    if bare {
+                        continue;
+                    }
+                    let message = format!("the values of `@{name}` need keys");
+                    let fault = Diagnostic::error(codes::UNKNOWN_KEY, value.span, message);
+                    let example = format!("{}='{}'", keys[0], value.value);
+                    match keys {
+                        [_] => {
+                            fault.help(format!("write `{example}`")).suggest(value.span, example)
+                        }
+                        keys => fault.help(format!("it has {}", keys.join(", "))),
+                    }
+                }
+                AnnotationElement::Annotation(inner) => {
+                    let message = format!("`@{}` cannot stand in `@{name}`", inner.name.text);
+                    Diagnostic::error(codes::UNKNOWN_KEY, inner.span, message)
+                }
+            };
+            self.report(diagnostic);
+        }
+    }
+
+    /// A span of time given as text, such as `'5 min'`; above nothing.
+    pub(super) fn duration(&mut self, text: &StringLiteral) -> Option<Millis> {
+        let tree = language::parse_expression(&text.value).tree;
+        if let Some(ExpressionKind::Literal(Literal::Time(time))) = tree.map(|tree| tree.kind)
+            && time.milliseconds() > 0
+        {
+            return Some(time.milliseconds());
+        }
+        let message = format!("`{}` is no span of time", text.value);
+        let fault = Diagnostic::error(codes::BAD_ANNOTATION, text.span, message);
+        self.report(fault.help("for example '100 millisec', '5 sec' or '1 hour 30 min'"));
+        None
+    }
+
+    /// `'true'` or `'false'`.
+    pub(super) fn switch(&mut self, text: &StringLiteral) -> bool {
+        let on = text.value.eq_ignore_ascii_case("true");
+        if !on && !text.value.eq_ignore_ascii_case("false") {
+            let message = format!("`{}` is neither 'true' nor 'false'", text.value);
+            self.report(Diagnostic::error(codes::BAD_ANNOTATION, text.span, message));
+        }
+        on
+    }
+}
+
+impl Known {
+    fn is(&self, annotation: &Annotation) -> bool {
+        let of_plan = self.before.contains(&Before::Plan);
+        of_plan == annotation.namespace.is_some()
+            && annotation.name.text.eq_ignore_ascii_case(self.name)
+    }
+}
 
 /// The name that `@info(name='..')` gives.
 pub(super) fn info_name(annotations: &[Annotation]) -> Option<&StringLiteral> {
-    annotations.iter().filter(|each| is(each, "info")).find_map(|info| value(info, "name"))
+    find(annotations, "info").and_then(|info| value(info, "name"))
+}
+
+/// The first annotation of a name.
+pub(super) fn find<'t>(annotations: &'t [Annotation], name: &str) -> Option<&'t Annotation> {
+    annotations.iter().find(|each| is(each, name))
 }
 
 /// Whether an annotation without namespace has a name; letters of either case.

@@ -5,6 +5,8 @@ use crate::event::DataType;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::Arguments;
 use crate::language::tree::Call;
+use crate::language::tree::Expression;
+use crate::language::tree::ExpressionKind;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
 use crate::plan::checker::with_nearest;
@@ -12,6 +14,8 @@ use crate::plan::codes;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
 use crate::plan::logical::AggregateCall;
+use crate::plan::scopes::Found;
+use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Callable;
 use crate::plan::signature::Count;
@@ -107,6 +111,16 @@ impl Checker<'_> {
         match &call.arguments {
             Arguments::All => Some(all_columns(place.scope)),
             Arguments::List(list) => {
+                if let [only] = list.as_slice()
+                    && let Some(base) = whole_event(only, place.scope)
+                {
+                    if full_name(call) == "eventTimestamp" && base == 0 {
+                        // The time of the row at hand is what the function gives by itself.
+                        return Some(Vec::new());
+                    }
+                    self.not_supported(only.span, "a whole event as an argument");
+                    return None;
+                }
                 let typed: Vec<Option<Expr>> =
                     list.iter().map(|argument| self.expression(argument, place)).collect();
                 typed.into_iter().collect()
@@ -176,6 +190,16 @@ impl Checker<'_> {
         let callable = self.catalog.function(name).or_else(|| self.catalog.aggregator(name));
         callable.map(|_| format!("`{name}` can stand in expressions only"))
     }
+}
+
+/// Whether an argument names a source and not an attribute, and where that source's columns begin.
+fn whole_event(argument: &Expression, scope: &Scope) -> Option<usize> {
+    let ExpressionKind::Attribute(reference) = &argument.kind else { return None };
+    if reference.source.is_some() || scope.find(reference) != Found::NoAttribute {
+        return None;
+    }
+    let named = |member: &&Member| member.name.as_deref() == Some(reference.name.text.as_str());
+    scope.members().find(named).map(|member| member.base)
 }
 
 /// Name with namespace, as the catalog knows it.
@@ -298,6 +322,10 @@ fn slot(parameters: &[Parameter], index: usize) -> Option<&Parameter> {
 fn taken_as(parameter: &Parameter, ty: DataType) -> Option<DataType> {
     if parameter.types.contains(&ty) {
         return Some(ty);
+    }
+    if parameter.form == Form::Attribute {
+        // What is widened is no attribute any more.
+        return None;
     }
     let wider = |to: &DataType| ty.arithmetic(*to) == Some(*to);
     parameter.types.iter().copied().filter(wider).min()

@@ -30,6 +30,8 @@ pub(super) struct Checker<'a> {
     pub(super) partition: Option<PartitionId>,
     /// Inner streams of the partition at hand.
     pub(super) inner: Names,
+    /// Whether sources and sinks are wanted; `@app:transportChannelCreationEnabled`.
+    pub(super) channels: bool,
     /// What has been said so far.
     pub(super) diagnostics: Vec<Diagnostic>,
     /// How many function calls have been met.
@@ -48,6 +50,7 @@ impl<'a> Checker<'a> {
             functions: Vec::new(),
             partition: None,
             inner: Names::default(),
+            channels: true,
             diagnostics: Vec::new(),
             sites: 0,
         }

@@ -67,5 +67,21 @@ pub const BAD_KEY: &str = "P0501";
 /// A trigger's time that cannot be read.
 pub const BAD_TRIGGER: &str = "P0502";
 
+/// A join that cannot be.
+pub const BAD_JOIN: &str = "P0405";
+/// A partition that cannot be.
+pub const BAD_PARTITION: &str = "P0406";
+
+/// An annotation that is not known.
+pub const UNKNOWN_ANNOTATION: &str = "P0601";
+/// A key that an annotation does not have.
+pub const UNKNOWN_KEY: &str = "P0602";
+/// A value that an annotation cannot have.
+pub const BAD_ANNOTATION: &str = "P0603";
+/// A mapping that does not fit its stream.
+pub const BAD_MAPPING: &str = "P0604";
+/// A name that a plan cannot have.
+pub const BAD_PLAN_NAME: &str = "P0605";
+
 /// Something right that cannot be run yet.
 pub const NOT_SUPPORTED: &str = "P0801";

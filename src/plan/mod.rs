@@ -8,14 +8,18 @@ mod annotations;
 mod calls;
 mod checker;
 pub mod codes;
+mod endpoints;
 pub mod expression;
 mod inputs;
+mod joins;
 pub mod logical;
 mod names;
 mod outputs;
+mod partitions;
 mod queries;
 mod scopes;
 mod selections;
+mod settings;
 pub mod signature;
 mod streams;
 mod tables;
@@ -52,6 +56,7 @@ impl Checked {
 /// be called. Parts that could not be read are passed over: the parser has spoken of them.
 pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked {
     let mut checker = Checker::new(text, catalog);
+    checker.settings(&parsed.annotations);
     for definition in &parsed.definitions {
         checker.define(definition);
     }
@@ -62,10 +67,13 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
                 number += 1;
                 checker.query(query, number);
             }
-            Element::Partition(partition) => {
-                checker.not_supported(partition.span, "partitions");
-                number += partition.queries.len();
-            }
+            Element::Partition(partition) => checker.partition(partition, &mut number),
+        }
+    }
+    if !checker.channels {
+        for stream in &mut checker.plan.streams {
+            stream.sources.clear();
+            stream.sinks.clear();
         }
     }
     let mut diagnostics = checker.diagnostics;

@@ -2,17 +2,24 @@
 
 use crate::event::DataType;
 use crate::event::Text;
+use crate::event::Value;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
 use crate::language::tree::EventKind;
 use crate::language::tree::Input;
 use crate::language::tree::SingleInput;
+use crate::language::tree::Span;
+use crate::plan::annotations::Before;
 use crate::plan::annotations::info_name;
 use crate::plan::checker::Checker;
 use crate::plan::codes;
+use crate::plan::expression::Expr;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::Port;
 use crate::plan::logical::Query;
+use crate::plan::logical::Source;
+use crate::plan::logical::Stage;
+use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
 use crate::plan::scopes::Scope;
 
@@ -29,6 +36,7 @@ pub(super) struct Reading {
 impl Checker<'_> {
     /// A query; `number` counts all queries of the plan from 1.
     pub(super) fn query(&mut self, tree: &tree::Query, number: usize) {
+        self.annotations(&tree.annotations, Before::Query);
         let name = self.query_name(tree, number);
         let reading = self.input(&tree.input);
         if let Some(rate) = &tree.rate {
@@ -39,15 +47,20 @@ impl Checker<'_> {
             self.selection(tree.selection.as_ref(), span, &reading.scope, &reading.types)
         });
         let output = self.output(&tree.output, selection.as_ref(), span);
-        let (Some(reading), Some(selection), Some(output)) = (reading, selection, output) else {
+        let (Some(mut reading), Some(selection), Some(output)) = (reading, selection, output)
+        else {
             return;
         };
+        let events = tree.output.events.map_or(OutputEvents::Current, output_events);
+        if !selection.aggregates.is_empty() || events != OutputEvents::Current {
+            expire_at_once(&mut reading, tree.input.span());
+        }
         self.plan.queries.push(Query {
             name,
             ports: reading.ports,
             selection,
             output,
-            events: tree.output.events.map_or(OutputEvents::Current, output_events),
+            events,
             partition: self.partition,
             span: tree.span,
         });
@@ -56,10 +69,7 @@ impl Checker<'_> {
     fn input(&mut self, input: &Input) -> Option<Reading> {
         match input {
             Input::Stream(input) => self.single(input),
-            Input::Join(join) => {
-                self.not_supported(join.span, "joins");
-                None
-            }
+            Input::Join(join) => self.join(join),
             Input::State(state) => {
                 let what = match state.kind {
                     tree::StateInputKind::Pattern => "patterns",
@@ -107,4 +117,23 @@ pub(super) fn output_events(kind: EventKind) -> OutputEvents {
         EventKind::Expired => OutputEvents::Expired,
         EventKind::All => OutputEvents::All,
     }
+}
+
+/// Puts a window that holds nothing before a lookup without window: in a join a row without window
+/// is expired at once, so that aggregates begin anew with each row. Where neither aggregates nor
+/// expired rows are asked for, nobody can tell.
+fn expire_at_once(reading: &mut Reading, span: Span) {
+    let Some(Port { source: Source::Stream(_), stages }) = reading.ports.first_mut() else {
+        return;
+    };
+    if stages.iter().any(|stage| matches!(stage, Stage::Window(_))) {
+        return;
+    }
+    let Some(Stage::Lookup(lookup)) = stages.last() else { return };
+    let types = reading.types[..lookup.width].to_vec();
+    let own = reading.scope.members().find(|member| member.base == 0);
+    let names = own.map_or(Vec::new(), |own| own.schema.names().map(Text::from).collect());
+    let arguments = vec![Expr::constant(Value::Int(0))];
+    let call = WindowCall { name: "length".to_owned(), arguments, types, names, span };
+    stages.insert(stages.len() - 1, Stage::Window(call));
 }

@@ -9,6 +9,7 @@ use crate::language::tree::Identifier;
 use crate::language::tree::SourceName;
 use crate::language::tree::SourcePrefix;
 use crate::language::tree::Span;
+use crate::plan::annotations::Before;
 use crate::plan::checker::Checker;
 use crate::plan::checker::data_type;
 use crate::plan::checker::shown;
@@ -22,6 +23,7 @@ impl Checker<'_> {
     /// `define stream`.
     pub(super) fn define_stream(&mut self, definition: &tree::StreamDefinition) {
         self.no_prefix(&definition.name);
+        self.annotations(&definition.annotations, Before::Stream);
         let name = &definition.name.name;
         let schema = self.schema(&definition.attributes);
         if let Some(known) = self.names.get(&name.text)
@@ -32,7 +34,9 @@ impl Checker<'_> {
             return;
         }
         let meaning = schema.map_or(Meaning::Broken, |schema| {
-            Meaning::Stream(self.add_stream(&name.text, schema, Origin::Defined, name.span))
+            let stream = self.add_stream(&name.text, schema, Origin::Defined, name.span);
+            self.stream_annotations(&definition.annotations, stream);
+            Meaning::Stream(stream)
         });
         self.introduce(name, meaning);
     }

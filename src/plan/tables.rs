@@ -7,6 +7,8 @@ use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
 use crate::language::tree::Annotation;
 use crate::language::tree::StringLiteral;
+use crate::plan::annotations::Before;
+use crate::plan::annotations::find;
 use crate::plan::annotations::is;
 use crate::plan::annotations::positional;
 use crate::plan::checker::Checker;
@@ -27,6 +29,15 @@ impl Checker<'_> {
     /// `define table`.
     pub(super) fn define_table(&mut self, definition: &tree::TableDefinition) {
         self.no_prefix(&definition.name);
+        self.annotations(&definition.annotations, Before::Table);
+        if let Some(store) = find(&definition.annotations, "store") {
+            self.not_supported(store.span, "tables in outside stores");
+        }
+        if let Some(index) = find(&definition.annotations, "indexBy") {
+            let message = "`@indexBy` is no longer part of the language";
+            let fault = Diagnostic::error(codes::BAD_KEY, index.name.span, message);
+            self.report(fault.help("use `@index`").suggest(index.name.span, "index"));
+        }
         let name = &definition.name.name;
         let schema = self.schema(&definition.attributes);
         let table = schema.and_then(|schema| {
@@ -56,6 +67,7 @@ impl Checker<'_> {
     /// `define window`.
     pub(super) fn define_window(&mut self, definition: &tree::WindowDefinition) {
         self.no_prefix(&definition.name);
+        self.annotations(&definition.annotations, Before::Window);
         let name = &definition.name.name;
         let schema = self.schema(&definition.attributes);
         let call = schema.as_ref().and_then(|schema| {
@@ -83,8 +95,21 @@ impl Checker<'_> {
         };
         let name = &definition.name;
         let schema = Schema::new([("triggered_time", DataType::Long)]);
-        let stream = self.add_stream(&name.text, schema, Origin::Trigger, name.span);
-        self.introduce(name, Meaning::Stream(stream));
+        // A stream defined with the same attribute is the trigger's own.
+        let stream = match self.names.get(&name.text).map(|known| known.meaning) {
+            Some(Meaning::Stream(id))
+                if self.plan.streams[id].schema == schema
+                    && self.plan.streams[id].origin == Origin::Defined =>
+            {
+                self.plan.streams[id].origin = Origin::Trigger;
+                id
+            }
+            _ => {
+                let stream = self.add_stream(&name.text, schema, Origin::Trigger, name.span);
+                self.introduce(name, Meaning::Stream(stream));
+                stream
+            }
+        };
         if let Some(when) = when {
             self.plan.triggers.push(Trigger { stream, when, span: definition.span });
         }

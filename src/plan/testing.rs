@@ -79,10 +79,7 @@ const FUNCTIONS: &[Signature] = &[
     ),
     signature("UUID", &[to(&[], Returns::Type(DataType::Text))]),
     signature("createSet", &[to(&[Parameter::any("value", ANY)], NO_RESULT)]),
-    signature(
-        "sizeOfSet",
-        &[to(&[Parameter::any("set", OBJECT)], Returns::Type(DataType::Int))],
-    ),
+    signature("sizeOfSet", &[to(&[Parameter::any("set", OBJECT)], Returns::Type(DataType::Int))]),
     signature(
         "math:power",
         &[to(
@@ -199,7 +196,7 @@ impl Catalog for TestCatalog {
 
     fn added(&self, name: &str, _arguments: &[Expr]) -> Vec<(&'static str, DataType)> {
         match name {
-            "pol2Cart" => vec![("cartX", DataType::Double), ("cartY", DataType::Double)],
+            "pol2Cart" => vec![("x", DataType::Double), ("y", DataType::Double)],
             _ => Vec::new(),
         }
     }

@@ -24,6 +24,7 @@ use crate::language::token::Keyword;
 use crate::language::token::TokenKind;
 use crate::language::tree::Annotation;
 use crate::language::tree::Element;
+use crate::language::tree::Expression;
 use crate::language::tree::Plan;
 use crate::language::tree::Span;
 
@@ -56,6 +57,15 @@ pub(super) fn plan(parser: &mut Parser<'_>, length: usize) -> Plan {
         parser.report(diagnostic.help(help));
     }
     plan
+}
+
+/// Reads an expression that is all there is; nothing if it cannot be read.
+pub(super) fn whole_expression(parser: &mut Parser<'_>) -> Option<Expression> {
+    let expression = parser.expression().ok()?;
+    if !parser.at(TokenKind::End) {
+        return parser.unexpected::<Expression>("the end of the expression").ok();
+    }
+    Some(expression)
 }
 
 impl Parser<'_> {

@@ -1,0 +1,209 @@
+//! Joins: the names both sides bring, and those of a stream with a table or named window, which run.
+
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::HandlerKind;
+use crate::language::tree::JoinInput;
+use crate::language::tree::JoinKind;
+use crate::language::tree::JoinSide;
+use crate::language::tree::SourcePrefix;
+use crate::plan::checker::Checker;
+use crate::plan::codes;
+use crate::plan::expression::Expr;
+use crate::plan::expression::Node;
+use crate::plan::inputs::Flow;
+use crate::plan::logical::Findable;
+use crate::plan::logical::Lookup;
+use crate::plan::logical::Port;
+use crate::plan::logical::Source;
+use crate::plan::logical::Stage;
+use crate::plan::names::Meaning;
+use crate::plan::queries::Reading;
+use crate::plan::scopes::Member;
+use crate::plan::scopes::Scope;
+use crate::plan::types::Place;
+
+/// One side of a join, read.
+enum Side<'t> {
+    /// A stream or named window with its steps.
+    Flow(Flow),
+    /// A table.
+    Store(Store<'t>),
+}
+
+/// A side whose rows are looked up.
+struct Store<'t> {
+    with: Findable,
+    member: Member,
+    side: &'t JoinSide,
+}
+
+impl Checker<'_> {
+    /// A join as the input of a query.
+    pub(super) fn join(&mut self, join: &JoinInput) -> Option<Reading> {
+        if let Some(range) = &join.range {
+            self.not_supported(range.span, "joins with aggregations");
+        }
+        let left = self.side(&join.left);
+        let right = self.side(&join.right);
+        let (left, right) = (left?, right?);
+        self.distinct_names(join, &left, &right);
+        match (left, right) {
+            (Side::Store(_), Side::Store(_)) => {
+                let message = "a join needs a stream or window whose rows set it off";
+                self.report(Diagnostic::error(codes::BAD_JOIN, join.span, message));
+                None
+            }
+            (Side::Flow(flow), Side::Store(store)) => {
+                self.one_way(join, &join.right);
+                self.lookup(join, flow, store, true)
+            }
+            (Side::Store(store), Side::Flow(flow)) => {
+                self.one_way(join, &join.left);
+                self.lookup(join, flow, store, false)
+            }
+            (Side::Flow(left), Side::Flow(right)) => self.two_flows(join, left, right),
+        }
+    }
+
+    fn side<'t>(&mut self, side: &'t JoinSide) -> Option<Side<'t>> {
+        let name = &side.input.source;
+        let known = match name.prefix {
+            SourcePrefix::None => self.names.get(&name.name.text).map(|known| known.meaning),
+            SourcePrefix::Inner | SourcePrefix::Fault => None,
+        };
+        match known {
+            Some(Meaning::Table(id)) => {
+                let schema = self.plan.tables[id].schema.clone();
+                let own = side.input.alias.as_ref().unwrap_or(&name.name);
+                let member = Member::new(&own.text, schema, 0);
+                Some(Side::Store(Store { with: Findable::Table(id), member, side }))
+            }
+            // Its definition has been refused as not supported.
+            Some(Meaning::Aggregation) => None,
+            _ => self.flow(&side.input).map(Side::Flow),
+        }
+    }
+
+    /// The filters behind a table or window, joined to the condition before them.
+    fn store_filters(&mut self, store: &Store<'_>, on: Option<Expr>) -> Option<Option<Expr>> {
+        let scope = Scope::new(vec![store.member.clone()]);
+        let mut all = on;
+        for handler in &store.side.input.handlers {
+            let HandlerKind::Filter(condition) = &handler.kind else {
+                let message = "only filters can stand behind a table";
+                self.report(Diagnostic::error(codes::BAD_JOIN, handler.span, message));
+                return None;
+            };
+            let mut place = Place::plain(&scope, "in a filter");
+            let condition = self.condition(condition, &mut place, "a filter")?;
+            all = Some(both(all, condition));
+        }
+        Some(all)
+    }
+
+    fn distinct_names(&mut self, join: &JoinInput, left: &Side<'_>, right: &Side<'_>) {
+        let (left, right) = (left.member(), right.member());
+        if left.name == right.name && left.prefix == right.prefix {
+            let name = left.name.clone().unwrap_or_default();
+            let message = format!("both sides of the join are called `{name}`");
+            let input = &join.right.input;
+            let span = input.alias.as_ref().map_or(input.source.span, |alias| alias.span);
+            let fault = Diagnostic::error(codes::BAD_JOIN, span, message);
+            self.report(fault.help(format!("give each a name: `{name} as a join {name} as b`")));
+        }
+    }
+
+    /// Says that a table sets nothing off, if it is said to.
+    fn one_way(&mut self, join: &JoinInput, table: &JoinSide) {
+        if table.unidirectional {
+            let name = &table.input.source.name.text;
+            let message = format!("`{name}` is a table, whose rows set off no join");
+            let fault = Diagnostic::error(codes::BAD_JOIN, table.span, message);
+            self.report(fault.also(join.span, "only the other side sets it off"));
+        }
+    }
+
+    /// Two sides that both have rows of their own.
+    fn two_flows(&mut self, join: &JoinInput, left: Flow, right: Flow) -> Option<Reading> {
+        let (a, b) = (join.left.unidirectional, join.right.unidirectional);
+        match (left.source, right.source) {
+            (Source::Stream(_), Source::Window(id)) if a && !b && only_filters(&join.right) => {
+                let with = Findable::Window(id);
+                let store = Store { with, member: right.member, side: &join.right };
+                return self.lookup(join, left, store, true);
+            }
+            (Source::Window(id), Source::Stream(_)) if b && !a && only_filters(&join.left) => {
+                let with = Findable::Window(id);
+                let store = Store { with, member: left.member, side: &join.left };
+                return self.lookup(join, right, store, false);
+            }
+            _ => {}
+        }
+        self.not_supported(join.span, "joins of two streams or windows");
+        let mut other = right.member;
+        other.base = left.member.schema.len();
+        let scope = Scope::new(vec![left.member, other]);
+        self.join_condition(join, &scope)?;
+        let types = scope.members().flat_map(|member| member.schema.types()).collect();
+        let left = Port { source: left.source, stages: left.stages };
+        let right = Port { source: right.source, stages: right.stages };
+        Some(Reading { ports: vec![left, right], scope, types })
+    }
+
+    /// A flow whose rows are looked up in a store; `flow_first` says which was named first.
+    fn lookup(
+        &mut self,
+        join: &JoinInput,
+        mut flow: Flow,
+        mut store: Store<'_>,
+        flow_first: bool,
+    ) -> Option<Reading> {
+        let width = flow.member.schema.len();
+        store.member.base = width;
+        let table_types = store.member.schema.types();
+        let mut types = flow.member.schema.types();
+        types.extend(&table_types);
+        let table = store.member.clone();
+        let members = if flow_first { vec![flow.member, table] } else { vec![table, flow.member] };
+        let scope = Scope::new(members);
+        let on = self.join_condition(join, &scope)?;
+        let on = self.store_filters(&store, on)?;
+        let outer = match join.kind {
+            JoinKind::Inner => false,
+            JoinKind::LeftOuter => flow_first,
+            JoinKind::RightOuter => !flow_first,
+            JoinKind::FullOuter => true,
+        };
+        let with = store.with;
+        flow.stages.push(Stage::Lookup(Lookup { with, on, outer, width, types: table_types }));
+        let port = Port { source: flow.source, stages: flow.stages };
+        Some(Reading { ports: vec![port], scope, types })
+    }
+
+    fn join_condition(&mut self, join: &JoinInput, scope: &Scope) -> Option<Option<Expr>> {
+        let Some(on) = &join.on else { return Some(None) };
+        let mut place = Place::plain(scope, "in the condition of a join");
+        self.condition(on, &mut place, "the condition of a join").map(Some)
+    }
+}
+
+impl Side<'_> {
+    fn member(&self) -> &Member {
+        match self {
+            Side::Flow(flow) => &flow.member,
+            Side::Store(store) => &store.member,
+        }
+    }
+}
+
+fn only_filters(side: &JoinSide) -> bool {
+    side.input.handlers.iter().all(|handler| matches!(handler.kind, HandlerKind::Filter(_)))
+}
+
+fn both(first: Option<Expr>, second: Expr) -> Expr {
+    let ty = second.ty;
+    match first {
+        None => second,
+        Some(first) => Expr { node: Node::And(Box::new(first), Box::new(second)), ty },
+    }
+}

@@ -1,0 +1,85 @@
+//! What `@app:..` annotations say about the plan as a whole.
+
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::Annotation;
+use crate::language::tree::StringLiteral;
+use crate::plan::annotations::Before;
+use crate::plan::annotations::positional;
+use crate::plan::annotations::value;
+use crate::plan::checker::Checker;
+use crate::plan::codes;
+use crate::plan::logical::Playback;
+
+/// How long a plan's name can be, in characters.
+const LONGEST_NAME: usize = 100;
+
+impl Checker<'_> {
+    /// Reads the annotations of the plan.
+    pub(super) fn settings(&mut self, annotations: &[Annotation]) {
+        self.annotations(annotations, Before::Plan);
+        for annotation in annotations {
+            match annotation.name.text.to_ascii_lowercase().as_str() {
+                "name" => self.plan_name(annotation),
+                "description" => {
+                    let text = self.only_value(annotation);
+                    self.plan.description = text.map_or(String::new(), |text| text.value.clone());
+                }
+                "playback" => self.playback(annotation),
+                "async" => {
+                    let message = "a whole plan cannot be asynchronous";
+                    let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
+                    self.report(fault.help("put `@async(..)` before the streams that need it"));
+                }
+                "transportchannelcreationenabled" => {
+                    if let Some(text) = self.only_value(annotation) {
+                        self.channels = self.switch(text);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn plan_name(&mut self, annotation: &Annotation) {
+        let Some(name) = self.only_value(annotation) else { return };
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+        let length = name.value.chars().count();
+        if (1..=LONGEST_NAME).contains(&length) && name.value.chars().all(fits) {
+            self.plan.name = name.value.clone();
+            return;
+        }
+        let message = format!("`{}` cannot be the name of a plan", name.value);
+        let help = format!(
+            "a name has 1 to {LONGEST_NAME} characters: letters a to z, digits, `_`, `-` and `.`"
+        );
+        self.report(Diagnostic::error(codes::BAD_PLAN_NAME, name.span, message).help(help));
+    }
+
+    fn playback(&mut self, annotation: &Annotation) {
+        let (idle, increment) = (value(annotation, "idle.time"), value(annotation, "increment"));
+        let idle = match (idle, increment) {
+            (None, None) => None,
+            (Some(idle), Some(increment)) => self.duration(idle).zip(self.duration(increment)),
+            (Some(_), None) | (None, Some(_)) => {
+                let message = "`idle.time` and `increment` belong together";
+                let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
+                let example = "@app:playback(idle.time='100 millisec', increment='1 sec')";
+                self.report(fault.help(format!("for example `{example}`")));
+                None
+            }
+        };
+        self.plan.playback = Some(Playback { idle });
+    }
+
+    /// The one value without key that an annotation has.
+    fn only_value<'t>(&mut self, annotation: &'t Annotation) -> Option<&'t StringLiteral> {
+        let values = positional(annotation);
+        if let [only] = values.as_slice() {
+            return Some(only);
+        }
+        let name = &annotation.name.text;
+        let message = format!("`@{name}` takes one value, not {}", values.len());
+        self.report(Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message));
+        None
+    }
+}
