@@ -70,8 +70,8 @@ pub struct ParsedExpression {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads an expression that stands in a text of its own, as in `#window.expression('..')`, or a span
-/// of time, as in `@purge(interval='5 min')`. Places count from the start of that text.
+/// Reads an expression that stands in a text of its own, as in `#window.expression('..')`, or a
+/// span of time, as in `@purge(interval='5 min')`. Places count from the start of that text.
 pub fn parse_expression(text: &str) -> ParsedExpression {
     let mut parser = Parser::new(text);
     let tree = grammar::whole_expression(&mut parser);

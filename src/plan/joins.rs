@@ -1,4 +1,4 @@
-//! Joins: the names both sides bring, and those of a stream with a table or named window, which run.
+//! Joins: the names both sides bring; joins of a stream with a table or named window, which run.
 
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::HandlerKind;

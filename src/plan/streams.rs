@@ -1,4 +1,4 @@
-//! Definitions to schemas, streams that queries define by inserting, and names that are taken twice.
+//! Streams: definitions to schemas, streams that queries define by inserting, names taken twice.
 
 use crate::event::Attribute;
 use crate::event::Schema;
