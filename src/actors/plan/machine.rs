@@ -1,0 +1,160 @@
+//! The engine as the plan actor sees it: something that takes rows and time and gives rows.
+
+use std::sync::Arc;
+
+use crate::engine::context::Note;
+use crate::engine::core::PlanCore;
+use crate::engine::entry::Entry;
+use crate::engine::entry::Input;
+use crate::engine::entry::Outlet;
+use crate::engine::state::Frozen;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Plan;
+use crate::plan::logical::QueryId;
+use crate::plan::logical::StreamId;
+
+/// A plan that runs. The same inputs give the same results and the same state.
+pub trait Machine: Send {
+    /// Lets time pass up to `at`, by the wall clock, then takes rows, if there are any.
+    fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results);
+    /// When it wants to be told that time has passed even if nothing comes.
+    fn next_due(&self) -> Option<Millis>;
+    /// Its state as it stands.
+    fn freeze(&self) -> Frozen;
+    /// Rows in windows, tables and pending matches.
+    fn held(&self) -> usize;
+}
+
+/// Makes machines of one plan.
+pub trait Builder: Send + Sync {
+    /// A machine that starts at this moment.
+    ///
+    /// # Errors
+    /// If a part of the plan cannot be run.
+    fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String>;
+    /// A machine with the state that [`Machine::freeze`] gave.
+    ///
+    /// # Errors
+    /// If the state does not fit the plan.
+    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String>;
+}
+
+/// Makes the engine's machines of a checked plan.
+#[derive(Debug)]
+pub struct EngineBuilder {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What chance is drawn from.
+    pub secret: u64,
+}
+
+struct Engine(PlanCore);
+
+impl EngineBuilder {
+    fn build(&self) -> Result<PlanCore, String> {
+        let mut core =
+            PlanCore::build(Arc::clone(&self.plan), self.secret).map_err(|error| error.message)?;
+        for (id, stream) in self.plan.streams.iter().enumerate() {
+            if !matches!(stream.origin, Origin::Inner(_)) {
+                core.watch_stream(id);
+            }
+        }
+        Ok(core)
+    }
+}
+
+impl Builder for EngineBuilder {
+    fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String> {
+        let mut core = self.build()?;
+        core.start(at);
+        Ok(Box::new(Engine(core)))
+    }
+
+    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String> {
+        let mut core = self.build()?;
+        core.load(&state.to_bytes()).map_err(|error| error.to_string())?;
+        Ok(Box::new(Engine(core)))
+    }
+}
+
+impl Machine for Engine {
+    fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results) {
+        let input = match rows {
+            Some((stream, batch)) => Input::Rows { stream, batch },
+            None => Input::Tick,
+        };
+        let plan = Arc::clone(self.0.plan());
+        self.0.apply(&Entry { at, input }, &mut Gather { plan: &plan, results });
+    }
+
+    fn next_due(&self) -> Option<Millis> {
+        self.0.next_deadline()
+    }
+
+    fn freeze(&self) -> Frozen {
+        self.0.freeze()
+    }
+
+    fn held(&self) -> usize {
+        self.0.held() + self.0.table_rows()
+    }
+}
+
+struct Gather<'a> {
+    plan: &'a Plan,
+    results: &'a mut Results,
+}
+
+impl Outlet for Gather<'_> {
+    fn stream(&mut self, stream: StreamId, _: Millis, rows: &Batch) {
+        self.results.take(self.plan, stream, rows);
+    }
+
+    fn query(&mut self, _: QueryId, _: Millis, _: &Batch) {}
+
+    fn note(&mut self, note: Note) {
+        self.results.notes.push(note);
+    }
+}
+
+/// What passed through the streams while an input was applied, gathered by stream.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// By stream; empty columns until the first row.
+    rows: Vec<Option<Batch>>,
+    /// Streams with rows, in order of the first one.
+    pub(super) touched: Vec<StreamId>,
+    /// Lines for the log.
+    pub notes: Vec<Note>,
+}
+
+impl Results {
+    /// Takes rows that passed through a stream; copies them.
+    pub fn take(&mut self, plan: &Plan, stream: StreamId, rows: &Batch) {
+        if rows.is_empty() {
+            return;
+        }
+        if self.rows.len() <= stream {
+            self.rows.resize_with(plan.streams.len(), || None);
+        }
+        let into = self.rows[stream].get_or_insert_with(|| {
+            self.touched.push(stream);
+            Batch::new(&plan.streams[stream].schema.types())
+        });
+        into.extend(rows, 0, rows.len());
+    }
+
+    /// The rows by stream, leaving nothing.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (StreamId, Batch)> + '_ {
+        let rows = &mut self.rows;
+        self.touched.drain(..).filter_map(|stream| Some((stream, rows[stream].take()?)))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.iter_mut().for_each(|rows| *rows = None);
+        self.touched.clear();
+        self.notes.clear();
+    }
+}

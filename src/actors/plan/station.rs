@@ -1,0 +1,139 @@
+//! What of a plan outlives its actors and its versions: inbox, desk, tails and the current version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+
+use tokio::sync::oneshot;
+
+use crate::actors::clock;
+use crate::actors::plan::Applied;
+use crate::actors::plan::Broken;
+use crate::actors::plan::Desk;
+use crate::actors::plan::Misfit;
+use crate::actors::plan::Rows;
+use crate::actors::plan::Switch;
+use crate::actors::plan::Tail;
+use crate::actors::plan::TailLimits;
+use crate::actors::plan::Version;
+use crate::actors::plan::Work;
+use crate::actors::tree::Inbox;
+use crate::actors::tree::Limits;
+use crate::event::Batch;
+use crate::plan::logical::StreamId;
+use crate::telemetry::metrics::Metrics;
+
+/// A plan as the rest of the node knows it.
+#[derive(Debug)]
+pub struct Station {
+    /// The plan's name.
+    pub name: Arc<str>,
+    /// What waits for the plan.
+    pub inbox: Inbox<Work>,
+    desk: Mutex<Desk>,
+    current: RwLock<Arc<Version>>,
+}
+
+/// The tails of a plan's streams by name; they go on across versions.
+#[derive(Debug, Default)]
+pub struct Tails(BTreeMap<Arc<str>, Arc<Tail>>);
+
+/// The plan takes nothing any more: it was undeployed, or it broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the plan takes no more events")]
+pub struct Closed;
+
+impl Station {
+    /// A plan in its first version.
+    ///
+    /// # Errors
+    /// If the plan's code panics at the start.
+    pub fn new(version: Arc<Version>, limits: Limits, metrics: &Metrics) -> Result<Self, Broken> {
+        let desk = Desk::new(Arc::clone(&version), metrics)?;
+        Ok(Self {
+            name: Arc::clone(&version.name),
+            inbox: Inbox::new(limits),
+            desk: Mutex::new(desk),
+            current: RwLock::new(version),
+        })
+    }
+
+    /// The version that new events are made for.
+    #[must_use]
+    pub fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The plan at work; only its actor works at it.
+    ///
+    /// A panic while it was held leaves it whole: the machine is rebuilt before anything else can
+    /// panic, and results are handed over one by one.
+    pub fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts rows in, waiting for room.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn put(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        batch: Batch,
+    ) -> Result<(), Closed> {
+        let rows = rows(version, stream, batch, None);
+        self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)
+    }
+
+    /// As [`Station::put`]; the answer comes when the rows have been applied.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn put_and_ask(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        batch: Batch,
+    ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
+        let (tell, told) = oneshot::channel();
+        let rows = rows(version, stream, batch, Some(tell));
+        self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)?;
+        Ok(told)
+    }
+
+    /// Makes the cut: what is put in before goes to the old version, what comes after to this one.
+    /// Returns when the new version has taken over.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn switch(&self, version: Arc<Version>) -> Result<(), Closed> {
+        let (tell, told) = oneshot::channel();
+        let switch = Switch { version: Arc::clone(&version), told: tell };
+        self.inbox.put(Work::Switch(switch)).await.map_err(|_| Closed)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = version;
+        told.await.map_err(|_| Closed)
+    }
+}
+
+/// Rows as a message, accepted now.
+fn rows(
+    version: &Arc<Version>,
+    stream: StreamId,
+    batch: Batch,
+    told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
+) -> Rows {
+    let (version, accepted) = (Arc::clone(version), clock::elapsed());
+    Rows { version, stream, batch, accepted, told }
+}
+
+impl Tails {
+    /// The tail of a stream, the same for all versions of the plan.
+    pub fn of(&mut self, stream: &Arc<str>, limits: TailLimits) -> Arc<Tail> {
+        let tail = self.0.entry(Arc::clone(stream)).or_insert_with(|| Arc::new(Tail::new(limits)));
+        Arc::clone(tail)
+    }
+}

@@ -1,0 +1,129 @@
+//! One version of a plan, immutable: its text, its streams and where their rows go.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::actors::plan::Builder;
+use crate::actors::plan::Tail;
+use crate::actors::tree::Inbox;
+use crate::actors::tree::Weigh;
+use crate::event::Batch;
+use crate::event::Schema;
+use crate::language::diagnostic::Diagnostic;
+use crate::plan::logical::Plan;
+use crate::plan::logical::StreamId;
+use crate::publishers::Parcel;
+
+/// One version of a plan.
+pub struct Version {
+    /// Counts the versions of this plan in this process, from 1.
+    pub number: u64,
+    /// The plan's name.
+    pub name: Arc<str>,
+    /// The file it was read from.
+    pub file: String,
+    /// Its text.
+    pub text: Arc<str>,
+    /// The checked plan.
+    pub plan: Arc<Plan>,
+    /// What the check warned of.
+    pub warnings: Vec<Diagnostic>,
+    /// When it was deployed, in milliseconds since 1970.
+    pub deployed_ms: i64,
+    /// Its streams, by id.
+    pub streams: Vec<StreamFront>,
+    /// Makes machines of it.
+    pub builder: Arc<dyn Builder>,
+}
+
+/// A stream as seen from outside.
+#[derive(Debug)]
+pub struct StreamFront {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its attributes.
+    pub schema: Arc<Schema>,
+    /// Its newest events.
+    pub tail: Arc<Tail>,
+    /// Its ways out.
+    pub publishers: Vec<Arc<PublisherEnd>>,
+    /// Events taken from outside.
+    pub taken: Counter,
+    /// Events put into it by queries.
+    pub put_out: Counter,
+    /// From acceptance to application.
+    pub latency: Histogram,
+}
+
+/// The plan's end of the way to a publisher; it outlives versions that do not change the publisher.
+#[derive(Debug)]
+pub struct PublisherEnd {
+    /// Its name among the plan's actors, as in `publisher:Alerts:1`.
+    pub name: String,
+    /// What waits for it.
+    pub inbox: Inbox<Parcel>,
+    /// Rows that came when it took no more.
+    pub unpublished: Counter,
+    given: AtomicU64,
+}
+
+impl Version {
+    /// The stream of this name.
+    #[must_use]
+    pub fn stream(&self, name: &str) -> Option<(StreamId, &StreamFront)> {
+        let id = self.plan.stream(name)?;
+        Some((id, &self.streams[id]))
+    }
+
+    /// This version's id of a stream that rows were made for under another version; `None` when it is
+    /// gone or has other attributes now.
+    #[must_use]
+    pub fn adopt(&self, other: &Version, stream: StreamId) -> Option<StreamId> {
+        let front = &other.streams[stream];
+        let (id, mine) = self.stream(&front.name)?;
+        (mine.schema == front.schema).then_some(id)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({} {})", self.name, self.number)
+    }
+}
+
+impl PublisherEnd {
+    /// An end with nothing waiting.
+    #[must_use]
+    pub fn new(name: String, inbox: Inbox<Parcel>, unpublished: Counter) -> Self {
+        Self { name, inbox, unpublished, given: AtomicU64::new(0) }
+    }
+
+    /// Makes a parcel of rows, with the next numbers.
+    #[must_use]
+    pub fn parcel(&self, plan: &Arc<str>, stream: &StreamFront, batch: &Arc<Batch>) -> Parcel {
+        // Only the plan's thread numbers parcels; the atomic is for looking on.
+        let given = self.given.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Parcel {
+            plan: Arc::clone(plan),
+            stream: Arc::clone(&stream.name),
+            schema: Arc::clone(&stream.schema),
+            number: given + 1,
+            batch: Arc::clone(batch),
+        }
+    }
+}
+
+impl Weigh for Parcel {
+    fn events(&self) -> usize {
+        self.batch.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+}

@@ -1,0 +1,84 @@
+//! What waits for a plan: rows, and the next version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::actors::plan::Version;
+use crate::actors::tree::Weigh;
+use crate::event::Batch;
+use crate::plan::logical::StreamId;
+
+/// A message in a plan's inbox.
+#[derive(Debug)]
+pub enum Work {
+    /// Rows for a stream.
+    Rows(Rows),
+    /// The cut: everything before it goes to the old version, everything after it to this one.
+    Switch(Switch),
+}
+
+/// Rows for a stream, of its schema.
+#[derive(Debug)]
+pub struct Rows {
+    /// The version whose schema the rows were made for.
+    pub version: Arc<Version>,
+    /// The stream, as that version counts.
+    pub stream: StreamId,
+    /// The rows; timestamps are the events' own.
+    pub batch: Batch,
+    /// When they were accepted, by [`clock::elapsed`](crate::actors::clock::elapsed).
+    pub accepted: Duration,
+    /// Told when they are applied, if somebody waits for that.
+    pub told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
+}
+
+/// The next version of a plan.
+#[derive(Debug)]
+pub struct Switch {
+    /// What takes over.
+    pub version: Arc<Version>,
+    /// Told when it has.
+    pub told: oneshot::Sender<()>,
+}
+
+/// Rows have been applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// The position of the entry in what the plan took, from 1.
+    pub position: u64,
+}
+
+/// Why rows that had been accepted were not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// The plan was changed meanwhile.
+    #[error("the stream `{stream}` was changed or removed by a new version of the plan meanwhile")]
+    Changed {
+        /// The stream they were for.
+        stream: String,
+    },
+    /// The plan's code panicked on them; they were put aside.
+    #[error("the plan could not process the events: {note}")]
+    Poison {
+        /// What the panic said.
+        note: String,
+    },
+}
+
+impl Weigh for Work {
+    fn events(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.batch.len(),
+            Self::Switch(_) => 0,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.batch.bytes(),
+            Self::Switch(_) => 0,
+        }
+    }
+}
