@@ -20,8 +20,7 @@ pub fn draws() -> impl Iterator<Item = u64> {
 }
 
 /// `symbol string, price double, volume long, ts long`.
-pub const TRADE: [DataType; 4] =
-    [DataType::Text, DataType::Double, DataType::Long, DataType::Long];
+pub const TRADE: [DataType; 4] = [DataType::Text, DataType::Double, DataType::Long, DataType::Long];
 
 /// Trades in batches of so many rows.
 pub fn trades(events: usize, rows: usize) -> Vec<(&'static str, Batch)> {

@@ -1,10 +1,10 @@
 //! How many events a second one thread takes, workload by workload, beside a loop written by hand.
 //!
-//! `cargo bench --bench throughput -- [--events N] [--runs N] [WORKLOAD …]` prints one table. Events
-//! lie ready in memory before the clock starts; the column `filled` counts the filling of batches too.
-//! The *limit* reads the same batches and writes the same output columns, knows the query by heart and
-//! has no engine; the ratio to it is the figure we steer by. The number of rows that come out is
-//! asserted.
+//! `cargo bench --bench throughput -- [--events N] [--runs N] [WORKLOAD …]` prints one table.
+//! Events lie ready in memory before the clock starts; the column `filled` counts the filling of
+//! batches too. The *limit* reads the same batches and writes the same output columns, knows the
+//! query by heart and has no engine; the ratio to it is the figure we steer by. The number of rows
+//! that come out is asserted.
 
 mod generator;
 mod limits;
@@ -42,7 +42,8 @@ fn main() {
         "", "", "", "", ""
     );
     for workload in workloads::ALL {
-        if settings.only.is_empty() || settings.only.iter().any(|name| workload.name.starts_with(name))
+        if settings.only.is_empty()
+            || settings.only.iter().any(|name| workload.name.starts_with(name))
         {
             measure(workload, &settings);
         }

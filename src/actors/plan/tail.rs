@@ -76,8 +76,8 @@ impl Tail {
         Self { limits, label: clock::now_ms(), ring, latest: watch::Sender::new(0) }
     }
 
-    /// Tells this tail from that of an earlier process, whose numbers meant other events: the moment
-    /// it was made.
+    /// Tells this tail from that of an earlier process, whose numbers meant other events: the
+    /// moment it was made.
     #[must_use]
     pub fn label(&self) -> i64 {
         self.label

@@ -80,8 +80,8 @@ impl Version {
         Some((id, &self.streams[id]))
     }
 
-    /// This version's id of a stream that rows were made for under another version; `None` when it is
-    /// gone or has other attributes now.
+    /// This version's id of a stream that rows were made for under another version; `None` when it
+    /// is gone or has other attributes now.
     #[must_use]
     pub fn adopt(&self, other: &Version, stream: StreamId) -> Option<StreamId> {
         let front = &other.streams[stream];
