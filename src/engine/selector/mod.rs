@@ -90,6 +90,9 @@ impl Selector {
         }
         self.picker.cut(input);
         self.emit(input, context, selected);
+        if !context.faults.is_empty() {
+            self.emit_without_faults(input, context, selected);
+        }
         if self.grouping.as_ref().is_some_and(Grouping::gives_up) && !input.kinds.is_empty() {
             self.give_up_groups();
         }
@@ -188,6 +191,15 @@ impl Selector {
             };
             self.picker.gather(source, &mut selected.columns[index]);
         }
+    }
+
+    /// Selects once more, without the rows that could not be computed.
+    fn emit_without_faults(&mut self, input: &Batch, context: &mut Context, selected: &mut Batch) {
+        let faults = std::mem::take(&mut context.faults);
+        self.picker.leave_out(|row| faults.iter().any(|fault| fault.row == row));
+        selected.clear();
+        self.emit(input, context, selected);
+        context.faults = faults;
     }
 
     fn give_up_groups(&mut self) {

@@ -139,6 +139,19 @@ impl Picker {
         if self.offset == 0 && self.limit == usize::MAX {
             return;
         }
+        let (offset, limit) = (self.offset, self.limit);
+        self.keep(|place, row| {
+            place >= offset && (place - offset < limit || input.kind(row as usize) == Kind::Expired)
+        });
+    }
+
+    /// Leaves out rows of the batch whatever else holds of them.
+    pub fn leave_out(&mut self, unwanted: impl Fn(usize) -> bool) {
+        self.keep(|_, row| !unwanted(row as usize));
+    }
+
+    /// Keeps the rows of which `wanted`, told a row and its place in its chunk, says so.
+    fn keep(&mut self, wanted: impl Fn(usize, u32) -> bool) {
         let ends: Vec<usize> = if self.singles {
             (1..=self.rows.len()).collect()
         } else {
@@ -149,11 +162,9 @@ impl Picker {
         let mut start = 0;
         for end in ends {
             let first = self.rows.len();
-            for (place, &row) in old[start..end].iter().skip(self.offset).enumerate() {
-                if place < self.limit || input.kind(row as usize) == Kind::Expired {
-                    self.rows.push(row);
-                }
-            }
+            let chunk = old[start..end].iter().enumerate();
+            self.rows
+                .extend(chunk.filter(|(place, row)| wanted(*place, **row)).map(|(_, row)| row));
             if self.rows.len() > first {
                 self.ends.push(self.rows.len() as u32);
             }
