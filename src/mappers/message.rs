@@ -1,5 +1,6 @@
 //! What mappers give back: rows taken or the first fault, and messages made from rows.
 
+use crate::event::Attribute;
 use crate::event::Batch;
 use std::fmt;
 use std::ops::Range;
@@ -177,4 +178,44 @@ pub fn snippet(message: &[u8], offset: usize) -> String {
         text.push('…');
     }
     text
+}
+
+impl DecodeError {
+    /// A fault of one event that is not about an attribute.
+    pub fn new(index: usize, fault: Fault, offset: usize, message: impl Into<String>) -> Self {
+        DecodeError { index, fault, attribute: None, offset, message: message.into() }
+    }
+
+    /// More events in a message than its reader allows.
+    pub fn too_many(index: usize, offset: usize) -> Self {
+        let text = "more events than one message may hold";
+        DecodeError::new(index, Fault::TooMany, offset, text)
+    }
+
+    /// A fault of an attribute; `what` goes on after its name, as in ` is missing`.
+    pub fn of(index: usize, fault: Fault, offset: usize, attribute: &str, what: &str) -> Self {
+        DecodeError {
+            index,
+            fault,
+            attribute: Some(attribute.to_owned()),
+            offset,
+            message: format!("attribute `{attribute}`{what}"),
+        }
+    }
+
+    /// A text that is no value of the attribute's type.
+    pub fn of_text(
+        index: usize,
+        fault: Fault,
+        offset: usize,
+        attribute: &Attribute,
+        text: &str,
+    ) -> Self {
+        let found = snippet(text.as_bytes(), 0);
+        let what = match fault {
+            Fault::Range => format!(": `{found}` is out of the range of {}", attribute.ty),
+            _ => format!(": expected {}, found `{found}`", attribute.ty),
+        };
+        DecodeError::of(index, fault, offset, &attribute.name, &what)
+    }
 }

@@ -7,12 +7,19 @@
 //! in its [`MapperDefinition`], from which plans are checked and the manual is made.
 
 pub mod codes;
+mod csv;
 pub mod json;
+mod key_value;
 pub mod message;
 pub mod options;
+mod pairs;
 mod pass_through;
 mod plain;
 mod template;
+mod text;
+
+#[cfg(test)]
+mod harness;
 
 pub use json::JsonDecoder;
 pub use json::JsonEncoder;
@@ -103,7 +110,13 @@ pub struct MapperDefinition {
 }
 
 /// Every mapper.
-pub const ALL: &[&MapperDefinition] = &[&json::DEFINITION, &pass_through::DEFINITION];
+pub const ALL: &[&MapperDefinition] = &[
+    &json::DEFINITION,
+    &text::DEFINITION,
+    &csv::DEFINITION,
+    &key_value::DEFINITION,
+    &pass_through::DEFINITION,
+];
 
 /// Mappers of the reference that this engine does not have yet.
 const NOT_YET: &[&str] = &["xml", "binary", "avro", "protobuf", "wso2event", "hl7"];
