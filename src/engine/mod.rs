@@ -15,6 +15,7 @@ pub mod operator;
 mod operators;
 mod partition;
 mod pipeline;
+pub mod rows;
 mod selector;
 pub mod state;
 pub mod stream_functions;

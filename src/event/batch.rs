@@ -54,6 +54,15 @@ impl Batch {
         Batch { columns: types.iter().zip(keep).map(column).collect(), ..Batch::default() }
     }
 
+    /// An empty batch with columns of the same types, with room for rows.
+    pub fn empty_like(&self, rows: usize) -> Batch {
+        Batch {
+            columns: self.columns.iter().map(|column| column.empty_like(rows)).collect(),
+            timestamps: Vec::with_capacity(rows),
+            ..Batch::default()
+        }
+    }
+
     /// How many rows.
     #[inline]
     pub fn len(&self) -> usize {
@@ -129,6 +138,18 @@ impl Batch {
             mine.push_from(theirs, row);
         }
         self.push_head(timestamp, kind, other.slot(row));
+    }
+
+    /// Appends one of its own rows once more.
+    pub fn repeat(&mut self, row: usize) {
+        self.columns.iter_mut().for_each(|column| column.repeat_row(row));
+        self.push_head(self.timestamps[row], self.kind(row), self.slot(row));
+    }
+
+    /// Appends a row of zeros, such as a reset: its values mean nothing, and none of them is null.
+    pub fn push_zeros(&mut self, timestamp: Millis, kind: Kind, slot: Slot) {
+        self.columns.iter_mut().for_each(Column::push_zero);
+        self.push_head(timestamp, kind, slot);
     }
 
     /// Appends a row of nulls, such as a reset.

@@ -42,6 +42,13 @@ impl Bits {
         self.words[word] |= 1 << (row & 63);
     }
 
+    /// Marks rows 0, 2, 4 and so on among the first `length`, in place of what was marked.
+    pub fn set_even(&mut self, length: usize) {
+        self.words.clear();
+        self.words.resize(length.div_ceil(64), 0x5555_5555_5555_5555);
+        self.truncate(length);
+    }
+
     /// Takes the mark off row `row`.
     pub fn unset(&mut self, row: usize) {
         if let Some(word) = self.words.get_mut(row >> 6) {

@@ -121,6 +121,14 @@ impl Column {
         column
     }
 
+    /// An empty column of the same type, with room for rows; absent if this one is.
+    pub fn empty_like(&self, rows: usize) -> Column {
+        let Some(ty) = self.values.data_type() else { return Column::absent() };
+        let mut column = Column::new(ty);
+        for_values!(&mut column.values, vector => vector.reserve_exact(rows), absent => ());
+        column
+    }
+
     /// How many rows; 0 if absent.
     #[inline]
     pub fn len(&self) -> usize {
@@ -175,6 +183,19 @@ impl Column {
         }
         self.nulls.set(self.len());
         for_values!(&mut self.values, vector => vector.push(Default::default()), absent => ());
+    }
+
+    /// Appends the type's zero.
+    pub fn push_zero(&mut self) {
+        for_values!(&mut self.values, vector => vector.push(Default::default()), absent => ());
+    }
+
+    /// Appends one of its own rows once more.
+    pub fn repeat_row(&mut self, row: usize) {
+        if self.nulls.get(row) {
+            return self.push_null();
+        }
+        for_values!(&mut self.values, vector => vector.push(vector[row].clone()), absent => ());
     }
 
     /// Appends a value, which must be null or of the column's type.

@@ -8,6 +8,15 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod alarms;
+mod arguments;
+mod arrivals;
+mod external_time;
+mod length;
+mod sliding;
+mod time;
+mod time_length;
+
 use crate::engine::operator::Operator;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -47,7 +56,8 @@ pub struct WindowSetup<'a> {
 }
 
 /// All windows, in the order of the manual.
-pub const ALL: &[&WindowDefinition] = &[];
+pub const ALL: &[&WindowDefinition] =
+    &[&length::DEFINITION, &time::DEFINITION, &external_time::DEFINITION, &time_length::DEFINITION];
 
 /// Whether a window reads columns that its arguments do not name.
 pub fn reads_all(name: &str) -> bool {

@@ -1,0 +1,324 @@
+//! Rows in the order of their arrival, in sealed segments and an open tail: what windows keep.
+//!
+//! A row is named by its number, counted from 0 through the life of the queue. Segments hold
+//! [`SEGMENT`] rows each and are never changed once sealed, so that saving shares them by handle and
+//! copies no more than the tail. A segment all of whose rows are released gives its memory to the next
+//! tail: a queue that runs steadily allocates nothing.
+
+mod queues;
+mod weave;
+
+pub use queues::Queues;
+pub use weave::Leaving;
+pub use weave::Stamp;
+pub use weave::weave;
+
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::event::Batch;
+use crate::event::Column;
+use crate::event::DataType;
+use crate::event::Millis;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Rows in a sealed segment; a power of two.
+pub const SEGMENT: usize = 1024;
+
+const SHIFT: u32 = SEGMENT.trailing_zeros();
+const MASK: u64 = SEGMENT as u64 - 1;
+
+/// Columns in order of arrival, read by row number.
+#[derive(Debug)]
+pub struct Rows {
+    sealed: VecDeque<Arc<Batch>>,
+    tail: Batch,
+    /// The number of the first row that is still here; a multiple of [`SEGMENT`].
+    base: u64,
+    spare: Option<Batch>,
+}
+
+impl Rows {
+    /// No rows. Columns that `keep` does not name are not kept.
+    pub fn new(types: &[DataType], keep: &[bool]) -> Rows {
+        Rows { sealed: VecDeque::new(), tail: Batch::keeping(types, keep), base: 0, spare: None }
+    }
+
+    /// The number of the oldest row that can be read.
+    pub fn start(&self) -> u64 {
+        self.base
+    }
+
+    /// The number that the next row will get.
+    #[inline]
+    pub fn end(&self) -> u64 {
+        self.base + (self.sealed.len() * SEGMENT + self.tail.len()) as u64
+    }
+
+    /// How many segments there are, the open tail among them.
+    #[inline]
+    pub fn segments(&self) -> usize {
+        self.sealed.len() + 1
+    }
+
+    /// A segment by its place.
+    #[inline]
+    pub fn segment(&self, place: usize) -> &Batch {
+        match self.sealed.get(place) {
+            Some(segment) => segment,
+            None => &self.tail,
+        }
+    }
+
+    /// The segment that holds a row, and the row's place in it.
+    #[inline]
+    pub fn place(&self, number: u64) -> (usize, usize) {
+        ((number >> SHIFT) as usize - (self.base >> SHIFT) as usize, (number & MASK) as usize)
+    }
+
+    /// The row's own time.
+    #[inline]
+    pub fn timestamp(&self, number: u64) -> Millis {
+        let (segment, row) = self.place(number);
+        self.segment(segment).timestamps[row]
+    }
+
+    /// The value of a `long` column that is kept.
+    #[inline]
+    pub fn long(&self, column: usize, number: u64) -> i64 {
+        let (segment, row) = self.place(number);
+        self.segment(segment).columns[column].longs()[row]
+    }
+
+    /// Calls `visit` with each stretch of rows that lie together, in order.
+    #[inline]
+    pub fn stretches(&self, numbers: Range<u64>, mut visit: impl FnMut(&Batch, Range<usize>)) {
+        let mut at = numbers.start;
+        while at < numbers.end {
+            let (segment, row) = self.place(at);
+            let count = (SEGMENT - row).min((numbers.end - at) as usize);
+            visit(self.segment(segment), row..row + count);
+            at += count as u64;
+        }
+    }
+
+    /// Appends rows `start..end` of a batch, without their kinds and chunks.
+    pub fn extend(&mut self, batch: &Batch, mut start: usize, end: usize) {
+        while start < end {
+            let count = (end - start).min(SEGMENT - self.tail.len());
+            let until = start + count;
+            for (mine, theirs) in self.tail.columns.iter_mut().zip(&batch.columns) {
+                mine.extend(theirs, start, until);
+            }
+            if !batch.slots.is_empty() || !self.tail.slots.is_empty() {
+                let rows = self.tail.len();
+                self.tail.slots.resize(rows, 0);
+                match batch.slots.get(start..until) {
+                    Some(slots) => self.tail.slots.extend_from_slice(slots),
+                    None => self.tail.slots.resize(rows + count, 0),
+                }
+            }
+            self.tail.timestamps.extend_from_slice(&batch.timestamps[start..until]);
+            start = until;
+            self.seal_if_full();
+        }
+    }
+
+    /// Appends a row that is here already, under a new number.
+    pub fn repeat(&mut self, number: u64) {
+        let (place, row) = self.place(number);
+        match self.sealed.get(place) {
+            Some(segment) => {
+                let segment = Arc::clone(segment);
+                self.tail.push_from(&segment, row, segment.kind(row), segment.timestamps[row]);
+            }
+            None => self.tail.repeat(row),
+        }
+        self.seal_if_full();
+    }
+
+    fn seal_if_full(&mut self) {
+        if self.tail.len() < SEGMENT {
+            return;
+        }
+        let next = self.spare.take().unwrap_or_else(|| self.tail.empty_like(SEGMENT));
+        self.sealed.push_back(Arc::new(std::mem::replace(&mut self.tail, next)));
+    }
+
+    /// Lets go of the segments that lie wholly before a row.
+    #[inline]
+    pub fn release(&mut self, before: u64) {
+        while !self.sealed.is_empty() && self.base + SEGMENT as u64 <= before {
+            self.release_segment();
+        }
+    }
+
+    /// Lets go of the oldest sealed segment.
+    fn release_segment(&mut self) {
+        let Some(segment) = self.sealed.pop_front() else { return };
+        self.base += SEGMENT as u64;
+        // A segment that frozen state shares stays as it is; else its memory is used again.
+        if let Ok(mut segment) = Arc::try_unwrap(segment) {
+            segment.clear();
+            self.spare = Some(segment);
+        }
+    }
+
+    /// Appends the columns of rows that lie together; times and kinds are the caller's to append.
+    pub fn copy(&self, numbers: Range<u64>, into: &mut [Column]) {
+        self.stretches(numbers, |segment, rows| {
+            for (mine, theirs) in into.iter_mut().zip(&segment.columns) {
+                mine.extend(theirs, rows.start, rows.end);
+            }
+        });
+    }
+
+    /// Appends the columns of rows; times and kinds are the caller's to append.
+    pub fn gather(&self, numbers: &[u64], into: &mut [Column]) {
+        for &number in numbers {
+            let (segment, row) = self.place(number);
+            for (mine, theirs) in into.iter_mut().zip(&self.segment(segment).columns) {
+                mine.push_from(theirs, row);
+            }
+        }
+    }
+
+    /// Appends the own times of rows that lie together.
+    pub fn copy_timestamps(&self, numbers: Range<u64>, into: &mut Vec<Millis>) {
+        self.stretches(numbers, |segment, rows| {
+            into.extend_from_slice(&segment.timestamps[rows]);
+        });
+    }
+
+    /// Writes all rows: sealed segments by handle, the tail by copy.
+    pub fn save(&self, state: &mut StateWriter) {
+        state.put(&(self.base, self.sealed.len() as u32));
+        self.sealed.iter().for_each(|segment| state.share(segment));
+        state.share(&Arc::new(self.tail.clone()));
+    }
+
+    /// Takes what [`Rows::save`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not that, or are of rows with other columns.
+    pub fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        let (base, count): (u64, u32) = state.get()?;
+        let mut sealed = VecDeque::new();
+        for _ in 0..count {
+            sealed.push_back(state.rows()?);
+        }
+        let tail = Arc::unwrap_or_clone(state.rows()?);
+        let whole = sealed.iter().all(|segment| segment.len() == SEGMENT);
+        if !whole
+            || tail.len() >= SEGMENT
+            || base & MASK != 0
+            || base.checked_add(1 << 62).is_none()
+        {
+            return Err(LoadError::Malformed);
+        }
+        for segment in sealed.iter().map(Arc::as_ref).chain([&tail]) {
+            self.check_columns(segment)?;
+        }
+        (self.base, self.sealed, self.tail) = (base, sealed, tail);
+        Ok(())
+    }
+
+    fn check_columns(&self, segment: &Batch) -> Result<(), LoadError> {
+        let types = |batch: &Batch| {
+            batch.columns.iter().map(|column| column.values.data_type()).collect::<Vec<_>>()
+        };
+        let (own, found) = (types(&self.tail), types(segment));
+        if own == found {
+            return Ok(());
+        }
+        Err(LoadError::Other(format!(
+            "saved rows have columns {found:?}, this plan keeps {own:?}: they are of another plan"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::state::SavedState;
+    use crate::event::Value;
+
+    fn batch(numbers: Range<i64>) -> Batch {
+        let mut batch = Batch::new(&[DataType::Long, DataType::Text]);
+        for number in numbers {
+            batch.push_row(number, &[Value::Long(number), Value::Null]);
+        }
+        batch
+    }
+
+    fn rows() -> Rows {
+        Rows::new(&[DataType::Long, DataType::Text], &[true, true])
+    }
+
+    #[test]
+    fn rows_are_found_by_number_through_segments() {
+        let mut rows = rows();
+        let all = batch(0..3000);
+        rows.extend(&all, 0, 700);
+        rows.extend(&all, 700, 3000);
+        assert_eq!((rows.end(), rows.segments()), (3000, 3));
+        for number in [0, 1023, 1024, 2999] {
+            assert_eq!(rows.long(0, number), number as i64);
+        }
+        let mut copied = Batch::new(&[DataType::Long, DataType::Text]);
+        rows.copy(1000..2100, &mut copied.columns);
+        rows.copy_timestamps(1000..2100, &mut copied.timestamps);
+        assert_eq!(copied.columns[0].longs(), (1000..2100).collect::<Vec<i64>>());
+        assert_eq!(copied.timestamps[1099], 2099);
+        assert!((0..1100).all(|row| copied.columns[1].is_null(row)));
+        let mut gathered = Batch::new(&[DataType::Long, DataType::Text]);
+        rows.gather(&[2999, 5], &mut gathered.columns);
+        assert_eq!(gathered.columns[0].longs(), [2999, 5]);
+    }
+
+    #[test]
+    fn released_memory_is_used_again_and_numbers_go_on() {
+        let mut rows = rows();
+        let all = batch(0..1024);
+        for turn in 0..10 {
+            rows.extend(&all, 0, 1024);
+            rows.release(turn * 1024);
+            assert!(rows.segments() <= 3);
+        }
+        assert_eq!((rows.start(), rows.end()), (9 * 1024, 10 * 1024));
+        assert_eq!(rows.long(0, 9 * 1024 + 7), 7);
+    }
+
+    #[test]
+    fn saving_shares_sealed_segments() {
+        let mut rows = rows();
+        rows.extend(&batch(0..2500), 0, 2500);
+        rows.release(1024);
+        let handles = Arc::strong_count(&rows.sealed[0]);
+        let mut writer = StateWriter::default();
+        writer.section("rows", 1);
+        rows.save(&mut writer);
+        assert_eq!(Arc::strong_count(&rows.sealed[0]), handles + 1);
+        let bytes = writer.freeze().to_bytes();
+        let saved = SavedState::parse(&bytes).expect("own bytes");
+        let mut loaded = self::rows();
+        loaded.load(&mut saved.section("rows", 1).expect("saved")).expect("own state");
+        assert_eq!((loaded.start(), loaded.end()), (1024, 2500));
+        assert_eq!(loaded.long(0, 2400), 2400);
+        let mut narrow = Rows::new(&[DataType::Long, DataType::Text], &[true, false]);
+        let refused = narrow.load(&mut saved.section("rows", 1).expect("saved"));
+        assert!(refused.is_err_and(|error| error.to_string().contains("another plan")));
+    }
+
+    #[test]
+    fn a_row_can_be_repeated_from_anywhere() {
+        let mut rows = rows();
+        rows.extend(&batch(0..1030), 0, 1030);
+        rows.repeat(3);
+        rows.repeat(1028);
+        assert_eq!((rows.long(0, 1030), rows.long(0, 1031)), (3, 1028));
+        assert_eq!(rows.timestamp(1031), 1028);
+    }
+}
