@@ -173,16 +173,25 @@ impl Queues {
             for row in 0..batch.len() {
                 self.admit(batch.slot(row), first + row as u64);
             }
-        } else if !batch.is_empty() {
-            let count = batch.len() as u64;
-            let queue = &mut self.queues[0];
-            if queue.length == 0 {
-                queue.first = first;
-            }
-            queue.length += count;
-            queue.last = first + count - 1;
-            self.live += count;
+        } else {
+            self.admit_range(first, batch.len() as u64);
         }
+    }
+
+    /// Puts rows that lie together at the end of the queue of slot 0. Not for keyed queues.
+    #[inline]
+    pub fn admit_range(&mut self, first: u64, count: u64) {
+        debug_assert!(!self.keyed);
+        if count == 0 {
+            return;
+        }
+        let queue = &mut self.queues[0];
+        if queue.length == 0 {
+            queue.first = first;
+        }
+        queue.length += count;
+        queue.last = first + count - 1;
+        self.live += count;
     }
 
     /// Takes the oldest row off a slot's queue. It can be read until [`Queues::settle`].

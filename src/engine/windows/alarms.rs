@@ -15,12 +15,6 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    /// Whether a timer is outstanding.
-    #[inline]
-    pub fn is_set(&self, slot: Slot) -> bool {
-        self.due.get(slot as usize).is_some_and(Option::is_some)
-    }
-
     /// Sets the slot's timer; one that was outstanding is no longer meant.
     pub fn set(&mut self, due: Millis, slot: Slot, context: &mut Context) {
         let place = slot as usize;
@@ -30,6 +24,15 @@ impl Alarms {
         if self.due[place] != Some(due) {
             self.due[place] = Some(due);
             context.wake_at(due, slot);
+        }
+    }
+
+    /// Sets the slot's timer unless it fires by then anyway.
+    #[inline]
+    pub fn set_by(&mut self, due: Millis, slot: Slot, context: &mut Context) {
+        match self.due.get(slot as usize) {
+            Some(Some(set)) if *set <= due => {}
+            _ => self.set(due, slot, context),
         }
     }
 

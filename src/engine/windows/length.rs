@@ -7,6 +7,7 @@ use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
+use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arrivals::Arrivals;
@@ -30,26 +31,54 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     build: |setup| {
         let most = setup.number(0)?;
         if most == 0 {
-            return Ok(Box::new(Nothing {
-                keep: setup.keep.to_vec(),
-                arrivals: Arrivals::default(),
-            }));
+            return Ok(Box::new(Nothing::together(setup)));
         }
         Ok(Box::new(Sliding::new(setup, most as u64, Age::Any)))
     },
 };
 
-/// `length(0)`: each row leaves as soon as it has come, and aggregates start anew.
-struct Nothing {
+/// A window of length 0: each row leaves as soon as it has come, and aggregates start anew.
+pub struct Nothing {
     keep: Vec<bool>,
+    expired: bool,
+    /// Whether rows of one chunk stay together.
+    together: bool,
     arrivals: Arrivals,
+}
+
+impl Nothing {
+    /// As a sliding window: rows of one chunk stay together.
+    pub fn together(setup: &WindowSetup<'_>) -> Nothing {
+        Nothing { together: true, ..Nothing::apart(setup) }
+    }
+
+    /// As a batch window: each row is a chunk.
+    pub fn apart(setup: &WindowSetup<'_>) -> Nothing {
+        Nothing {
+            keep: setup.keep.to_vec(),
+            expired: setup.expired,
+            together: false,
+            arrivals: Arrivals::default(),
+        }
+    }
 }
 
 impl Operator for Nothing {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
         let batch = self.arrivals.of(input, None, context);
-        come_and_go(batch, context, output);
+        for row in 0..batch.len() {
+            let chunk = output.len();
+            output.push_from(batch, row, Kind::Current, batch.timestamps[row]);
+            if self.expired {
+                output.push_from(batch, row, Kind::Expired, context.now);
+            }
+            output.push_zeros(context.now, Kind::Reset, batch.slot(row));
+            output.join_chunk(chunk);
+            if self.together && batch.chunk_continues(row) {
+                output.continues.set(output.len() - 1);
+            }
+        }
     }
 
     fn forget(&mut self, _slot: Slot) {}
@@ -63,18 +92,4 @@ impl Operator for Nothing {
 
 impl Window for Nothing {
     fn contents(&self, _slot: Slot, _into: &mut Batch) {}
-}
-
-/// Puts out each row as current and as expired, then a reset. What was a chunk stays one.
-pub fn come_and_go(batch: &Batch, context: &Context, output: &mut Batch) {
-    for row in 0..batch.len() {
-        let first = output.len();
-        output.push_from(batch, row, Kind::Current, batch.timestamps[row]);
-        output.push_from(batch, row, Kind::Expired, context.now);
-        output.push_zeros(context.now, Kind::Reset, batch.slot(row));
-        output.join_chunk(first);
-        if batch.chunk_continues(row) {
-            output.continues.set(first + 2);
-        }
-    }
 }

@@ -12,7 +12,11 @@ mod alarms;
 mod arguments;
 mod arrivals;
 mod external_time;
+mod generations;
+#[cfg(test)]
+mod harness;
 mod length;
+mod length_batch;
 mod sliding;
 mod time;
 mod time_length;
@@ -56,8 +60,13 @@ pub struct WindowSetup<'a> {
 }
 
 /// All windows, in the order of the manual.
-pub const ALL: &[&WindowDefinition] =
-    &[&length::DEFINITION, &time::DEFINITION, &external_time::DEFINITION, &time_length::DEFINITION];
+pub const ALL: &[&WindowDefinition] = &[
+    &length::DEFINITION,
+    &length_batch::DEFINITION,
+    &time::DEFINITION,
+    &external_time::DEFINITION,
+    &time_length::DEFINITION,
+];
 
 /// Whether a window reads columns that its arguments do not name.
 pub fn reads_all(name: &str) -> bool {

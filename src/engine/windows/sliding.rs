@@ -50,6 +50,8 @@ pub struct Sliding {
     /// Whether rows need to be held at all.
     holds: bool,
     keep: Vec<bool>,
+    /// While rows have come in order of their own times, the last of these.
+    newest: Option<Millis>,
     alarms: Alarms,
     arrivals: Arrivals,
     counts: Vec<u32>,
@@ -66,6 +68,7 @@ impl Sliding {
             expired: setup.expired,
             holds: most > 0 && (setup.expired || setup.findable),
             keep: setup.keep.to_vec(),
+            newest: None,
             alarms: Alarms::default(),
             arrivals: Arrivals::default(),
             counts: Vec::new(),
@@ -78,7 +81,7 @@ impl Sliding {
             return output.extend(batch, 0, batch.len());
         }
         if let Age::Clock { keep } = self.age
-            && batch.timestamps.iter().any(|own| own.saturating_add(keep) <= context.now)
+            && !self.is_plain(batch, keep, context.now)
         {
             return self.take_late(batch, keep, context, output);
         }
@@ -104,6 +107,33 @@ impl Sliding {
             self.set_alarms(batch, keep, context);
         }
         self.queues.settle();
+    }
+
+    /// Whether no row can be too old as soon as it has come, or as soon as it is the oldest.
+    fn is_plain(&mut self, batch: &Batch, keep: Millis, now: Millis) -> bool {
+        let late = batch.timestamps.iter().any(|own| own.saturating_add(keep) <= now);
+        if self.most == u64::MAX {
+            return !late;
+        }
+        if late {
+            self.newest = None;
+            return false;
+        }
+        // A row that is the oldest because others left for their number may have been too old long
+        // since, but only if it came with an earlier time than these.
+        if self.queues.held() == 0 {
+            self.newest = Some(Millis::MIN);
+        }
+        let Some(mut newest) = self.newest else { return false };
+        for &own in &batch.timestamps {
+            if own < newest {
+                self.newest = None;
+                return false;
+            }
+            newest = own;
+        }
+        self.newest = Some(newest);
+        true
     }
 
     /// Finds how many rows leave before each that arrives, where all are of slot 0; gives the first.
@@ -191,17 +221,14 @@ impl Sliding {
     /// Makes sure that the slot is woken when its oldest row is too old.
     #[inline]
     fn set_alarm(&mut self, slot: Slot, keep: Millis, context: &mut Context) {
-        if self.alarms.is_set(slot) {
-            return;
-        }
         if let Some(oldest) = self.queues.front(slot) {
             let due = self.queues.rows().timestamp(oldest).saturating_add(keep);
-            self.alarms.set(due, slot, context);
+            self.alarms.set_by(due, slot, context);
         }
     }
 
-    /// Takes rows some of which are too old when they come. These leave again at once, after the
-    /// chunk they came in: as if the timer of a due time that has passed fired there.
+    /// Takes rows some of which are too old when they come, or once they are the oldest. These leave
+    /// at once, after the chunk at hand: as if the timer of a due time that has passed fired there.
     fn take_late(&mut self, batch: &Batch, keep: Millis, context: &mut Context, out: &mut Batch) {
         let mut start = 0;
         while start < batch.len() {
@@ -290,6 +317,7 @@ impl Operator for Sliding {
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.newest = None;
         self.queues.load(state)?;
         self.alarms.load(state)
     }

@@ -1,0 +1,190 @@
+//! `lengthBatch(n)`: every n rows, at once.
+
+use crate::engine::context::Context;
+use crate::engine::operator::Operator;
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::engine::windows::Window;
+use crate::engine::windows::WindowDefinition;
+use crate::engine::windows::WindowSetup;
+use crate::engine::windows::arguments::count;
+use crate::engine::windows::arguments::flag;
+use crate::engine::windows::arguments::takes;
+use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::leave_out;
+use crate::engine::windows::generations::Generations;
+use crate::engine::windows::generations::Part;
+use crate::engine::windows::length;
+use crate::event::Batch;
+use crate::event::Kind;
+use crate::event::Slot;
+use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Signature;
+
+/// Every n rows, at once. With `stream.current.event` rows pass as they come; a full batch leaves
+/// before the row after it, in that row's chunk.
+pub const DEFINITION: WindowDefinition = WindowDefinition {
+    signature: Signature {
+        name: "lengthBatch",
+        summary: "Gathers `length` events and puts them out as one batch.",
+        overloads: &[
+            takes(&[count("length")]),
+            takes(&[count("length"), flag("stream.current.event")]),
+        ],
+        example: "define stream Trades (symbol string, volume long);\n\
+            from Trades#window.lengthBatch(1000)\n\
+            select symbol, sum(volume) as total group by symbol insert into Totals;",
+    },
+    build,
+};
+
+fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
+    let length = setup.number(0)? as u64;
+    if length == 0 {
+        return Ok(Box::new(length::Nothing::apart(setup)));
+    }
+    let rows = Generations::new(setup);
+    let (keep, arrivals) = (setup.keep.to_vec(), Arrivals::default());
+    Ok(match setup.flag(1) {
+        true => Box::new(Streaming { length, rows, counts: Vec::new(), keep, arrivals }),
+        false => Box::new(LengthBatch { length, rows, keep, arrivals }),
+    })
+}
+
+struct LengthBatch {
+    length: u64,
+    rows: Generations,
+    keep: Vec<bool>,
+    arrivals: Arrivals,
+}
+
+impl LengthBatch {
+    fn take(&mut self, batch: &Batch, context: &Context, output: &mut Batch) {
+        let first = self.rows.store(batch, 0, batch.len());
+        let mut row = 0;
+        while row < batch.len() {
+            let slot = batch.slot(row);
+            let number = first + row as u64;
+            if self.rows.is_keyed() {
+                self.rows.admit(slot, number);
+                row += 1;
+            } else {
+                let room = self.length - self.rows.open(slot);
+                let count = room.min((batch.len() - row) as u64);
+                self.rows.admit_range(number, count);
+                row += count as usize;
+            }
+            if self.rows.open(slot) == self.length {
+                self.rows.close(slot, context.now, output);
+            }
+        }
+        self.rows.settle();
+    }
+}
+
+impl Operator for LengthBatch {
+    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
+        leave_out(&self.keep, output);
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.take(arrivals.of(input, None, context), context, output);
+        self.arrivals = arrivals;
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.rows.forget(slot);
+    }
+
+    fn held(&self) -> usize {
+        self.rows.held()
+    }
+
+    fn save(&self, state: &mut StateWriter) {
+        self.rows.save(state);
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.rows.load(state)
+    }
+}
+
+impl Window for LengthBatch {
+    fn contents(&self, slot: Slot, into: &mut Batch) {
+        self.rows.closed(slot, into);
+    }
+}
+
+/// The form that lets rows pass as they come. The open batch is always held as the one before, so
+/// that it leaves as such.
+struct Streaming {
+    length: u64,
+    rows: Generations,
+    /// By slot, how many rows have come since the last reset.
+    counts: Vec<u64>,
+    keep: Vec<bool>,
+    arrivals: Arrivals,
+}
+
+impl Streaming {
+    fn take(&mut self, batch: &Batch, context: &Context, output: &mut Batch) {
+        let first = if self.rows.holds() { self.rows.store(batch, 0, batch.len()) } else { 0 };
+        for row in 0..batch.len() {
+            let slot = batch.slot(row);
+            let place = slot as usize;
+            if self.counts.len() <= place {
+                self.counts.resize(place + 1, 0);
+            }
+            let chunk = output.len();
+            if self.counts[place] == self.length {
+                self.counts[place] = 0;
+                self.rows.leave(slot, context.now, output);
+                output.push_zeros(context.now, Kind::Reset, slot);
+            }
+            self.counts[place] += 1;
+            output.push_from(batch, row, Kind::Current, batch.timestamps[row]);
+            output.join_chunk(chunk);
+            if self.rows.holds() {
+                self.rows.admit(slot, first + row as u64);
+                self.rows.age(slot);
+            }
+        }
+        self.rows.settle();
+    }
+}
+
+impl Operator for Streaming {
+    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
+        leave_out(&self.keep, output);
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.take(arrivals.of(input, None, context), context, output);
+        self.arrivals = arrivals;
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.rows.forget(slot);
+        if let Some(count) = self.counts.get_mut(slot as usize) {
+            *count = 0;
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.rows.held()
+    }
+
+    fn save(&self, state: &mut StateWriter) {
+        state.put(&self.counts);
+        self.rows.save(state);
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.counts = state.get()?;
+        self.rows.load(state)
+    }
+}
+
+impl Window for Streaming {
+    fn contents(&self, slot: Slot, into: &mut Batch) {
+        let count = self.rows.before(slot);
+        self.rows.contents(slot, Part { skip: 0, count }, into);
+    }
+}
