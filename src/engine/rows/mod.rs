@@ -1,9 +1,9 @@
 //! Rows in the order of their arrival, in sealed segments and an open tail: what windows keep.
 //!
 //! A row is named by its number, counted from 0 through the life of the queue. Segments hold
-//! [`SEGMENT`] rows each and are never changed once sealed, so that saving shares them by handle and
-//! copies no more than the tail. A segment all of whose rows are released gives its memory to the next
-//! tail: a queue that runs steadily allocates nothing.
+//! [`SEGMENT`] rows each and are never changed once sealed, so that saving shares them by handle
+//! and copies no more than the tail. A segment all of whose rows are released gives its memory to
+//! the next tail: a queue that runs steadily allocates nothing.
 
 mod queues;
 mod weave;

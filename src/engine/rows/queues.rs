@@ -1,10 +1,10 @@
 //! One first-in-first-out queue a partition key, over rows that lie together in order of arrival.
 //!
-//! While only slot 0 has been seen its queue is a range of numbers. From the first other slot on, each
-//! row knows the distance to the next row of its slot; that is not saved but found again on loading,
-//! since a slot's rows lie in their order. Segments leave when none of their rows is queued. What a
-//! quiet slot holds would pin old segments for ever, so when too much of what lies here is dead the
-//! queues that reach back furthest move to the end, each as a whole.
+//! While only slot 0 has been seen its queue is a range of numbers. From the first other slot on,
+//! each row knows the distance to the next row of its slot; that is not saved but found again on
+//! loading, since a slot's rows lie in their order. Segments leave when none of their rows is
+//! queued. What a quiet slot holds would pin old segments for ever, so when too much of what lies
+//! here is dead the queues that reach back furthest move to the end, each as a whole.
 
 use crate::engine::rows::Rows;
 use crate::engine::rows::SEGMENT;
@@ -103,8 +103,8 @@ impl Queues {
     }
 
     /// Stores rows `start..end` of a batch and gives the number of the first. They are in no queue
-    /// until [`Queues::admit`] or [`Queues::admit_all`] puts them there, each row before the next call
-    /// of [`Queues::settle`].
+    /// until [`Queues::admit`] or [`Queues::admit_all`] puts them there, each row before the next
+    /// call of [`Queues::settle`].
     pub fn store(&mut self, batch: &Batch, start: usize, end: usize) -> u64 {
         let slots = batch.slots.get(start..end).unwrap_or_default();
         if let Some(&most) = slots.iter().max()

@@ -1,5 +1,5 @@
-//! Rows that leave interleaved with rows that arrive: the output of a sliding window, built column by
-//! column.
+//! Rows that leave interleaved with rows that arrive: the output of a sliding window, built column
+//! by column.
 
 use crate::engine::rows::Rows;
 use crate::event::Batch;

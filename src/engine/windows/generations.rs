@@ -11,7 +11,8 @@ use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Slot;
 
-/// Two generations of rows a slot: the front of a slot's queue is the batch before, the rest is open.
+/// Two generations of rows a slot: the front of a slot's queue is the batch before, the rest is
+/// open.
 pub struct Generations {
     queues: Queues,
     before: Vec<u64>,
@@ -137,8 +138,8 @@ impl Generations {
         }
     }
 
-    /// Closes the open batch of a slot: puts out, as one chunk, the batch before as expired at `now`,
-    /// a reset, and the open batch as current.
+    /// Closes the open batch of a slot: puts out, as one chunk, the batch before as expired at
+    /// `now`, a reset, and the open batch as current.
     pub fn close(&mut self, slot: Slot, now: Millis, output: &mut Batch) {
         let chunk = output.len();
         self.leave(slot, now, output);

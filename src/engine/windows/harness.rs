@@ -23,7 +23,6 @@ use crate::plan::signature::Form;
 use crate::plan::signature::Parameter;
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::sync::Arc;
 
 /// Columns of the rows that are played; the second holds times that mostly rise.
 pub const TYPES: &[DataType] = &[
@@ -126,7 +125,7 @@ impl Stage {
     ) -> Option<Stage> {
         let setup = WindowSetup { arguments, types, keep, expired, findable };
         let window = (definition.build)(&setup).ok()?;
-        let births = Arc::new((0..u64::from(SLOTS) + 8).collect());
+        let births = (0..u64::from(SLOTS) + 8).collect();
         Some(Stage {
             definition,
             arguments: arguments.to_vec(),
@@ -238,8 +237,8 @@ impl Case {
         Stage::new(definition, arguments, TYPES, keep, *expired, *findable)
     }
 
-    /// Plays all entries and gives what was seen, chunks counted from 0. `forget` drops a slot before
-    /// an entry.
+    /// Plays all entries and gives what was seen, chunks counted from 0. `forget` drops a slot
+    /// before an entry.
     fn play(&self, way: Way, forget: Option<(usize, Slot)>) -> Option<(Vec<Seen>, usize)> {
         let mut stage = self.stage()?;
         let mut clock = 1_700_000_000_000;

@@ -136,7 +136,8 @@ impl Sliding {
         true
     }
 
-    /// Finds how many rows leave before each that arrives, where all are of slot 0; gives the first.
+    /// Finds how many rows leave before each that arrives, where all are of slot 0; gives the
+    /// first.
     fn count_together(&mut self, first: u64, batch: &Batch) -> u64 {
         let rows = batch.len() as u64;
         let held = self.queues.length(0);
@@ -227,8 +228,9 @@ impl Sliding {
         }
     }
 
-    /// Takes rows some of which are too old when they come, or once they are the oldest. These leave
-    /// at once, after the chunk at hand: as if the timer of a due time that has passed fired there.
+    /// Takes rows some of which are too old when they come, or once they are the oldest. These
+    /// leave at once, after the chunk at hand: as if the timer of a due time that has passed fired
+    /// there.
     fn take_late(&mut self, batch: &Batch, keep: Millis, context: &mut Context, out: &mut Batch) {
         let mut start = 0;
         while start < batch.len() {
