@@ -50,6 +50,7 @@
 
 #[cfg(feature = "node")]
 pub mod actors;
+pub mod cli;
 pub mod config;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod engine;
@@ -63,4 +64,6 @@ pub mod mappers;
 pub mod plan;
 pub mod publishers;
 pub mod receivers;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod rehearsal;
 pub mod telemetry;

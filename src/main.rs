@@ -1,5 +1,5 @@
 //! Hands the arguments to the command line and its answer to the system; nothing else.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    twinflow::cli::run()
 }

@@ -7,6 +7,7 @@ use crate::language::token::Keyword;
 use crate::language::token::Token;
 use crate::language::token::TokenKind;
 use crate::language::tree::Span;
+use crate::language::variables;
 
 /// What the lexer makes of a text.
 pub(super) struct Lexed {
@@ -176,7 +177,7 @@ impl Lexer<'_> {
         let mut from = start;
         while let Some(at) = self.text[from..self.at].find("${").map(|at| from + at) {
             from = at + 2;
-            let Some(length) = variable_length(&self.text[at..self.at]) else { continue };
+            let Some(length) = variables::length(&self.text[at..self.at]) else { continue };
             self.report_variable(Span::new(at, at + length));
             from = at + length;
         }
@@ -184,7 +185,7 @@ impl Lexer<'_> {
     }
 
     fn variable(&mut self, start: usize) {
-        if let Some(length) = variable_length(&self.text[start..]) {
+        if let Some(length) = variables::length(&self.text[start..]) {
             self.at += length;
             self.report_variable(Span::new(start, self.at));
             return self.push(TokenKind::Error, start);
@@ -387,11 +388,4 @@ fn is_odd(c: char) -> bool {
 /// A character fit for a message: control characters by number.
 fn show(c: char) -> Vec<char> {
     if c.is_control() { c.escape_default().collect() } else { vec![c] }
-}
-
-/// The length of the `${name}` with which a text begins, if it does.
-fn variable_length(text: &str) -> Option<usize> {
-    let name = text.strip_prefix("${")?;
-    let end = name.find(|c: char| !(c.is_alphanumeric() || "_.-".contains(c)))?;
-    (end > 0 && name[end..].starts_with('}')).then_some(2 + end + 1)
 }

@@ -9,6 +9,7 @@ pub mod source;
 pub mod suggest;
 mod token;
 pub mod tree;
+pub mod variables;
 
 use crate::language::diagnostic::Diagnostic;
 use crate::language::parser::Parser;

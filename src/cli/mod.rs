@@ -1,0 +1,29 @@
+//! The command line: arguments, dispatch and exit status.
+
+mod replay;
+mod report;
+
+use clap::Parser;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// A stream engine that runs as a pair: SiddhiQL plans in, alerts and figures out.
+#[derive(Debug, Parser)]
+#[command(name = "twinflow", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a plan on a virtual clock: events in as JSON lines, results out as JSON lines
+    Replay(replay::Arguments),
+}
+
+/// Does what the command line asks for.
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Replay(arguments) => replay::run(&arguments),
+    }
+}
