@@ -2,11 +2,15 @@
 
 pub mod codes;
 pub mod diagnostic;
+pub mod format;
 mod grammar;
 mod lexer;
 mod parser;
+pub mod render;
 pub mod source;
 pub mod suggest;
+#[cfg(test)]
+mod tests;
 mod token;
 pub mod tree;
 pub mod variables;

@@ -19,6 +19,7 @@ use crate::language::tree::Script;
 use crate::language::tree::Span;
 use crate::language::tree::StreamDefinition;
 use crate::language::tree::TableDefinition;
+use crate::language::tree::TimeUnit;
 use crate::language::tree::TriggerDefinition;
 use crate::language::tree::TriggerTime;
 use crate::language::tree::TypeKind;
@@ -182,6 +183,7 @@ impl Parser<'_> {
         let name = self.name("the name of an aggregation")?;
         self.expect_keyword(Keyword::From, "after the name of an aggregation")?;
         let input = self.single_input(InputPlace::Query)?;
+        self.check_no_alias(&input);
         self.mend(&[Keyword::Select]);
         if !self.at_keyword(Keyword::Select) {
             return self.unexpected("`select`");
@@ -224,7 +226,7 @@ impl Parser<'_> {
 
     fn period(&mut self) -> Read<Period> {
         let unit = self.peek(0).keyword.and_then(Keyword::time_unit);
-        match unit.filter(|unit| *unit != crate::language::tree::TimeUnit::Millisecond) {
+        match unit.filter(|unit| *unit != TimeUnit::Millisecond) {
             Some(unit) => Ok(Period { unit, span: self.bump().span }),
             None => self.unexpected("`sec`, `min`, `hour`, `day`, `week`, `month` or `year`"),
         }

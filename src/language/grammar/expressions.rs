@@ -41,18 +41,8 @@ impl Infix {
     /// How tightly it binds; greater is tighter.
     fn power(self) -> u8 {
         match self {
-            Infix::In => 3,
-            Infix::Binary(operator) => match operator {
-                BinaryOperator::Or => 1,
-                BinaryOperator::And => 2,
-                BinaryOperator::Equal | BinaryOperator::NotEqual => 4,
-                BinaryOperator::Less
-                | BinaryOperator::LessOrEqual
-                | BinaryOperator::Greater
-                | BinaryOperator::GreaterOrEqual => 5,
-                BinaryOperator::Add | BinaryOperator::Subtract => 6,
-                BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo => 7,
-            },
+            Infix::In => BinaryOperator::IN_POWER,
+            Infix::Binary(operator) => operator.power(),
         }
     }
 }

@@ -103,12 +103,7 @@ impl Parser<'_> {
         let start = self.here();
         let left = self.single_input(InputPlace::Query)?;
         if !self.at_join() {
-            if let Some(alias) = &left.alias {
-                let message = "only the sides of a join can have another name";
-                let diagnostic = Diagnostic::error(codes::ALIAS_PLACE, alias.span, message);
-                let advice = format!("use `{}` itself", left.source.name.text);
-                self.report(diagnostic.help(advice));
-            }
+            self.check_no_alias(&left);
             return Ok(Input::Stream(left));
         }
         self.check_windows(&left, InputPlace::Join);
@@ -136,6 +131,14 @@ impl Parser<'_> {
         let range = self.opt_aggregation_range()?;
         let span = self.since(start);
         Ok(Input::Join(Box::new(JoinInput { left, kind, right, on, range, span })))
+    }
+
+    /// Only the sides of a join have another name.
+    pub(super) fn check_no_alias(&mut self, input: &SingleInput) {
+        let Some(alias) = &input.alias else { return };
+        let message = "only the sides of a join can have another name";
+        let diagnostic = Diagnostic::error(codes::ALIAS_PLACE, alias.span, message);
+        self.report(diagnostic.help(format!("use `{}` itself", input.source.name.text)));
     }
 
     fn at_join(&self) -> bool {

@@ -49,6 +49,7 @@ pub struct PropertyKey {
 }
 
 /// Anything that `define` introduces.
+#[expect(clippy::large_enum_variant, reason = "few of them; they read better without boxes")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Definition {
     /// `define stream`.
@@ -75,6 +76,17 @@ impl Definition {
             Definition::Trigger(definition) => definition.span,
             Definition::Aggregation(definition) => definition.span,
             Definition::Function(definition) => definition.span,
+        }
+    }
+
+    /// The annotations before it; triggers and functions have none.
+    pub fn annotations(&self) -> &[Annotation] {
+        match self {
+            Definition::Stream(definition) => &definition.annotations,
+            Definition::Table(definition) => &definition.annotations,
+            Definition::Window(definition) => &definition.annotations,
+            Definition::Aggregation(definition) => &definition.annotations,
+            Definition::Trigger(_) | Definition::Function(_) => &[],
         }
     }
 

@@ -210,6 +210,24 @@ pub enum BinaryOperator {
 }
 
 impl BinaryOperator {
+    /// How tightly `in` binds, on the scale of [`BinaryOperator::power`].
+    pub const IN_POWER: u8 = 3;
+
+    /// How tightly it binds; greater is tighter. All lean to the left.
+    pub fn power(self) -> u8 {
+        match self {
+            BinaryOperator::Or => 1,
+            BinaryOperator::And => 2,
+            BinaryOperator::Equal | BinaryOperator::NotEqual => 4,
+            BinaryOperator::Less
+            | BinaryOperator::LessOrEqual
+            | BinaryOperator::Greater
+            | BinaryOperator::GreaterOrEqual => 5,
+            BinaryOperator::Add | BinaryOperator::Subtract => 6,
+            BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo => 7,
+        }
+    }
+
     /// The operator as the language spells it.
     pub fn symbol(self) -> &'static str {
         match self {

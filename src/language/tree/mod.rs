@@ -142,8 +142,8 @@ pub struct Plan {
     pub span: Span,
 }
 
-/// A name as written, without its back-quotes.
-#[derive(Clone, Debug, PartialEq)]
+/// A name as written, without its back-quotes. Names are equal when their texts are.
+#[derive(Clone, Debug)]
 pub struct Identifier {
     /// The name itself; case matters.
     pub text: String,
@@ -152,6 +152,14 @@ pub struct Identifier {
     /// Where it stands, back-quotes included.
     pub span: Span,
 }
+
+impl PartialEq for Identifier {
+    fn eq(&self, other: &Identifier) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Identifier {}
 
 /// A string constant, without its quotes.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,6 +14,7 @@ use super::Span;
 use super::StringLiteral;
 
 /// What may stand after the definitions.
+#[expect(clippy::large_enum_variant, reason = "few of them; they read better without boxes")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Element {
     /// A query.
@@ -165,6 +166,7 @@ pub struct OnDemandQuery {
 }
 
 /// The things that an on-demand query can do.
+#[expect(clippy::large_enum_variant, reason = "few of them; they read better without boxes")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum OnDemandKind {
     /// `from T as t on .. within .. per .. select ..`.
