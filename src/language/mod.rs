@@ -44,6 +44,15 @@ pub struct ParsedQuery {
     pub comments: Vec<Span>,
 }
 
+/// What reading an expression gave.
+#[derive(Clone, Debug)]
+pub struct ParsedExpression {
+    /// The expression; absent when too little of it could be understood.
+    pub tree: Option<Expression>,
+    /// What is wrong, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 impl Parsed {
     /// Whether the plan must be refused.
     pub fn has_errors(&self) -> bool {
@@ -66,15 +75,6 @@ pub fn parse(text: &str) -> Parsed {
     Parsed { tree, diagnostics, comments }
 }
 
-/// What reading an expression gave.
-#[derive(Clone, Debug)]
-pub struct ParsedExpression {
-    /// The expression; absent when too little of it could be understood.
-    pub tree: Option<Expression>,
-    /// What is wrong, in order of place.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
 /// Reads an expression that stands in a text of its own, as in `#window.expression('..')`, or a
 /// span of time, as in `@purge(interval='5 min')`. Places count from the start of that text.
 pub fn parse_expression(text: &str) -> ParsedExpression {
@@ -90,23 +90,4 @@ pub fn parse_query(text: &str) -> ParsedQuery {
     let tree = grammar::on_demand_query(&mut parser);
     let (diagnostics, comments) = parser.into_messages();
     ParsedQuery { tree, diagnostics, comments }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::language::tree::ExpressionKind;
-    use crate::language::tree::Literal;
-
-    #[test]
-    fn an_expression_can_stand_alone() {
-        let parsed = parse_expression("1 min 30 sec");
-        let Some(ExpressionKind::Literal(Literal::Time(time))) = parsed.tree.map(|tree| tree.kind)
-        else {
-            panic!("no span of time: {:?}", parsed.diagnostics);
-        };
-        assert_eq!(time.milliseconds(), 90_000);
-        assert!(parse_expression("a > 1 b").diagnostics.iter().any(Diagnostic::is_error));
-        assert!(parse_expression("").tree.is_none());
-    }
 }

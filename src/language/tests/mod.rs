@@ -9,10 +9,14 @@ mod spans;
 
 use proptest::prelude::*;
 
+use crate::language::diagnostic::Diagnostic;
 use crate::language::format;
 use crate::language::parse;
+use crate::language::parse_expression;
 use crate::language::parse_query;
 use crate::language::tests::dice::Dice;
+use crate::language::tree::ExpressionKind;
+use crate::language::tree::Literal;
 use crate::language::tree::Plan;
 
 fn plan_of(bytes: &[u8]) -> Plan {
@@ -174,4 +178,16 @@ fn long_plans_are_read_in_time_that_grows_with_their_length() {
     };
     assert_eq!(time(&short), 4_000);
     assert_eq!(time(&long), 40_000);
+}
+
+#[test]
+fn an_expression_can_stand_alone() {
+    let parsed = parse_expression("1 min 30 sec");
+    let Some(ExpressionKind::Literal(Literal::Time(time))) = parsed.tree.map(|tree| tree.kind)
+    else {
+        panic!("no span of time: {:?}", parsed.diagnostics);
+    };
+    assert_eq!(time.milliseconds(), 90_000);
+    assert!(parse_expression("a > 1 b").diagnostics.iter().any(Diagnostic::is_error));
+    assert!(parse_expression("").tree.is_none());
 }
