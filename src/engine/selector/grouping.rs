@@ -120,14 +120,15 @@ impl Grouping {
         (self.hashes.len() - 1) as u32
     }
 
-    /// Of the groups named, gives up those without rows; their numbers go to `gone`.
+    /// Of the groups named, gives up those that are there and have no rows; their numbers go to `gone`.
     pub fn give_up_empty(&mut self, groups: &[u32], gone: &mut Vec<u32>) {
         for &number in groups {
             let at = number as usize;
-            let hash = self.hashes[at];
-            if self.present[at] != 0 {
+            // Numbers from before a reset may be beyond what there is now.
+            if self.present.get(at) != Some(&0) {
                 continue;
             }
+            let hash = self.hashes[at];
             if let Ok(entry) = self.numbers.find_entry(hash, |&other| other == number) {
                 entry.remove();
                 self.free.push(number);
@@ -157,7 +158,8 @@ impl Grouping {
         }
     }
 
-    fn clear(&mut self) {
+    /// Forgets all groups.
+    pub fn clear(&mut self) {
         self.numbers.clear();
         self.keys.iter_mut().for_each(Column::clear);
         self.hashes.clear();

@@ -93,8 +93,13 @@ impl Selector {
         if !context.faults.is_empty() {
             self.emit_without_faults(input, context, selected);
         }
-        if self.grouping.as_ref().is_some_and(Grouping::gives_up) && !input.kinds.is_empty() {
-            self.give_up_groups();
+        match &mut self.grouping {
+            // Without aggregates a group means nothing beyond its chunk.
+            Some(grouping) if self.aggregates.is_empty() => grouping.clear(),
+            Some(grouping) if grouping.gives_up() && !input.kinds.is_empty() => {
+                self.give_up_groups();
+            }
+            _ => {}
         }
     }
 

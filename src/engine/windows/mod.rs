@@ -72,3 +72,10 @@ pub const ALL: &[&WindowDefinition] = &[
 pub fn reads_all(name: &str) -> bool {
     matches!(name, "frequent" | "lossyFrequent" | "expression" | "expressionBatch")
 }
+
+/// Whether a window starts anew with each batch, by a reset, so that no aggregate needs to take
+/// expired rows back.
+pub fn resets(name: &str) -> bool {
+    let resetting = ["lengthBatch", "timeBatch", "externalTimeBatch", "batch", "expressionBatch"];
+    resetting.contains(&name)
+}
