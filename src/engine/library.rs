@@ -22,6 +22,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::relabelled;
 
 /// All functions, aggregators, windows and stream functions that the engine brings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -142,11 +143,15 @@ fn result(signature: &Signature, arguments: &[Expr]) -> Option<DataType> {
             arguments.get(place).map(|argument| argument.ty)
         }
         Returns::Widest => arguments.iter().map(|argument| argument.ty).max(),
-        Returns::Named(place) => {
-            let named = arguments.get(place)?.as_constant()?;
-            DataType::from_name(named.as_text()?)
+        Returns::Named(place) => named_type(arguments, place),
+        Returns::Relabelled(value, place) => {
+            Some(relabelled(arguments.get(value)?.ty, named_type(arguments, place)?))
         }
     }
+}
+
+fn named_type(arguments: &[Expr], place: usize) -> Option<DataType> {
+    DataType::from_name(arguments.get(place)?.as_constant()?.as_text()?)
 }
 
 fn fits(overload: &Overload, arguments: &[Expr]) -> bool {

@@ -24,6 +24,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::relabelled;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
 
@@ -289,7 +290,9 @@ fn misfit(overload: &Overload, arguments: &[Expr]) -> Option<Misfit> {
             let mut other = rest.filter(|(_, argument)| argument.ty != ty);
             other.next().map(|(at, _)| Misfit::Differs { first, at })
         }
-        Returns::Named(at) if named_type(arguments, at).is_none() => Some(Misfit::NoType(at)),
+        Returns::Named(at) | Returns::Relabelled(_, at) if named_type(arguments, at).is_none() => {
+            Some(Misfit::NoType(at))
+        }
         _ => None,
     }
 }
@@ -308,6 +311,10 @@ fn fitted(overload: &Overload, arguments: Vec<Expr>) -> Fit {
         Returns::Argument(index) | Returns::Same(index) => own(index),
         Returns::Widest => arguments.iter().map(|each| each.ty).filter(|ty| ty.is_numeric()).max(),
         Returns::Named(at) => named_type(&arguments, at),
+        Returns::Relabelled(value, at) => {
+            let to = named_type(&arguments, at);
+            own(value).zip(to).map(|(from, to)| relabelled(from, to))
+        }
     };
     Fit { ty: ty.unwrap_or(DataType::Object), arguments }
 }

@@ -74,6 +74,16 @@ pub enum Returns {
     Widest,
     /// The type named by the constant text at this place.
     Named(usize),
+    /// The type named by the constant text at the second place, for the argument at the first; see
+    /// [`relabelled`].
+    Relabelled(usize, usize),
+}
+
+/// The type that a value has once it was relabelled. Numbers can be numbers of another type, and an
+/// object may turn out to be anything; what is certainly not of the named type is an object.
+pub fn relabelled(from: DataType, to: DataType) -> DataType {
+    let possible = from == to || from == DataType::Object || from.is_numeric() && to.is_numeric();
+    if possible { to } else { DataType::Object }
 }
 
 /// Why an argument list that fits in types is refused all the same.

@@ -2,6 +2,20 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod average;
+#[cfg(test)]
+mod cases;
+mod count;
+mod deviation;
+mod distinct_count;
+mod extreme;
+mod forever;
+mod logical;
+mod number;
+pub mod per_group;
+mod sum;
+mod union_set;
+
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -69,9 +83,55 @@ pub struct AggregatorSetup<'a> {
 }
 
 /// All aggregators, in the order of the manual.
-pub const ALL: &[&AggregatorDefinition] = &[];
+pub const ALL: &[&AggregatorDefinition] = &[
+    &sum::DEFINITION,
+    &average::DEFINITION,
+    &count::DEFINITION,
+    &extreme::MIN,
+    &extreme::MAX,
+    &forever::MIN_FOREVER,
+    &forever::MAX_FOREVER,
+    &deviation::DEFINITION,
+    &distinct_count::DEFINITION,
+    &logical::AND,
+    &logical::OR,
+    &union_set::DEFINITION,
+];
 
 /// Finds an aggregator by its name; letter case matters.
 pub fn find(name: &str) -> Option<&'static AggregatorDefinition> {
     ALL.iter().copied().find(|definition| definition.signature.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A definition opens with a line of documentation, "`name(…)`". One that is written but not
+    /// listed would be unknown to plans and to the manual.
+    #[test]
+    fn every_definition_is_listed() {
+        let mut written = Vec::new();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/aggregators");
+        for file in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = file.expect("it is readable").path();
+            if path.file_name().is_some_and(|name| name != "mod.rs" && name != "cases.rs") {
+                let text = std::fs::read_to_string(path).expect("sources are text");
+                let opening = |line: &str| {
+                    let (name, _) = line.trim_start().strip_prefix("/// `")?.split_once('(')?;
+                    Some(name.to_string())
+                };
+                written.extend(text.lines().filter_map(opening));
+            }
+        }
+        written.sort_unstable();
+        let mut listed: Vec<&str> = ALL.iter().map(|each| each.signature.name).collect();
+        listed.sort_unstable();
+        assert_eq!(written, listed);
+        for definition in ALL {
+            let Signature { name, summary, example, .. } = definition.signature;
+            assert!(example.contains(&format!("{name}(")), "{name}");
+            assert!(summary.ends_with('.'), "{name}");
+        }
+    }
 }

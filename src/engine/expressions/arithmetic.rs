@@ -28,6 +28,12 @@ pub trait Number: Native + Copy {
     fn over(self, other: Self) -> Self;
     /// `self % other`; `other` is not zero
     fn rest(self, other: Self) -> Self;
+    /// The number as a double.
+    fn to_double(self) -> f64;
+    /// The number's place among all numbers of its type, and back.
+    fn to_rank(self) -> i64;
+    /// The number at a place that [`Number::to_rank`] gave.
+    fn from_rank(rank: i64) -> Self;
 }
 
 macro_rules! whole_number {
@@ -54,13 +60,23 @@ macro_rules! whole_number {
             fn rest(self, other: Self) -> Self {
                 self.wrapping_rem(other)
             }
+            #[inline]
+            fn to_double(self) -> f64 {
+                self as f64
+            }
+            fn to_rank(self) -> i64 {
+                i64::from(self)
+            }
+            fn from_rank(rank: i64) -> Self {
+                rank as $ty
+            }
         }
     )*};
 }
 whole_number!(i32, i64);
 
 macro_rules! float_number {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, $bits:ty;)*) => {$(
         impl Number for $ty {
             const ZERO: Self = 0.0;
             #[inline]
@@ -83,10 +99,23 @@ macro_rules! float_number {
             fn rest(self, other: Self) -> Self {
                 self % other
             }
+            #[inline]
+            fn to_double(self) -> f64 {
+                f64::from(self)
+            }
+            // Bits of positive floats rise with the number, those of negative ones fall.
+            fn to_rank(self) -> i64 {
+                let bits = self.to_bits() as $bits;
+                i64::from(if bits < 0 { bits ^ <$bits>::MAX } else { bits })
+            }
+            fn from_rank(rank: i64) -> Self {
+                let bits = rank as $bits;
+                <$ty>::from_bits((if bits < 0 { bits ^ <$bits>::MAX } else { bits }) as _)
+            }
         }
     )*};
 }
-float_number!(f32, f64);
+float_number!(f32, i32; f64, i64;);
 
 /// An operand that may be known beforehand.
 pub enum Side<T> {

@@ -17,6 +17,7 @@ use crate::engine::context::Context;
 use crate::event::Column;
 use crate::event::Millis;
 
+pub use arithmetic::Number;
 pub use compile::CompileIn;
 pub use compile::compile;
 pub use compile::compile_with;

@@ -20,6 +20,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::relabelled;
 
 /// All types but `object`.
 const PLAIN: &[DataType] = &[
@@ -35,13 +36,13 @@ const PLAIN: &[DataType] = &[
 pub const CAST: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "cast",
-        summary: "The value under another type, unchanged; null if that type cannot hold it.",
+        summary: "The value, unchanged, under another type; null where that type cannot hold it.",
         overloads: &[Overload {
             parameters: &[
                 Parameter::any("value", ANY),
                 Parameter::constant("type", &[DataType::Text]),
             ],
-            returns: Returns::Named(1),
+            returns: Returns::Relabelled(0, 1),
         }],
         example: "define stream Readings (room int, reading object);
 from Readings select room, cast(reading, 'double') as celsius insert into Numbers;",
@@ -124,15 +125,16 @@ fn cast(setup: FunctionSetup<'_>) -> Result<Box<dyn Kernel>, ArgumentFault> {
     if from == to {
         return Ok(leaf::unchanged(operand));
     }
-    if from != DataType::Object && !(from.is_numeric() && to.is_numeric()) {
-        let message = format!("a `{from}` is never a `{to}`; did you mean `convert(…, '{to}')`?");
-        return Err(ArgumentFault::at(0, message));
-    }
+    let to = relabelled(from, to);
     let object = match from {
         DataType::Object => operand,
         from => leaf::widen(from, DataType::Object, operand)?.into(),
     };
-    Ok(for_type!(to, T => try_map(object, |value: &Value| same_in::<T>(value))))
+    Ok(match to {
+        // What is certainly not of the type stays what it is, as an object.
+        DataType::Object => leaf::unchanged(object),
+        to => for_type!(to, T => try_map(object, |value: &Value| same_in::<T>(value))),
+    })
 }
 
 /// The value in another type, if it is the same value there.

@@ -1,0 +1,131 @@
+//! `sum(x)`: whole numbers exactly, floats in row order.
+
+use crate::engine::aggregators::AggregatorDefinition;
+use crate::engine::aggregators::per_group::PerGroup;
+use crate::engine::aggregators::per_group::Running;
+use crate::engine::expressions::Native;
+use crate::engine::expressions::Number;
+use crate::event::DataType;
+use crate::event::codec::Encode;
+use crate::event::codec::Malformed;
+use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Overload;
+use crate::plan::signature::Parameter;
+use crate::plan::signature::Returns;
+use crate::plan::signature::Signature;
+use crate::plan::signature::WHOLE;
+
+/// `sum(x)`
+pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
+    signature: Signature {
+        name: "sum",
+        summary: "The sum of the values; null while there is none.",
+        overloads: &[
+            Overload {
+                parameters: &[Parameter::any("value", WHOLE)],
+                returns: Returns::Type(DataType::Long),
+            },
+            Overload {
+                parameters: &[Parameter::any("value", &[DataType::Float, DataType::Double])],
+                returns: Returns::Type(DataType::Double),
+            },
+        ],
+        example: "define stream Orders (product string, pieces int);
+from Orders#window.time(1 min) select product, sum(pieces) as sold group by product
+insert into Sales;",
+    },
+    build: |setup| match setup.arguments[0] {
+        DataType::Int => Ok(PerGroup::<Sum<i32>>::boxed()),
+        DataType::Long => Ok(PerGroup::<Sum<i64>>::boxed()),
+        DataType::Float => Ok(PerGroup::<Sum<f32>>::boxed()),
+        DataType::Double => Ok(PerGroup::<Sum<f64>>::boxed()),
+        ty => Err(ArgumentFault::at(0, format!("expected a number, found a `{ty}`"))),
+    },
+};
+
+/// What can be summed.
+trait Addend: Native + Copy {
+    /// The type of the sum.
+    type Total: Number + Encode;
+    fn widened(self) -> Self::Total;
+}
+
+impl Addend for i32 {
+    type Total = i64;
+    #[inline]
+    fn widened(self) -> i64 {
+        i64::from(self)
+    }
+}
+
+impl Addend for i64 {
+    type Total = i64;
+    #[inline]
+    fn widened(self) -> i64 {
+        self
+    }
+}
+
+impl Addend for f32 {
+    type Total = f64;
+    #[inline]
+    fn widened(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Addend for f64 {
+    type Total = f64;
+    #[inline]
+    fn widened(self) -> f64 {
+        self
+    }
+}
+
+struct Sum<A: Addend> {
+    total: A::Total,
+    count: i64,
+}
+
+impl<A: Addend> Default for Sum<A> {
+    fn default() -> Self {
+        Sum { total: A::Total::ZERO, count: 0 }
+    }
+}
+
+impl<A: Addend> Running for Sum<A> {
+    type Argument = A;
+    type Result = A::Total;
+
+    #[inline]
+    fn enter(&mut self, value: &A) {
+        self.total = self.total.plus(value.widened());
+        self.count += 1;
+    }
+
+    #[inline]
+    fn leave(&mut self, value: &A) {
+        self.count -= 1;
+        // An empty group is as new: no rounding error outlives the values it came from.
+        self.total = match self.count {
+            0 => A::Total::ZERO,
+            _ => self.total.minus(value.widened()),
+        };
+    }
+
+    #[inline]
+    fn result(&mut self) -> Option<A::Total> {
+        (self.count != 0).then_some(self.total)
+    }
+}
+
+impl<A: Addend> Encode for Sum<A> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.total.encode(out);
+        self.count.encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Sum { total: Encode::decode(from)?, count: Encode::decode(from)? })
+    }
+}
