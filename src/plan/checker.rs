@@ -12,6 +12,9 @@ use crate::plan::logical::Plan;
 use crate::plan::names::Names;
 use crate::plan::signature::Catalog;
 
+/// How many messages a reader can use at once.
+const MOST_MESSAGES: usize = 100;
+
 /// The state of a check.
 pub(super) struct Checker<'a> {
     /// The plan's text.
@@ -24,6 +27,10 @@ pub(super) struct Checker<'a> {
     pub(super) names: Names,
     /// Names that `@info` gave to queries.
     pub(super) query_names: Names,
+    /// Where each query of the plan says where its rows go, by query.
+    pub(super) targets: Vec<Span>,
+    /// Where queries further down first fill a stream that is not defined.
+    pub(super) filled_later: Names,
     /// Names of functions that the plan defines.
     pub(super) functions: Vec<String>,
     /// The partition at hand.
@@ -47,6 +54,8 @@ impl<'a> Checker<'a> {
             plan: Plan::default(),
             names: Names::default(),
             query_names: Names::default(),
+            targets: Vec::new(),
+            filled_later: Names::default(),
             functions: Vec::new(),
             partition: None,
             inner: Names::default(),
@@ -59,6 +68,13 @@ impl<'a> Checker<'a> {
     /// Says something.
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether so much is wrong that more messages would help nobody.
+    pub(super) fn has_enough(&self) -> bool {
+        let real = |each: &&Diagnostic| each.is_error() && !each.not_supported;
+        self.diagnostics.len() > MOST_MESSAGES
+            && self.diagnostics.iter().filter(real).count() > MOST_MESSAGES
     }
 
     /// Says that something is right but cannot be run yet.
@@ -77,6 +93,22 @@ impl<'a> Checker<'a> {
         }
         words
     }
+}
+
+/// The messages in order of place, those that are too many replaced by one that says so.
+pub(super) fn presented(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|each| (each.primary.span.start, each.primary.span.end));
+    if diagnostics.len() > MOST_MESSAGES {
+        // What decides about the plan must stay: an error that is more than "not supported yet".
+        diagnostics.sort_by_key(|each| (!each.is_error(), each.not_supported));
+        let dropped = diagnostics.split_off(MOST_MESSAGES);
+        diagnostics.sort_by_key(|each| (each.primary.span.start, each.primary.span.end));
+        let place = dropped.iter().map(|each| each.primary.span).min_by_key(|span| span.start);
+        let message = format!("{} more messages are left out", dropped.len());
+        let place = place.unwrap_or_default();
+        diagnostics.push(Diagnostic::warning(codes::TOO_MANY, place, message));
+    }
+    diagnostics
 }
 
 /// A message with the nearest of the known names as its help, if one is near.

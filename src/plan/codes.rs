@@ -83,5 +83,12 @@ pub const BAD_MAPPING: &str = "P0604";
 /// A name that a plan cannot have.
 pub const BAD_PLAN_NAME: &str = "P0605";
 
+/// More messages than help.
+pub const TOO_MANY: &str = "P0701";
+/// More attributes or aggregates than can be.
+pub const TOO_WIDE: &str = "P0702";
+/// State without bound.
+pub const GROWS: &str = "P0901";
+
 /// Something right that cannot be run yet.
 pub const NOT_SUPPORTED: &str = "P0801";

@@ -87,6 +87,14 @@ impl Checker<'_> {
 
     fn unknown_source(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
         let word = name.name.text.as_str();
+        if let Some(later) = self.filled_later.get(word) {
+            let message = format!("`{word}` is read before a query has filled it");
+            let diagnostic = Diagnostic::error(codes::READ_BEFORE_FILLED, name.span, message)
+                .also(later.span, "filled here")
+                .help(format!("move that query up, or say `define stream {word} (..)`"));
+            self.report(diagnostic);
+            return None;
+        }
         let message = format!("there is no stream or window `{word}`");
         let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, name.span, message);
         let known = self

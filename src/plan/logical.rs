@@ -435,6 +435,17 @@ impl OutputEvents {
     }
 }
 
+impl Stream {
+    /// The name as plans write it, with `#` or `!` where one belongs.
+    pub fn shown_name(&self) -> String {
+        match self.origin {
+            Origin::Inner(_) => format!("#{}", self.name),
+            Origin::Fault(_) => format!("!{}", self.name),
+            Origin::Defined | Origin::Implicit | Origin::Trigger => self.name.to_string(),
+        }
+    }
+}
+
 impl Plan {
     /// Finds a stream by its name as watchers and clients write it; inner streams are not visible.
     pub fn stream(&self, name: &str) -> Option<StreamId> {

@@ -5,15 +5,20 @@
 //! [`signature::Catalog`], so that a new function is known here without a line.
 
 mod annotations;
+mod batching;
 mod calls;
 mod checker;
+mod circles;
 pub mod codes;
 mod endpoints;
 pub mod expression;
+mod graph;
+mod growth;
 mod inputs;
 mod joins;
 pub mod logical;
 mod names;
+mod on_demand;
 mod outputs;
 mod partitions;
 mod queries;
@@ -31,7 +36,11 @@ use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
 use crate::language::tree::Definition;
 use crate::language::tree::Element;
+use crate::language::tree::OnDemandQuery;
+use crate::language::tree::SourcePrefix;
 use crate::plan::checker::Checker;
+use crate::plan::checker::presented;
+use crate::plan::graph::Graph;
 use crate::plan::names::Meaning;
 use crate::plan::signature::Catalog;
 
@@ -58,10 +67,17 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
     let mut checker = Checker::new(text, catalog);
     checker.settings(&parsed.annotations);
     for definition in &parsed.definitions {
+        if checker.has_enough() {
+            break;
+        }
         checker.define(definition);
     }
+    checker.look_ahead(parsed);
     let mut number = 0;
     for element in &parsed.elements {
+        if checker.has_enough() {
+            break;
+        }
         match element {
             Element::Query(query) => {
                 number += 1;
@@ -70,19 +86,65 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
             Element::Partition(partition) => checker.partition(partition, &mut number),
         }
     }
-    if !checker.channels {
-        for stream in &mut checker.plan.streams {
-            stream.sources.clear();
-            stream.sinks.clear();
-        }
+    let graph = Graph::new(&checker.plan);
+    checker.circles(&graph);
+    let whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
+    if whole {
+        checker.plan_growth(parsed);
+        batching::mark(&mut checker.plan, &graph);
+        checker.without_channels();
     }
-    let mut diagnostics = checker.diagnostics;
-    diagnostics.sort_by_key(|each| (each.primary.span.start, each.primary.span.end));
-    let plan = (!diagnostics.iter().any(Diagnostic::is_error)).then_some(checker.plan);
-    Checked { plan, diagnostics }
+    Checked { plan: whole.then_some(checker.plan), diagnostics: presented(checker.diagnostics) }
+}
+
+/// What checking an on-demand query gave.
+#[derive(Clone, Debug)]
+pub struct CheckedQuery {
+    /// The checked query; absent if there is an error among the diagnostics.
+    pub query: Option<logical::OnDemand>,
+    /// What is wrong or worth knowing, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Says whether an on-demand query makes sense for a plan.
+pub fn check_query(
+    tree: &OnDemandQuery,
+    plan: &logical::Plan,
+    catalog: &dyn Catalog,
+) -> CheckedQuery {
+    let mut checker = Checker::new("", catalog);
+    checker.know(plan);
+    let query = checker.on_demand(tree);
+    let diagnostics = presented(checker.diagnostics);
+    let whole = !diagnostics.iter().any(Diagnostic::is_error);
+    CheckedQuery { query: query.filter(|_| whole), diagnostics }
 }
 
 impl Checker<'_> {
+    /// Notes which streams are filled by queries, for those who read them too early.
+    fn look_ahead(&mut self, parsed: &tree::Plan) {
+        let queries = parsed.elements.iter().flat_map(|element| match element {
+            Element::Query(query) => std::slice::from_ref(query),
+            Element::Partition(partition) => &partition.queries,
+        });
+        for target in queries.filter_map(|query| query.output.target()) {
+            let name = &target.name.text;
+            if target.prefix == SourcePrefix::None && self.filled_later.get(name).is_none() {
+                self.filled_later.set(name, Meaning::Broken, target.span);
+            }
+        }
+    }
+
+    /// Takes sources and sinks away where the plan does not want them.
+    fn without_channels(&mut self) {
+        if !self.channels {
+            for stream in &mut self.plan.streams {
+                stream.sources.clear();
+                stream.sinks.clear();
+            }
+        }
+    }
+
     fn define(&mut self, definition: &Definition) {
         match definition {
             Definition::Stream(definition) => self.define_stream(definition),

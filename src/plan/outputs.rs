@@ -39,19 +39,18 @@ impl Checker<'_> {
             OutputKind::Return => Some(Output::Return),
             OutputKind::Delete { target, on } => {
                 let (table, schema) = (self.written_table(target)?, schema?);
-                let scope = self.change_scope(table, schema);
-                let on = self.row_condition(on.as_ref(), &scope)?;
+                let on = self.rows_of(table, schema, on.as_ref())?;
                 Some(Output::Delete(table, on))
             }
             OutputKind::Update { target, set, on } => {
                 let (table, schema) = (self.written_table(target)?, schema?);
-                let (on, set) = self.change(table, schema, Some(on), set, given_at)?;
+                let (on, set) = self.change(table, schema, on, set, given_at)?;
                 Some(Output::Update(table, on, set))
             }
             OutputKind::UpdateOrInsert { target, set, on } => {
                 let (table, schema) = (self.written_table(target)?, schema?);
                 let whole = self.fits_table(table, schema, given_at);
-                let (on, set) = self.change(table, schema, Some(on), set, given_at)?;
+                let (on, set) = self.change(table, schema, on, set, given_at)?;
                 whole.then_some(Output::UpdateOrInsert(table, on, set))
             }
         }
@@ -153,7 +152,7 @@ impl Checker<'_> {
     }
 
     /// Whether rows can be inserted into a table as they are.
-    fn fits_table(&mut self, table: TableId, schema: &Schema, given_at: Span) -> bool {
+    pub(super) fn fits_table(&mut self, table: TableId, schema: &Schema, given_at: Span) -> bool {
         let table = self.plan.tables[table].clone();
         let target = Target {
             name: &table.name,
@@ -171,6 +170,17 @@ impl Checker<'_> {
         Scope::new(vec![outputs]).farther(&table.name, &table.schema)
     }
 
+    /// Which rows of a table are meant; the inner nothing means all.
+    pub(super) fn rows_of(
+        &mut self,
+        table: TableId,
+        outputs: &Schema,
+        on: Option<&Expression>,
+    ) -> Option<Option<Expr>> {
+        let scope = self.change_scope(table, outputs);
+        self.row_condition(on, &scope)
+    }
+
     fn row_condition(&mut self, on: Option<&Expression>, scope: &Scope) -> Option<Option<Expr>> {
         let Some(on) = on else { return Some(None) };
         let mut place = Place::plain(scope, "in the condition of a table");
@@ -182,12 +192,12 @@ impl Checker<'_> {
         &mut self,
         table: TableId,
         outputs: &Schema,
-        on: Option<&Expression>,
+        on: &Expression,
         set: &[tree::Assignment],
         given_at: Span,
     ) -> Option<(Option<Expr>, Vec<Assignment>)> {
         let scope = self.change_scope(table, outputs);
-        let on = self.row_condition(on, &scope);
+        let on = self.row_condition(Some(on), &scope);
         let set = if set.is_empty() {
             let mut read = Vec::new();
             on.iter().flatten().for_each(|on| on.columns(&mut read));

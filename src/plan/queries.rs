@@ -55,6 +55,8 @@ impl Checker<'_> {
         if !selection.aggregates.is_empty() || events != OutputEvents::Current {
             expire_at_once(&mut reading, tree.input.span());
         }
+        self.selection_growth(tree, &reading.ports[0], &selection);
+        self.targets.push(tree.output.span);
         self.plan.queries.push(Query {
             name,
             ports: reading.ports,

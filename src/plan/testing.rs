@@ -1,7 +1,10 @@
 //! A small catalog for the tests of this room, so that they stand without the engine.
 
 use crate::event::DataType;
+use crate::language;
+use crate::plan::check;
 use crate::plan::expression::Expr;
+use crate::plan::logical::Plan;
 use crate::plan::signature::ANY;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Callable;
@@ -138,6 +141,15 @@ const STREAM_FUNCTIONS: &[Signature] = &[
         )],
     ),
 ];
+
+/// The checked form of a plan that must be right.
+#[track_caller]
+pub(super) fn checked(text: &str) -> Plan {
+    let parsed = language::parse(text);
+    assert!(!parsed.has_errors(), "{text}: {:?}", parsed.diagnostics);
+    let checked = check(&parsed.tree, text, &TestCatalog);
+    checked.plan.unwrap_or_else(|| panic!("{text}: {:?}", checked.diagnostics))
+}
 
 /// What the tests of this room can call.
 pub(super) struct TestCatalog;

@@ -90,7 +90,7 @@ impl Checker<'_> {
         let message = format!("{what} must be true or false, but this is of type {}", expr.ty);
         let mut diagnostic = Diagnostic::error(codes::NOT_A_CONDITION, tree.span, message);
         diagnostic = diagnostic.label(format!("of type {}", expr.ty));
-        if expr.ty.is_numeric() {
+        if expr.ty.is_numeric() && !self.text.is_empty() {
             let text = self.excerpt(tree.span);
             diagnostic = diagnostic.help(format!("compare it with something: `{text} > 0`"));
         }

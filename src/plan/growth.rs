@@ -1,0 +1,156 @@
+//! Warnings for state without bound: what would grow as long as the plan runs.
+
+use crate::event::DataType;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree;
+use crate::language::tree::Arguments;
+use crate::language::tree::Call;
+use crate::language::tree::Expression;
+use crate::language::tree::ExpressionKind;
+use crate::language::tree::SelectItems;
+use crate::language::tree::Span;
+use crate::plan::calls::full_name;
+use crate::plan::checker::Checker;
+use crate::plan::codes;
+use crate::plan::logical::KeyBy;
+use crate::plan::logical::Output;
+use crate::plan::logical::Port;
+use crate::plan::logical::Selection;
+use crate::plan::logical::Source;
+use crate::plan::logical::Stage;
+use crate::plan::names::Meaning;
+
+/// Aggregators that remember every value they have met.
+const REMEMBERING: &[&str] = &["distinctCount", "unionSet"];
+/// Aggregators from which nothing is ever taken back, so that their groups are never forgotten.
+const LASTING: &[&str] = &["minForever", "maxForever"];
+
+impl Checker<'_> {
+    /// Warns of what a query's selection would keep for ever.
+    pub(super) fn selection_growth(
+        &mut self,
+        tree: &tree::Query,
+        port: &Port,
+        selection: &Selection,
+    ) {
+        let purged = self.partition.is_some_and(|id| self.plan.partitions[id].purge.is_some());
+        let Some(select) = tree.selection.as_ref().filter(|_| !purged) else { return };
+        let bounded = matches!(port.source, Source::Window(_))
+            || port.stages.iter().any(|stage| matches!(stage, Stage::Window(_)));
+        let mut calls = Vec::new();
+        selected_calls(select, &mut calls);
+        if !bounded {
+            for call in calls.iter().filter(|call| REMEMBERING.contains(&full_name(call).as_str()))
+            {
+                let name = full_name(call);
+                let message = format!("`{name}` remembers every value for ever");
+                self.warn(call.span, message, "put a window before it, as `#window.time(1 hour)`");
+            }
+        }
+        let free = |key: &crate::plan::expression::Expr| key.ty != DataType::Bool;
+        if !selection.group_by.iter().any(free) || selection.aggregates.is_empty() {
+            return;
+        }
+        let Some(place) = select.group_by.first().zip(select.group_by.last()) else { return };
+        let place = place.0.span.to(place.1.span);
+        let lasting =
+            selection.aggregates.iter().find(|each| LASTING.contains(&each.name.as_str()));
+        if let Some(lasting) = lasting {
+            let message = format!("`{}` keeps a value for each group for ever", lasting.name);
+            self.warn(place, message, "`min` and `max` over a window forget groups that are gone");
+        } else if !bounded {
+            let message = "without a window every group is kept for ever";
+            self.warn(
+                place,
+                message.to_owned(),
+                "put a window before it, as `#window.time(1 hour)`",
+            );
+        }
+    }
+
+    /// Warns of tables that only grow and of partitions whose keys never leave; once all queries
+    /// are known.
+    pub(super) fn plan_growth(&mut self, parsed: &tree::Plan) {
+        let mut inserted = vec![false; self.plan.tables.len()];
+        let mut mended = vec![false; self.plan.tables.len()];
+        for query in &self.plan.queries {
+            match query.output {
+                Output::Insert(table) => inserted[table] = true,
+                Output::Delete(table, _) => mended[table] = true,
+                Output::Stream(_)
+                | Output::Window(_)
+                | Output::Update(..)
+                | Output::UpdateOrInsert(..)
+                | Output::Return => {}
+            }
+        }
+        for (id, table) in self.plan.tables.clone().into_iter().enumerate() {
+            if inserted[id] && !mended[id] && table.primary_key.is_empty() {
+                let message = format!("the table `{}` grows with every row", table.name);
+                let help = "give it a `@primaryKey`, or a query that deletes from it";
+                self.warn(table.span, message, help);
+            }
+        }
+        let keys: Vec<(Span, bool)> = self.partition_keys(parsed);
+        for (span, purged) in keys {
+            if !purged {
+                let message = "every key of this partition is kept for ever".to_owned();
+                let help = "say when idle keys leave: `@purge(enable='true', interval='1 min', \
+                            idle.period='1 hour')` before `partition`";
+                self.warn(span, message, help);
+            }
+        }
+    }
+
+    /// Where each partition with unbounded keys names the first of them, and whether it is purged.
+    fn partition_keys(&self, parsed: &tree::Plan) -> Vec<(Span, bool)> {
+        let trees = parsed.elements.iter().filter_map(|element| match element {
+            tree::Element::Partition(partition) => Some(partition),
+            tree::Element::Query(_) => None,
+        });
+        let pairs = trees.zip(&self.plan.partitions);
+        let found = pairs.filter_map(|(tree, partition)| {
+            let free = |key: &&tree::PartitionKey| {
+                let meaning = self.names.get(&key.stream.text)?.meaning;
+                let by = partition.keys.iter().find(|read| Meaning::Stream(read.stream) == meaning);
+                Some(matches!(&by?.by, KeyBy::Value(value) if value.ty != DataType::Bool))
+            };
+            let key = tree.keys.iter().find(|key| free(key) == Some(true))?;
+            Some((key.span, partition.purge.is_some()))
+        });
+        found.collect()
+    }
+
+    fn warn(&mut self, span: Span, message: String, help: &str) {
+        self.report(Diagnostic::warning(codes::GROWS, span, message).help(help));
+    }
+}
+
+/// The calls of a selection.
+fn selected_calls<'t>(select: &'t tree::Selection, calls: &mut Vec<&'t Call>) {
+    if let SelectItems::List(items) = &select.items {
+        items.iter().for_each(|item| find_calls(&item.expression, calls));
+    }
+    select.having.iter().for_each(|having| find_calls(having, calls));
+}
+
+fn find_calls<'t>(expression: &'t Expression, calls: &mut Vec<&'t Call>) {
+    match &expression.kind {
+        ExpressionKind::Call(call) => {
+            calls.push(call);
+            if let Arguments::List(arguments) = &call.arguments {
+                arguments.iter().for_each(|argument| find_calls(argument, calls));
+            }
+        }
+        ExpressionKind::Not(inner) | ExpressionKind::IsNull(inner) => find_calls(inner, calls),
+        ExpressionKind::Binary { left, right, .. } => {
+            find_calls(left, calls);
+            find_calls(right, calls);
+        }
+        ExpressionKind::In { condition, .. } => find_calls(condition, calls),
+        ExpressionKind::Literal(_)
+        | ExpressionKind::Attribute(_)
+        | ExpressionKind::EventIsNull(_)
+        | ExpressionKind::Error => {}
+    }
+}

@@ -1,0 +1,154 @@
+//! On-demand queries: asked once, of a table or named window of a plan that runs.
+
+use crate::event::DataType;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::Expression;
+use crate::language::tree::Identifier;
+use crate::language::tree::OnDemandKind;
+use crate::language::tree::OnDemandQuery;
+use crate::language::tree::Selection as SelectionTree;
+use crate::language::tree::Span;
+use crate::plan::checker::Checker;
+use crate::plan::checker::with_nearest;
+use crate::plan::codes;
+use crate::plan::logical::Findable;
+use crate::plan::logical::OnDemand;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Output;
+use crate::plan::logical::Plan;
+use crate::plan::logical::Selection;
+use crate::plan::names::Meaning;
+use crate::plan::scopes::Member;
+use crate::plan::scopes::Scope;
+use crate::plan::types::Place;
+
+impl Checker<'_> {
+    /// Takes the names of a plan that runs.
+    pub(super) fn know(&mut self, plan: &Plan) {
+        for (id, stream) in plan.streams.iter().enumerate() {
+            match stream.origin {
+                Origin::Defined | Origin::Implicit | Origin::Trigger => {
+                    self.names.set(&stream.name, Meaning::Stream(id), stream.span);
+                }
+                Origin::Inner(_) | Origin::Fault(_) => {}
+            }
+        }
+        for (id, table) in plan.tables.iter().enumerate() {
+            self.names.set(&table.name, Meaning::Table(id), table.span);
+        }
+        for (id, window) in plan.windows.iter().enumerate() {
+            self.names.set(&window.name, Meaning::Window(id), window.span);
+        }
+        self.plan.streams = plan.streams.clone();
+        self.plan.tables = plan.tables.clone();
+        self.plan.windows = plan.windows.clone();
+    }
+
+    /// The checked form of an on-demand query; nothing if a message says why not.
+    pub(super) fn on_demand(&mut self, tree: &OnDemandQuery) -> Option<OnDemand> {
+        let selection = tree.selection.as_ref();
+        match &tree.kind {
+            OnDemandKind::Find { source, alias, on, range } => {
+                if let Some(range) = range {
+                    self.not_supported(range.span, "aggregations");
+                    return None;
+                }
+                let name = alias.as_ref().unwrap_or(source);
+                self.find_rows(source, name, on.as_ref(), selection, tree.span)
+            }
+            OnDemandKind::Insert { target } => {
+                let (selection, span) = self.alone(selection, tree.span)?;
+                let table = self.written_table(target)?;
+                let fits = self.fits_table(table, &selection.schema, span);
+                fits.then_some(written(selection, Output::Insert(table)))
+            }
+            OnDemandKind::Delete { target, on } => {
+                let (selection, _) = self.alone(selection, tree.span)?;
+                let table = self.written_table(target)?;
+                let on = self.rows_of(table, &selection.schema, on.as_ref())?;
+                Some(written(selection, Output::Delete(table, on)))
+            }
+            OnDemandKind::Update { target, set, on } => {
+                let (selection, span) = self.alone(selection, tree.span)?;
+                let table = self.written_table(target)?;
+                let (on, set) = self.change(table, &selection.schema, on, set, span)?;
+                Some(written(selection, Output::Update(table, on, set)))
+            }
+            OnDemandKind::UpdateOrInsert { target, set, on } => {
+                let (selection, span) = self.alone(selection, tree.span)?;
+                let table = self.written_table(target)?;
+                let fits = self.fits_table(table, &selection.schema, span);
+                let (on, set) = self.change(table, &selection.schema, on, set, span)?;
+                fits.then_some(written(selection, Output::UpdateOrInsert(table, on, set)))
+            }
+        }
+    }
+
+    fn find_rows(
+        &mut self,
+        source: &Identifier,
+        name: &Identifier,
+        on: Option<&Expression>,
+        selection: Option<&SelectionTree>,
+        span: Span,
+    ) -> Option<OnDemand> {
+        let (from, schema) = match self.names.get(&source.text).map(|known| known.meaning) {
+            Some(Meaning::Table(id)) => (Findable::Table(id), self.plan.tables[id].schema.clone()),
+            Some(Meaning::Window(id)) => {
+                (Findable::Window(id), self.plan.windows[id].schema.clone())
+            }
+            other => {
+                self.not_found(source, other);
+                return None;
+            }
+        };
+        let types: Vec<DataType> = schema.types();
+        let scope = Scope::new(vec![Member::new(&name.text, schema, 0)]);
+        let on = on.map(|on| {
+            let mut place = Place::plain(&scope, "in the condition of a query");
+            self.condition(on, &mut place, "the condition after `on`")
+        });
+        let span = selection.map_or(span, |selection| selection.span);
+        let selection = self.selection(selection, span, &scope, &types)?;
+        let on = match on {
+            Some(on) => Some(on?),
+            None => None,
+        };
+        Some(OnDemand { from: Some(from), on, selection, output: Output::Return })
+    }
+
+    fn not_found(&mut self, source: &Identifier, meaning: Option<Meaning>) {
+        let word = source.text.as_str();
+        let diagnostic = match meaning {
+            None => {
+                let message = format!("there is no table or window `{word}`");
+                let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, source.span, message);
+                let known =
+                    self.names.all(|kind| matches!(kind, Meaning::Table(_) | Meaning::Window(_)));
+                with_nearest(fault, word, source.span, known)
+            }
+            Some(meaning) => {
+                let what = self.kind_of(meaning);
+                let message = format!("only tables and windows can be asked; `{word}` is {what}");
+                Diagnostic::error(codes::WRONG_KIND, source.span, message)
+                    .help("a stream keeps no rows; define a window over it")
+            }
+        };
+        self.report(diagnostic);
+    }
+
+    /// A selection that reads nothing and gives one row, and where its attributes are said.
+    fn alone(
+        &mut self,
+        selection: Option<&SelectionTree>,
+        span: Span,
+    ) -> Option<(Selection, Span)> {
+        let Some(tree) = selection else { return Some((Selection::default(), span)) };
+        let selection = self.selection(Some(tree), tree.span, &Scope::default(), &[])?;
+        Some((selection, tree.span))
+    }
+}
+
+fn written(selection: Selection, output: Output) -> OnDemand {
+    OnDemand { from: None, on: None, selection, output }
+}
