@@ -1,9 +1,9 @@
 //! Decides for each stream whether its rows may run through the plan in batches.
 //!
 //! Batches are an optimisation that must not be seen. A batch runs through one query after the
-//! other, so that two paths which meet again see the rows in another order than if each row had gone
-//! all the way alone. A stream from which that can happen runs row by row; so does one of which this
-//! is not sure.
+//! other, so two paths that meet again see the rows in another order than if each row had gone all
+//! the way alone. A stream from which that can happen runs row by row; so does one of which this is
+//! not sure.
 
 use crate::event::Set;
 use crate::plan::expression::Node as ExprNode;
