@@ -149,7 +149,7 @@ impl Lexer<'_> {
                 "this text has no closing quote",
             )
             .label(format!("no {quote} up to the end of the line"))
-            .help("a text of several lines stands in \"\"\"..\"\"\""),
+            .help("a text with a quote in it stands in the other quotes, one of several lines in \"\"\""),
         );
         self.push(TokenKind::Error, start);
     }

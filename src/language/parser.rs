@@ -205,7 +205,10 @@ impl<'a> Parser<'a> {
         if self.at(kind) {
             return Ok(self.bump().span);
         }
-        self.unexpected(&format!("`{}` {role}", kind.text()))
+        let expected = format!("`{}` {role}", kind.text());
+        // What is missing at the end of a line is missing there, not where the next one begins.
+        let place = if self.on_new_line() { self.behind() } else { self.here() };
+        self.unexpected_at(place, &expected)
     }
 
     /// Takes a keyword that must stand here, mending a slip in it.
@@ -214,7 +217,16 @@ impl<'a> Parser<'a> {
         if self.at_keyword(keyword) {
             return Ok(self.bump().span);
         }
-        self.unexpected(&format!("`{}` {role}", keyword.text()))
+        let word = keyword.text();
+        if matches!(keyword, Keyword::Into | Keyword::By) && self.at_name() {
+            // `insert T`, `group symbol`: what is meant is plain.
+            let place = Span::at(self.here().start);
+            let message = format!("expected `{word}` {role}, found {}", self.found());
+            let diagnostic = Diagnostic::error(codes::UNEXPECTED, self.here(), message);
+            self.report(diagnostic.suggest(place, format!("{word} ")));
+            return Ok(place);
+        }
+        self.unexpected(&format!("`{word}` {role}"))
     }
 
     /// Takes the bracket that closes another one; `more` names what else could stand here, as in
@@ -293,11 +305,14 @@ impl<'a> Parser<'a> {
 
     /// Says what was expected here, and fails.
     pub(super) fn unexpected<T>(&mut self, expected: &str) -> Read<T> {
+        let missing = self.at(TokenKind::End) || (self.on_new_line() && self.at_statement());
+        let place = if missing { self.behind() } else { self.here() };
+        self.unexpected_at(place, expected)
+    }
+
+    fn unexpected_at<T>(&mut self, place: Span, expected: &str) -> Read<T> {
         let message = format!("expected {expected}, found {}", self.found());
-        // What is missing at the end of a line is missing there and not where the next one begins.
-        let missing = self.at(TokenKind::End) || self.on_new_line();
-        let span = if missing { self.behind() } else { self.here() };
-        self.report(Diagnostic::error(codes::UNEXPECTED, span, message).label("here"));
+        self.report(Diagnostic::error(codes::UNEXPECTED, place, message));
         Err(Failed)
     }
 

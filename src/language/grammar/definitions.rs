@@ -191,7 +191,7 @@ impl Parser<'_> {
         let selection = self.aggregation_selection()?;
         self.mend(&[Keyword::Aggregate]);
         if !self.at_keyword(Keyword::Aggregate) {
-            return self.misplaced("`aggregate`");
+            return self.unexpected("`group by` or `aggregate`");
         }
         self.bump();
         let by = match self.eat_keyword(Keyword::By) {

@@ -224,6 +224,9 @@ impl Parser<'_> {
     fn named(&mut self) -> Read<Deep> {
         let start = self.here();
         let next = self.peek(1).kind;
+        if self.at_clause() {
+            return self.unexpected("an expression");
+        }
         if let Some(value @ (Keyword::True | Keyword::False)) = self.peek(0).keyword
             && !matches!(next, TokenKind::Dot | TokenKind::OpenRound | TokenKind::Colon)
         {

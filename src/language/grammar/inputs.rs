@@ -207,6 +207,9 @@ impl Parser<'_> {
     /// A source with its handlers and, outside of patterns, its other name.
     pub(super) fn single_input(&mut self, place: InputPlace) -> Read<SingleInput> {
         let start = self.here();
+        if self.at_clause() {
+            return self.unexpected("the name of a stream");
+        }
         let source = self.source_name("the name of a stream")?;
         let mut handlers = Vec::new();
         while matches!(self.kind(), TokenKind::OpenSquare | TokenKind::Hash) {

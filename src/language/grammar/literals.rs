@@ -82,7 +82,7 @@ impl Parser<'_> {
 
     fn finite(&mut self, finite: bool, span: Span) -> bool {
         if !finite {
-            let message = "this number is out of range";
+            let message = "this number is out of range for its type";
             self.report(Diagnostic::error(codes::NUMBER_OUT_OF_RANGE, span, message));
         }
         finite

@@ -95,6 +95,11 @@ impl Parser<'_> {
         } else if self.at_keyword(Keyword::From) {
             let query = self.query(annotations, start)?;
             plan.elements.push(Element::Query(query));
+        } else if self.at_keyword(Keyword::Select) {
+            let message = "a query begins with `from`, found `select`";
+            let diagnostic = Diagnostic::error(codes::UNEXPECTED, self.here(), message);
+            self.report(diagnostic.help("as in: from S select a insert into T;"));
+            return Err(Failed);
         } else if !self.at(TokenKind::End) || !annotations.is_empty() {
             return self.unexpected("`define`, `from`, `partition` or `@`");
         }
@@ -146,6 +151,23 @@ impl Parser<'_> {
             return Ok(());
         }
         self.misplaced("`;`")
+    }
+
+    /// Whether a clause of a query begins here, so that something before it is missing. No name
+    /// that looks like its first word can stand before its second.
+    fn at_clause(&self) -> bool {
+        let next = self.peek(1);
+        let before_operand = next.kind == TokenKind::Quoted
+            || (next.kind == TokenKind::Word && next.keyword.is_none())
+            || self.at_number(1);
+        match self.peek(0).keyword {
+            Some(Keyword::Insert) => next.keyword == Some(Keyword::Into),
+            Some(Keyword::Group | Keyword::Order) => next.keyword == Some(Keyword::By),
+            Some(Keyword::Select | Keyword::Having | Keyword::Limit | Keyword::Offset) => {
+                before_operand
+            }
+            _ => false,
+        }
     }
 
     fn missing_semicolon(&mut self) {

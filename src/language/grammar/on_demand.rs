@@ -1,5 +1,8 @@
 //! On-demand queries: asked once, of a table, window or aggregation.
 
+use crate::language::codes;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::Failed;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
@@ -89,7 +92,10 @@ impl Parser<'_> {
         self.bump();
         if self.at_or_insert() {
             if !selected {
-                return self.unexpected("the name of a table; `or insert` needs a `select`");
+                let message = "`update or insert` needs a `select` before it";
+                let diagnostic = Diagnostic::error(codes::UNEXPECTED, self.here(), message);
+                self.report(diagnostic.help("as in: select 5 as a update or insert into T on .."));
+                return Err(Failed);
             }
             self.or_insert_into()?;
             let target = self.source_name("the name of a table after `into`")?;

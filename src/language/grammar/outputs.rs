@@ -1,5 +1,7 @@
 //! What leaves a query: how often, which events and where to.
 
+use crate::language::codes;
+use crate::language::diagnostic::Diagnostic;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
@@ -71,6 +73,9 @@ impl Parser<'_> {
                 (OutputKind::Insert { target }, events)
             }
             Some(Keyword::Delete) => {
+                if self.at_keyword(Keyword::On) && self.peek(2).kind == TokenKind::Dot {
+                    return self.unexpected("the name of a table after `delete`");
+                }
                 let target = self.source_name("the name of a table after `delete`")?;
                 let events = self.opt_for_events()?;
                 let on = match self.eat_keyword(Keyword::On) {
@@ -138,6 +143,19 @@ impl Parser<'_> {
         }
     }
 
+    /// `=`, for which `==` is taken with a message.
+    fn assign(&mut self) -> Read<()> {
+        if !self.at(TokenKind::Equal) {
+            self.expect(TokenKind::Assign, "after the attribute")?;
+            return Ok(());
+        }
+        let span = self.bump().span;
+        let message = "an attribute is set with `=`, found `==`";
+        let diagnostic = Diagnostic::error(codes::FOREIGN_OPERATOR, span, message);
+        self.report(diagnostic.help("write `=`").suggest(span, "="));
+        Ok(())
+    }
+
     /// `set T.a = b, .. on condition`; the part before `on` may be missing.
     pub(super) fn set_and_on(&mut self) -> Read<(Vec<Assignment>, Expression)> {
         let mut set = Vec::new();
@@ -146,7 +164,7 @@ impl Parser<'_> {
             loop {
                 let attribute = self.attribute_reference("an attribute of the table")?;
                 let start = attribute.span;
-                self.expect(TokenKind::Assign, "after the attribute")?;
+                self.assign()?;
                 let value = self.expression()?;
                 set.push(Assignment { attribute, value, span: self.since(start) });
                 if !self.eat(TokenKind::Comma) {

@@ -2,6 +2,7 @@
 
 use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::Failed;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
@@ -23,15 +24,40 @@ impl Parser<'_> {
     ) -> Read<Partition> {
         self.expect_keyword(Keyword::Partition, "at the start of a partition")?;
         self.expect_keyword(Keyword::With, "after `partition`")?;
+        let keys = self.partition_keys();
+        if keys.is_err() {
+            // The queries can be read whatever the keys are.
+            self.skip_to_begin();
+        }
+        let begin = if self.at_keyword(Keyword::From) || self.at(TokenKind::At) {
+            let place = self.behind();
+            let message = format!("expected `begin`, found {}", self.found());
+            let diagnostic = Diagnostic::error(codes::UNEXPECTED, place, message);
+            self.report(diagnostic.label("`begin` is missing here").suggest(place, " begin"));
+            place
+        } else {
+            self.expect_keyword(Keyword::Begin, "before the queries of a partition")?
+        };
+        let queries = self.partition_queries(begin)?;
+        Ok(Partition { annotations, keys: keys?, queries, span: self.since(start) })
+    }
+
+    fn partition_keys(&mut self) -> Read<Vec<PartitionKey>> {
         let open = self.expect(TokenKind::OpenRound, "before the keys of a partition")?;
         let mut keys = vec![self.partition_key()?];
         while self.eat(TokenKind::Comma) {
             keys.push(self.partition_key()?);
         }
         self.expect_close(TokenKind::CloseRound, open, "`,` or ")?;
-        let begin = self.expect_keyword(Keyword::Begin, "before the queries of a partition")?;
-        let queries = self.partition_queries(begin)?;
-        Ok(Partition { annotations, keys, queries, span: self.since(start) })
+        Ok(keys)
+    }
+
+    fn skip_to_begin(&mut self) {
+        while !self.at_keyword(Keyword::Begin)
+            && !matches!(self.kind(), TokenKind::Semicolon | TokenKind::End)
+        {
+            self.bump();
+        }
     }
 
     fn partition_key(&mut self) -> Read<PartitionKey> {
@@ -98,6 +124,12 @@ impl Parser<'_> {
             annotations.push(self.annotation()?);
         }
         self.mend(&[Keyword::From, Keyword::End]);
+        if self.at_keyword(Keyword::Define) {
+            let message = "a definition cannot stand inside a partition";
+            let diagnostic = Diagnostic::error(codes::LATE_DEFINITION, self.here(), message);
+            self.report(diagnostic.help("move it up, before the first query"));
+            return Err(Failed);
+        }
         if !self.at_keyword(Keyword::From) {
             return self.unexpected("`from` or `end`");
         }

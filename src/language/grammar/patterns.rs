@@ -21,8 +21,8 @@ use crate::language::tree::StateStream;
 #[derive(Default)]
 struct Shape {
     kind: Option<StateInputKind>,
-    /// The first `*`, `+` or `?`.
-    star: Option<(Span, TokenKind)>,
+    /// All `*`, `+` and `?`.
+    stars: Vec<(Span, TokenKind)>,
     /// The first `every` that is not the first word of all.
     late_every: Option<Span>,
     /// How many `every` enclose what is read.
@@ -40,25 +40,28 @@ impl Parser<'_> {
             false => None,
         };
         let kind = shape.kind.unwrap_or(StateInputKind::Pattern);
-        match (kind, shape.star, shape.late_every) {
-            (StateInputKind::Pattern, Some((span, star)), _) => {
+        self.check_shape(kind, &shape);
+        Ok(StateInput { kind, root, within, span: self.since(start) })
+    }
+
+    /// What can be judged only when it is known whether this is a pattern or a sequence.
+    fn check_shape(&mut self, kind: StateInputKind, shape: &Shape) {
+        if kind == StateInputKind::Pattern {
+            for (span, star) in &shape.stars {
                 let counted = match star {
                     TokenKind::Star => "<0:>",
                     TokenKind::Plus => "<1:>",
                     _ => "<0:1>",
                 };
                 let message = format!("`{}` counts only in sequences", star.text());
-                let diagnostic = Diagnostic::error(codes::PATTERN_SHAPE, span, message);
+                let diagnostic = Diagnostic::error(codes::PATTERN_SHAPE, *span, message);
                 let help = format!("in a pattern write `{counted}`");
-                self.report(diagnostic.help(help).suggest(span, counted));
+                self.report(diagnostic.help(help).suggest(*span, counted));
             }
-            (StateInputKind::Sequence, _, Some(span)) => {
-                let message = "in a sequence `every` can stand only at the start";
-                self.report(Diagnostic::error(codes::PATTERN_SHAPE, span, message));
-            }
-            _ => {}
+        } else if let Some(span) = shape.late_every {
+            let message = "in a sequence `every` can stand only at the start";
+            self.report(Diagnostic::error(codes::PATTERN_SHAPE, span, message));
         }
-        Ok(StateInput { kind, root, within, span: self.since(start) })
     }
 
     /// Parts joined by `->` or `,`; `first` is where the whole pattern begins.
@@ -216,7 +219,7 @@ impl Parser<'_> {
             _ => return Ok(None),
         };
         self.bump();
-        shape.star.get_or_insert((start, star));
+        shape.stars.push((start, star));
         Ok(Some(Count { min, max, span: start }))
     }
 

@@ -82,7 +82,7 @@ impl Parser<'_> {
         if self.eat(TokenKind::Star) {
             return Ok(SelectItems::All);
         }
-        if self.at_keywords(Keyword::Insert, Keyword::Into) {
+        if self.at_clause() {
             return self.unexpected("`*` or output attributes after `select`");
         }
         let mut items = vec![self.select_item()?];
