@@ -2,6 +2,7 @@
 
 mod replay;
 mod report;
+pub mod test;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -19,11 +20,14 @@ struct Arguments {
 enum Command {
     /// Run a plan on a virtual clock: events in as JSON lines, results out as JSON lines
     Replay(replay::Arguments),
+    /// Play the `.test` files beside plans and compare what comes out
+    Test(test::Arguments),
 }
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     }
 }
