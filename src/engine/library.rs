@@ -165,3 +165,63 @@ fn fits(overload: &Overload, arguments: &[Expr]) -> bool {
             parameter_of(place).is_some_and(|parameter| parameter.types.contains(&argument.ty))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Callable; 4] =
+        [Callable::Function, Callable::Aggregator, Callable::Window, Callable::StreamFunction];
+
+    fn fault(kind: Callable, name: &str, arguments: &[Expr]) -> Option<ArgumentFault> {
+        let types = [DataType::Int, DataType::Text, DataType::Object];
+        Library::standard().verify(kind, name, arguments, &types).err()
+    }
+
+    #[test]
+    fn names_are_found_by_their_letters() {
+        let library = Library::standard();
+        assert!(library.function("coalesce").is_some());
+        assert!(library.function("Coalesce").is_none());
+        assert!(library.function("sum").is_none());
+        assert!(library.aggregator("sum").is_some());
+        assert!(library.stream_function("log").is_some());
+        for kind in ALL {
+            let names = library.names(kind);
+            let mut distinct = names.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), names.len(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_builds_is_verified_and_what_does_not_is_refused() {
+        let (int, text) = (Expr::column(0, DataType::Int), Expr::column(1, DataType::Text));
+        let object = Expr::column(2, DataType::Object);
+        let named = |name: &str| Expr::constant(name.into());
+        assert_eq!(fault(Callable::Function, "convert", &[int.clone(), named("long")]), None);
+        assert_eq!(fault(Callable::Function, "cast", &[text.clone(), named("long")]), None);
+        assert_eq!(fault(Callable::Function, "maximum", &[int.clone(), int.clone()]), None);
+        assert_eq!(fault(Callable::Aggregator, "sum", std::slice::from_ref(&int)), None);
+        assert_eq!(fault(Callable::Aggregator, "count", &[]), None);
+        assert_eq!(fault(Callable::StreamFunction, "log", &[named("DEBUG"), text.clone()]), None);
+        let refused = fault(Callable::StreamFunction, "log", &[named("LOUD"), text.clone()]);
+        assert_eq!(refused.expect("refused").argument, Some(0));
+        let refused = fault(Callable::Function, "cast", &[object, named("object")]);
+        assert_eq!(refused.expect("refused").argument, Some(1));
+        assert!(fault(Callable::Aggregator, "sum", &[text]).is_some());
+        for kind in ALL {
+            assert!(fault(kind, "nowhere", std::slice::from_ref(&int)).is_some());
+        }
+    }
+
+    #[test]
+    fn stream_functions_tell_what_they_add() {
+        let double = Expr::column(0, DataType::Double);
+        let library = Library::standard();
+        let added = library.added("pol2Cart", &[double.clone(), double.clone(), double]);
+        assert_eq!(added.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["x", "y", "z"]);
+        assert!(library.added("log", &[]).is_empty());
+    }
+}

@@ -2,6 +2,11 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod log;
+mod pol2_cart;
+#[cfg(test)]
+mod testing;
+
 use crate::engine::operator::Operator;
 use crate::event::DataType;
 use crate::plan::logical::FunctionCall;
@@ -19,9 +24,42 @@ pub struct StreamFunctionDefinition {
 }
 
 /// All stream functions, in the order of the manual.
-pub const ALL: &[&StreamFunctionDefinition] = &[];
+pub const ALL: &[&StreamFunctionDefinition] = &[&log::DEFINITION, &pol2_cart::DEFINITION];
 
 /// Finds a stream function by its name; letter case matters.
 pub fn find(name: &str) -> Option<&'static StreamFunctionDefinition> {
     ALL.iter().copied().find(|definition| definition.signature.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A definition opens with a line of documentation, "`name(…)`". One that is written but not
+    /// listed would be unknown to plans and to the manual.
+    #[test]
+    fn every_definition_is_listed() {
+        let mut written = Vec::new();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/stream_functions");
+        for file in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = file.expect("it is readable").path();
+            if path.file_name().is_some_and(|name| name != "mod.rs" && name != "cases.rs") {
+                let text = std::fs::read_to_string(path).expect("sources are text");
+                let opening = |line: &str| {
+                    let (name, _) = line.trim_start().strip_prefix("/// `")?.split_once('(')?;
+                    Some(name.to_string())
+                };
+                written.extend(text.lines().filter_map(opening));
+            }
+        }
+        written.sort_unstable();
+        let mut listed: Vec<&str> = ALL.iter().map(|each| each.signature.name).collect();
+        listed.sort_unstable();
+        assert_eq!(written, listed);
+        for definition in ALL {
+            let Signature { name, summary, example, .. } = definition.signature;
+            assert!(example.contains(&format!("{name}(")), "{name}");
+            assert!(summary.ends_with('.'), "{name}");
+        }
+    }
 }
