@@ -149,7 +149,7 @@ impl Lexer<'_> {
                 "this text has no closing quote",
             )
             .label(format!("no {quote} up to the end of the line"))
-            .help("a text with a quote in it stands in the other quotes, one of several lines in \"\"\""),
+            .help("a text that holds a quote stands in the other kind, or in \"\"\"..\"\"\""),
         );
         self.push(TokenKind::Error, start);
     }
