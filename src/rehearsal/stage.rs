@@ -5,12 +5,14 @@ use crate::engine::core::PlanCore;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
+use crate::engine::library::Library;
 use crate::engine::state::LoadError;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
 use crate::language;
 use crate::language::diagnostic::Diagnostic;
+use crate::plan;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
@@ -19,6 +21,9 @@ use std::sync::Arc;
 
 /// From where a rehearsed plan draws chance: the same always, so that a play can be repeated.
 const SECRET: u64 = 0x7265_6865_6172_7361;
+
+/// The code of what was found only when a query was made ready to run.
+const CANNOT_RUN: &str = "E0001";
 
 /// A plan that runs, with its snapshots. A time before the latest one counts as that.
 pub struct Stage {
@@ -166,13 +171,22 @@ impl Stage {
     ) -> Result<Vec<Vec<Value>>, Refusal> {
         self.move_to(at, outlet);
         let parsed = language::parse_query(text);
-        if let Some(error) = parsed.diagnostics.iter().find(|each| each.is_error()) {
-            return Err(Refusal::of(error));
+        let refusal = |diagnostics: &[Diagnostic]| {
+            diagnostics.iter().find(|each| each.is_error()).map(Refusal::of)
+        };
+        if let Some(refusal) = refusal(&parsed.diagnostics) {
+            return Err(refusal);
         }
-        Err(Refusal {
-            code: "E0001",
-            message: "not supported yet: on-demand queries".to_owned(),
-            not_supported: true,
+        let tree = parsed.tree.as_ref().expect("what has no tree has an error");
+        let checked = plan::check_query(tree, &self.plan, &Library::standard());
+        if let Some(refusal) = refusal(&checked.diagnostics) {
+            return Err(refusal);
+        }
+        let query = checked.query.as_ref().expect("what is not whole has an error");
+        self.core.query(query).map_err(|error| Refusal {
+            code: CANNOT_RUN,
+            message: error.message,
+            not_supported: error.not_supported,
         })
     }
 
