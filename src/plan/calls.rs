@@ -100,11 +100,14 @@ impl Checker<'_> {
         let arguments = self.arguments(call, &mut inside)?;
         let fit = self.fit(Callable::Aggregator, call, signature, arguments, &[])?;
         let aggregate = AggregateCall { name, arguments: fit.arguments, ty: fit.ty };
-        let index = list.iter().position(|known| *known == aggregate).unwrap_or_else(|| {
-            list.push(aggregate);
-            list.len() - 1
-        });
-        Some(Expr::column(base + index, fit.ty))
+        if let Some(index) = list.iter().position(|known| *known == aggregate) {
+            return Some(Expr::column(base + index, fit.ty));
+        }
+        if self.too_long(list.len() + 1, "aggregates", call.span) {
+            return None;
+        }
+        list.push(aggregate);
+        Some(Expr::column(base + list.len() - 1, fit.ty))
     }
 
     /// The arguments of a call, typed; all attributes for `(*)`.

@@ -15,6 +15,9 @@ use crate::plan::signature::Catalog;
 /// How many messages a reader can use at once.
 const MOST_MESSAGES: usize = 100;
 
+/// How many attributes a stream can have, and how many things a list of a query.
+const MOST_IN_A_LIST: usize = 1_000;
+
 /// The state of a check.
 pub(super) struct Checker<'a> {
     /// The plan's text.
@@ -80,6 +83,17 @@ impl<'a> Checker<'a> {
     /// Says that something is right but cannot be run yet.
     pub(super) fn not_supported(&mut self, span: Span, what: &str) {
         self.report(Diagnostic::not_supported(codes::NOT_SUPPORTED, span, what));
+    }
+
+    /// Says that a list is too long, if it is. Without a bound a plan of a few megabytes would take
+    /// minutes to check, and rows of its streams would not be rows any more.
+    pub(super) fn too_long(&mut self, length: usize, what: &str, span: Span) -> bool {
+        let too_long = length > MOST_IN_A_LIST;
+        if too_long {
+            let message = format!("{length} {what} are too many; at most {MOST_IN_A_LIST} can be");
+            self.report(Diagnostic::error(codes::TOO_WIDE, span, message));
+        }
+        too_long
     }
 
     /// The text of a place, shortened to what fits a message.

@@ -72,6 +72,9 @@ pub const BAD_JOIN: &str = "P0405";
 /// A partition that cannot be.
 pub const BAD_PARTITION: &str = "P0406";
 
+/// An aggregation that cannot be.
+pub const BAD_AGGREGATION: &str = "P0407";
+
 /// An annotation that is not known.
 pub const UNKNOWN_ANNOTATION: &str = "P0601";
 /// A key that an annotation does not have.

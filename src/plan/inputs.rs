@@ -46,9 +46,10 @@ impl Checker<'_> {
             member = Member::new(&alias.text, member.schema, 0);
         }
         let mut flow = Flow { source, stages: Vec::new(), member };
+        let mut scope = Scope::new(vec![flow.member.clone()]);
         let mut whole = true;
         for handler in &input.handlers {
-            match self.stage(handler, &mut flow, name) {
+            match self.stage(handler, &mut flow, &mut scope, name) {
                 Some(stage) => flow.stages.push(stage),
                 None => whole = false,
             }
@@ -57,7 +58,7 @@ impl Checker<'_> {
     }
 
     /// What a name after `from` means.
-    fn source(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
+    pub(super) fn source(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
         let word = name.name.text.as_str();
         let meaning = match name.prefix {
             SourcePrefix::None => match self.names.get(word) {
@@ -146,11 +147,17 @@ impl Checker<'_> {
         None
     }
 
-    fn stage(&mut self, handler: &Handler, flow: &mut Flow, stream: &str) -> Option<Stage> {
-        let scope = Scope::new(vec![flow.member.clone()]);
+    /// One step; `scope` holds the names before it and afterwards those behind it.
+    fn stage(
+        &mut self,
+        handler: &Handler,
+        flow: &mut Flow,
+        scope: &mut Scope,
+        stream: &str,
+    ) -> Option<Stage> {
         match &handler.kind {
             HandlerKind::Filter(condition) => {
-                let mut place = Place::plain(&scope, "in a filter");
+                let mut place = Place::plain(scope, "in a filter");
                 self.condition(condition, &mut place, "a filter").map(Stage::Filter)
             }
             HandlerKind::Window(call) => {
@@ -164,11 +171,15 @@ impl Checker<'_> {
                     self.report(diagnostic);
                     return None;
                 }
-                self.window_call(call, &scope, &flow.member.schema).map(Stage::Window)
+                self.window_call(call, scope, &flow.member.schema).map(Stage::Window)
             }
             HandlerKind::Function(call) => {
-                let function = self.function_call(call, &scope, &flow.member.schema, stream)?;
-                flow.member.schema.attributes.extend(function.added.attributes.iter().cloned());
+                let function = self.function_call(call, scope, &flow.member.schema, stream)?;
+                if !function.added.is_empty() {
+                    let added = function.added.attributes.iter().cloned();
+                    flow.member.schema.attributes.extend(added);
+                    *scope = Scope::new(vec![flow.member.clone()]);
+                }
                 Some(Stage::Function(function))
             }
         }

@@ -22,6 +22,8 @@ mod on_demand;
 mod outputs;
 mod partitions;
 mod queries;
+#[cfg(test)]
+mod refused_plans;
 mod scopes;
 mod selections;
 mod settings;
@@ -31,6 +33,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod types;
+mod unsupported;
 
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
@@ -73,6 +76,12 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
         checker.define(definition);
     }
     checker.look_ahead(parsed);
+    // These read streams, which may be defined behind them.
+    for definition in &parsed.definitions {
+        if let Definition::Aggregation(aggregation) = definition {
+            checker.aggregation(aggregation);
+        }
+    }
     let mut number = 0;
     for element in &parsed.elements {
         if checker.has_enough() {
@@ -153,7 +162,6 @@ impl Checker<'_> {
             Definition::Trigger(definition) => self.define_trigger(definition),
             Definition::Aggregation(definition) => {
                 self.introduce(&definition.name, Meaning::Aggregation);
-                self.not_supported(definition.span, "aggregations");
             }
             Definition::Function(definition) => {
                 self.functions.push(definition.name.text.clone());

@@ -33,7 +33,9 @@ impl Checker<'_> {
             info_name(&tree.annotations).map_or(Text::new(), |name| name.value.as_str().into());
         let purge = find(&tree.annotations, "purge").and_then(|purge| self.purge(purge));
         let mut keys: Vec<PartitionKey> = Vec::new();
-        for key in &tree.keys {
+        let shown = tree.keys.first().map_or(tree.span, |first| first.span);
+        let listed = if self.too_long(tree.keys.len(), "keys", shown) { &[] } else { &*tree.keys };
+        for key in listed {
             let Some(read) = self.partition_key(key) else { continue };
             if keys.iter().any(|known| known.stream == read.stream) {
                 let message = format!("`{}` is divided twice", key.stream.text);

@@ -73,11 +73,7 @@ impl Checker<'_> {
             Input::Stream(input) => self.single(input),
             Input::Join(join) => self.join(join),
             Input::State(state) => {
-                let what = match state.kind {
-                    tree::StateInputKind::Pattern => "patterns",
-                    tree::StateInputKind::Sequence => "sequences",
-                };
-                self.not_supported(state.span, what);
+                self.state(state);
                 None
             }
             Input::Anonymous(query) => {

@@ -42,6 +42,16 @@ impl Checker<'_> {
                 ..Selection::default()
             });
         };
+        let items = match &tree.items {
+            SelectItems::All => 0,
+            SelectItems::List(items) => items.len(),
+        };
+        if self.too_long(items, "outputs", tree.span)
+            || self.too_long(tree.group_by.len(), "group keys", tree.span)
+            || self.too_long(tree.order_by.len(), "sort keys", tree.span)
+        {
+            return None;
+        }
         // Where the outputs' columns lie is known only when all aggregates are, those of `having`
         // too. So they are gathered first; the second round finds each in the list.
         let (said, sites) = (self.diagnostics.len(), self.sites);

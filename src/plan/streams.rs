@@ -91,6 +91,10 @@ impl Checker<'_> {
 
     /// The attributes of a definition; nothing if one of them is of no known type.
     pub(super) fn schema(&mut self, attributes: &[tree::Attribute]) -> Option<Schema> {
+        let span = attributes.first().map_or(Span::default(), |first| first.span);
+        if self.too_long(attributes.len(), "attributes", span) {
+            return None;
+        }
         let mut schema = Schema::default();
         let mut whole = true;
         for attribute in attributes {
