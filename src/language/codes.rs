@@ -177,8 +177,8 @@ pub const ALL: &[Explanation] = &[
     entry(
         TOO_DEEP,
         "too deep or too long",
-        "Brackets, annotations and inner queries may be nested 128 deep, and one expression may \
-         hold a chain of 500 operators. Instead of a long `or`, put the values into a table and \
+        "Brackets may be nested about a hundred deep and inner queries about ten, and one \
+         expression may hold a chain of 500 operators. Instead of a long `or`, put the values into a table and \
          use `in`.",
         "((((((((((…",
     ),

@@ -14,9 +14,19 @@ use crate::language::token::TokenKind;
 use crate::language::tree::Identifier;
 use crate::language::tree::Span;
 
-/// How deep brackets, annotations and inner queries may be nested. Each level costs a few calls of
-/// the stack, here and in everything that walks the tree.
-pub(super) const DEEPEST: usize = 128;
+/// How deep brackets, annotations and inner queries may be nested, in steps; a construct counts as
+/// many as the stack it needs, a few thousand bytes each where nothing is optimised.
+pub(super) const DEEPEST: usize = 256;
+/// The steps of a side of an operator.
+pub(super) const OPERAND_STEPS: usize = 1;
+/// The steps of brackets in an expression or annotation.
+pub(super) const BRACKET_STEPS: usize = 2;
+/// The steps of the arguments of a call.
+pub(super) const CALL_STEPS: usize = 4;
+/// The steps of brackets in a pattern.
+pub(super) const GROUP_STEPS: usize = 8;
+/// The steps of a query inside another one.
+pub(super) const QUERY_STEPS: usize = 16;
 /// How often the grammar may look at one token without taking it. A construct needs a few dozen.
 const MOST_LOOKS: u32 = 100_000;
 
@@ -335,13 +345,17 @@ impl<'a> Parser<'a> {
     // Bounds.
 
     /// Reads something that may hold its like, if that is not nested too deep.
-    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
-        if self.depth >= DEEPEST {
-            return self.too_deep(self.here(), &format!("nested more than {DEEPEST} deep"));
+    pub(super) fn nested<T>(
+        &mut self,
+        steps: usize,
+        read: impl FnOnce(&mut Self) -> Read<T>,
+    ) -> Read<T> {
+        if self.depth + steps > DEEPEST {
+            return self.too_deep(self.here(), "nested too deep");
         }
-        self.depth += 1;
+        self.depth += steps;
         let result = read(self);
-        self.depth -= 1;
+        self.depth -= steps;
         result
     }
 

@@ -2,6 +2,7 @@
 
 use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::BRACKET_STEPS;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::TokenKind;
@@ -24,7 +25,7 @@ impl Parser<'_> {
         let mut elements = Vec::new();
         if self.at(TokenKind::OpenRound) {
             let open = self.bump().span;
-            elements = self.nested(|parser| parser.annotation_elements(open))?;
+            elements = self.nested(BRACKET_STEPS, |parser| parser.annotation_elements(open))?;
         }
         Ok(Annotation { namespace, name, elements, span: self.since(start) })
     }

@@ -2,6 +2,9 @@
 
 use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::BRACKET_STEPS;
+use crate::language::parser::CALL_STEPS;
+use crate::language::parser::OPERAND_STEPS;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
@@ -24,9 +27,9 @@ use crate::language::tree::Span;
 /// deep as it is long; everything that walks a tree must come back up.
 const DEEPEST: usize = 500;
 
-/// An expression with the depth of its tree.
+/// An expression with the depth of its tree. Boxed, so that it takes little room on the stack.
 struct Deep {
-    expression: Expression,
+    expression: Box<Expression>,
     depth: usize,
 }
 
@@ -50,14 +53,14 @@ impl Infix {
 impl Parser<'_> {
     /// A whole expression.
     pub(super) fn expression(&mut self) -> Read<Expression> {
-        Ok(self.deep(0)?.expression)
+        Ok(*self.deep(0)?.expression)
     }
 
     /// An expression in brackets that are open already; takes the closing one. If the expression
     /// cannot be read, the rest up to that bracket is skipped.
     pub(super) fn bracketed(&mut self, close: TokenKind, open: Span) -> Read<Expression> {
         let start = self.here();
-        let read = self.nested(|parser| {
+        let read = self.nested(BRACKET_STEPS, |parser| {
             let expression = parser.expression()?;
             parser.expect_close(close, open, "")?;
             Ok(expression)
@@ -81,12 +84,13 @@ impl Parser<'_> {
             let (kind, depth) = match infix {
                 Infix::In => {
                     let table = self.name("the name of a table after `in`")?;
-                    (ExpressionKind::In { condition: Box::new(left.expression), table }, left.depth)
+                    (ExpressionKind::In { condition: left.expression, table }, left.depth)
                 }
                 Infix::Binary(operator) => {
-                    let right = self.deep(infix.power() + 1)?;
+                    let tighter = infix.power() + 1;
+                    let right = self.nested(OPERAND_STEPS, |parser| parser.deep(tighter))?;
                     let depth = left.depth.max(right.depth);
-                    let (left, right) = (Box::new(left.expression), Box::new(right.expression));
+                    let (left, right) = (left.expression, right.expression);
                     (ExpressionKind::Binary { operator, operator_span, left, right }, depth)
                 }
             };
@@ -101,7 +105,7 @@ impl Parser<'_> {
             let place = Span::new(start.start, start.start);
             return self.too_deep(place, &format!("a chain of more than {DEEPEST} operators"));
         }
-        Ok(Deep { expression: Expression { kind, span }, depth: depth + 1 })
+        Ok(Deep { expression: Box::new(Expression { kind, span }), depth: depth + 1 })
     }
 
     /// The operator that stands here; one of another language is reported and understood.
@@ -150,8 +154,8 @@ impl Parser<'_> {
         let start = self.here();
         if self.at_keyword(Keyword::Not) && self.begins_operand(1) {
             self.bump();
-            let operand = self.nested(Parser::prefix)?;
-            let kind = ExpressionKind::Not(Box::new(operand.expression));
+            let operand = self.nested(OPERAND_STEPS, Parser::prefix)?;
+            let kind = ExpressionKind::Not(operand.expression);
             return self.deeper(kind, start, operand.depth);
         }
         let signed = matches!(self.kind(), TokenKind::Minus | TokenKind::Plus);
@@ -161,9 +165,12 @@ impl Parser<'_> {
             let message = format!("`{sign}` can stand only before a number");
             let diagnostic = Diagnostic::error(codes::NO_NEGATION, start, message);
             self.report(diagnostic.help("to negate a value write `-1 * value`"));
-            return self.nested(Parser::prefix);
+            return self.nested(OPERAND_STEPS, Parser::prefix);
         }
-        let mut operand = self.primary()?;
+        let mut operand = match self.kind() {
+            TokenKind::OpenRound => self.in_brackets()?,
+            _ => self.primary()?,
+        };
         while self.at_keyword(Keyword::Is) {
             let is = self.bump().span;
             if self.at_keywords(Keyword::Not, Keyword::Null) {
@@ -173,7 +180,7 @@ impl Parser<'_> {
                 self.report(diagnostic.help("write `not a is null`"));
             }
             self.expect_keyword(Keyword::Null, "after `is`")?;
-            let kind = ExpressionKind::IsNull(Box::new(operand.expression));
+            let kind = ExpressionKind::IsNull(operand.expression);
             operand = self.deeper(kind, start, operand.depth)?;
         }
         Ok(operand)
@@ -194,18 +201,17 @@ impl Parser<'_> {
         }
     }
 
+    fn in_brackets(&mut self) -> Read<Deep> {
+        let open = self.bump().span;
+        let mut inner = self.nested(BRACKET_STEPS, |parser| parser.deep(0))?;
+        self.expect_close(TokenKind::CloseRound, open, "")?;
+        inner.expression.span = self.since(open);
+        Ok(inner)
+    }
+
     fn primary(&mut self) -> Read<Deep> {
         let start = self.here();
         let kind = match self.kind() {
-            TokenKind::OpenRound => {
-                let open = self.bump().span;
-                return self.nested(|parser| {
-                    let mut inner = parser.deep(0)?;
-                    parser.expect_close(TokenKind::CloseRound, open, "")?;
-                    inner.expression.span = parser.since(start);
-                    Ok(inner)
-                });
-            }
             TokenKind::String => ExpressionKind::Literal(Literal::String(self.string("a text")?)),
             TokenKind::Int if self.at_time() => {
                 ExpressionKind::Literal(Literal::Time(self.time("")?))
@@ -309,13 +315,13 @@ impl Parser<'_> {
             self.bump();
             return Ok((Arguments::All, 0));
         }
-        self.nested(|parser| {
+        self.nested(CALL_STEPS, |parser| {
             let mut list = Vec::new();
             let mut depth = 0;
             loop {
                 let argument = parser.deep(0)?;
                 depth = depth.max(argument.depth);
-                list.push(argument.expression);
+                list.push(*argument.expression);
                 if !parser.eat(TokenKind::Comma) {
                     break;
                 }

@@ -5,6 +5,7 @@ use crate::language::diagnostic::Diagnostic;
 use crate::language::parser::DEEPEST;
 use crate::language::parser::Failed;
 use crate::language::parser::Parser;
+use crate::language::parser::QUERY_STEPS;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
 use crate::language::token::TokenKind;
@@ -82,7 +83,7 @@ impl Parser<'_> {
 
     fn inner_query(&mut self) -> Read<Input> {
         let open = self.bump().span;
-        let input = self.nested(|parser| {
+        let input = self.nested(QUERY_STEPS, |parser| {
             if parser.at(TokenKind::OpenRound) {
                 return parser.inner_query();
             }

@@ -4,6 +4,7 @@ use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::grammar::inputs::InputPlace;
 use crate::language::parser::Failed;
+use crate::language::parser::GROUP_STEPS;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::Keyword;
@@ -117,7 +118,7 @@ impl Parser<'_> {
             return self.logical(shape);
         }
         let open = self.bump().span;
-        let mut inner = self.nested(|parser| {
+        let mut inner = self.nested(GROUP_STEPS, |parser| {
             let inner = parser.state_chain(shape, first)?;
             parser.expect_close(TokenKind::CloseRound, open, "`->`, `,` or ")?;
             Ok(inner)
