@@ -86,11 +86,15 @@ impl Partition {
             None => {
                 let mut live: Vec<Slot> = self.slots.values().copied().collect();
                 live.sort_unstable_by_key(|&slot| self.births[slot as usize]);
-                for row in 0..input.len() as u32 {
+                let mut start = 0;
+                while start < input.len() {
+                    // Every key gets the whole chunk.
+                    let end = input.chunk_end(start);
                     for &slot in &live {
-                        self.rows.push(row);
-                        self.numbers.push(slot);
+                        self.rows.extend(start as u32..end as u32);
+                        self.numbers.resize(self.rows.len(), slot);
                     }
+                    start = end;
                 }
             }
         }

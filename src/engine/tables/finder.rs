@@ -111,8 +111,8 @@ impl Finder {
         })
     }
 
-    /// Appends, for the asking rows of `range` in order, the rows that satisfy the condition, in
-    /// order of insertion.
+    /// Appends, for the asking rows of `range` in order, the rows that satisfy the condition: in
+    /// order of the primary key if that is one number, else of insertion.
     pub fn find(
         &mut self,
         batch: &Batch,
@@ -125,7 +125,9 @@ impl Finder {
                 // The table is lent to this search; a condition that asks it again is refused when
                 // the plan is built.
                 let lent = context.tables[table].take().expect("a table is asked by one at a time");
+                let before = pairs.found.len();
                 self.find_in_table(&lent, batch, range, context, pairs);
+                order_by_key(&lent, before, pairs);
                 context.tables[table] = Some(lent);
             }
             Findable::Window(window) => {
@@ -243,6 +245,29 @@ impl Finder {
     /// What is searched.
     pub fn with(&self) -> Findable {
         self.with
+    }
+}
+
+/// Puts the rows found for each asking row, from a place on, in order of a primary key that is one
+/// number.
+fn order_by_key(table: &MemoryTable, before: usize, pairs: &mut Pairs) {
+    let Some(column) = table.key_order() else { return };
+    let mut keys = Column::new(table.types()[column]);
+    let mut start = before;
+    while start < pairs.found.len() {
+        let asking = pairs.asking[start];
+        let rest = &pairs.asking[start..];
+        let end = start + rest.iter().take_while(|&&other| other == asking).count();
+        let found = &mut pairs.found[start..end];
+        if found.len() > 1 {
+            keys.clear();
+            table.gather(column, found, &mut keys);
+            let mut order: Vec<usize> = (0..found.len()).collect();
+            order.sort_by(|&left, &right| keys.value(left).order(&keys.value(right)));
+            let sorted: Vec<RowNumber> = order.into_iter().map(|place| found[place]).collect();
+            found.copy_from_slice(&sorted);
+        }
+        start = end;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tables in memory: rows in order of insertion, found by primary key, by index or one by one.
+//! Tables in memory: rows found by primary key, by index or one by one, in order of insertion, or of
+//! the primary key where it is one number.
 //!
 //! Rows lie in segments that are shared with whoever froze the state and copied on the first write
 //! after. A row keeps its number until so many rows were deleted that the table is packed.
@@ -66,6 +67,19 @@ impl MemoryTable {
             indexes: all,
             has_key: !primary_key.is_empty(),
         }
+    }
+
+    /// The column by which rows are found in order: a primary key that is one number.
+    fn key_order(&self) -> Option<usize> {
+        match self.indexes.first()?.columns() {
+            &[column] if self.has_key && self.types[column].is_numeric() => Some(column),
+            _ => None,
+        }
+    }
+
+    /// Whether one of these columns belongs to the primary key.
+    fn has_key_in(&self, mut columns: impl Iterator<Item = usize>) -> bool {
+        self.has_key && columns.any(|column| self.indexes[0].columns().contains(&column))
     }
 
     /// Types of the columns.

@@ -139,6 +139,9 @@ impl TableWriter {
             return self.put_in(rows, row, context);
         }
         let mut cells: Vec<(usize, Value)> = Vec::with_capacity(self.sets.len());
+        let mut undo: Vec<(u32, Vec<(usize, Value)>)> = Vec::new();
+        let keyed =
+            table_of(self.table, context).has_key_in(self.sets.iter().map(|set| set.column));
         for &number in &found {
             if self.action == Action::Delete {
                 table_of(self.table, context).delete(number);
@@ -148,8 +151,21 @@ impl TableWriter {
                 cells.clear();
                 self.cells(rows, row, number, context, &mut cells);
             }
-            if table_of(self.table, context).update(number, &cells).is_err() {
+            let table = table_of(self.table, context);
+            if keyed {
+                let before =
+                    self.sets.iter().map(|set| (set.column, table.value(number, set.column)));
+                undo.push((number, before.collect()));
+            }
+            if table.update(number, &cells).is_err() {
+                // All rows are changed or none: which one came first must not matter.
+                undo.pop();
+                for (number, before) in undo.into_iter().rev() {
+                    table.update(number, &before).expect("its key was its own before");
+                }
                 context.drops.key_taken += 1;
+                self.pairs.found = found;
+                return 0;
             }
         }
         let touched = found.len();
