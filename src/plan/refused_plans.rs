@@ -1,4 +1,4 @@
-//! Broken plans, each with the code it must be refused with; `§` stands where the message must point.
+//! Broken plans, each with the code it must earn; `§` stands where the message must point.
 
 use crate::language;
 use crate::language::diagnostic::Diagnostic;
@@ -185,7 +185,8 @@ const WHOLE: &[(&str, &str)] = &[
     ),
     (
         BAD_MAPPING,
-        "@source(type='http', @map(type='json', §@attributes('x'))) define stream A (a int, b int);",
+        "@source(type='http', @map(type='json', §@attributes('x')))\n\
+         define stream A (a int, b int);",
     ),
     (
         BAD_MAPPING,
@@ -223,7 +224,8 @@ const WHOLE: &[(&str, &str)] = &[
 
 /// Right plans that cannot be run yet.
 const NOT_YET: &[&str] = &[
-    "from S#window.length(1) as l §join R#window.length(1) as r on l.a == r.a select l.b as b insert into O;",
+    "from S#window.length(1) as l §join R#window.length(1) as r on l.a == r.a \
+     select l.b as b insert into O;",
     "from §e1=S -> e2=R select e1.a as a insert into O;",
     "from §e1=S, e2=R select e1.a as a insert into O;",
     "from S select a §output last every 5 events insert into O;",
