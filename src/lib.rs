@@ -67,3 +67,4 @@ pub mod receivers;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod rehearsal;
 pub mod telemetry;
+pub mod topics;

@@ -27,6 +27,8 @@ pub use message::DecodeError;
 pub use message::Decoded;
 pub use message::Fault;
 pub use message::Messages;
+pub use pass_through::check_rows;
+pub use pass_through::row_decoder;
 pub use template::Template;
 
 use crate::event::Batch;

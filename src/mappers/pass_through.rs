@@ -52,7 +52,6 @@ pub const DEFINITION: MapperDefinition = MapperDefinition {
 fn fits(mapping: &Mapping, schema: &Schema, faults: &mut Vec<Diagnostic>) -> bool {
     let before = faults.len();
     nothing_mapped(mapping, faults);
-    let is_text = |ty| matches!(ty, DataType::Text | DataType::Object);
     if schema.len() != 1 || !is_text(schema.attributes[0].ty) {
         let text = "mapper `passThrough` here needs a stream with one attribute of type string";
         let fault = Diagnostic::error(codes::STREAM, mapping.span, text);
@@ -62,13 +61,39 @@ fn fits(mapping: &Mapping, schema: &Schema, faults: &mut Vec<Diagnostic>) -> boo
 }
 
 /// Refuses `@attributes` and `@payload`, which have no meaning for rows as they are.
-pub fn nothing_mapped(mapping: &Mapping, faults: &mut Vec<Diagnostic>) {
+fn nothing_mapped(mapping: &Mapping, faults: &mut Vec<Diagnostic>) {
     let mapped: Option<&EndpointOption> =
         mapping.attributes.first().or_else(|| mapping.payload.first());
     if let Some(option) = mapped {
         let text = "mapper `passThrough` maps nothing";
         faults.push(Diagnostic::error(codes::MAPPING, option.span, text));
     }
+}
+
+/// Checks a mapping that moves rows as they are, under `@source` or `@sink`.
+pub fn check_rows(mapping: &Mapping, faults: &mut Vec<Diagnostic>) -> bool {
+    let before = faults.len();
+    Options::read("mapper", DEFINITION.input, &mapping.options, mapping.span, faults);
+    nothing_mapped(mapping, faults);
+    faults.len() == before
+}
+
+/// The decoder of a stream that is fed rows, for messages that come in their place: only a stream
+/// with one attribute of type string takes them.
+pub fn row_decoder(
+    mapping: &Mapping,
+    schema: &Schema,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Box<dyn Decoder>> {
+    check_rows(mapping, faults).then(|| {
+        let ty = schema.attributes.first().map(|attribute| attribute.ty);
+        let ty = ty.filter(|ty| schema.len() == 1 && is_text(*ty));
+        Box::new(PassThrough { ty }) as Box<dyn Decoder>
+    })
+}
+
+fn is_text(ty: DataType) -> bool {
+    matches!(ty, DataType::Text | DataType::Object)
 }
 
 fn decoder(
@@ -78,7 +103,7 @@ fn decoder(
     faults: &mut Vec<Diagnostic>,
 ) -> Option<Box<dyn Decoder>> {
     fits(mapping, schema, faults).then(|| {
-        let ty = schema.attributes[0].ty;
+        let ty = Some(schema.attributes[0].ty);
         Box::new(PassThrough { ty }) as Box<dyn Decoder>
     })
 }
@@ -90,13 +115,14 @@ fn encoder(
     faults: &mut Vec<Diagnostic>,
 ) -> Option<Box<dyn Encoder>> {
     fits(mapping, schema, faults).then(|| {
-        let ty = schema.attributes[0].ty;
+        let ty = Some(schema.attributes[0].ty);
         Box::new(PassThrough { ty }) as Box<dyn Encoder>
     })
 }
 
 struct PassThrough {
-    ty: DataType,
+    /// The type of the only attribute; `None`: the stream takes no messages.
+    ty: Option<DataType>,
 }
 
 impl Decoder for PassThrough {
@@ -106,17 +132,15 @@ impl Decoder for PassThrough {
         arrival: &Arrival,
         into: &mut Batch,
     ) -> Result<Decoded, DecodeError> {
+        let Some(ty) = self.ty else {
+            let text = "a message came where rows were expected";
+            return Err(DecodeError::new(0, Fault::Type, 0, text));
+        };
         let text = utf8(message)?;
         if arrival.rows_max == 0 {
-            return Err(DecodeError {
-                index: 0,
-                fault: Fault::TooMany,
-                attribute: None,
-                offset: 0,
-                message: "more events than one message may hold".to_owned(),
-            });
+            return Err(DecodeError::too_many(0, 0));
         }
-        plain::read(self.ty, text, &mut into.columns[0]).expect("every text is a text");
+        plain::read(ty, text, &mut into.columns[0]).expect("every text is a text");
         into.push_head(arrival.at, Kind::Current, 0);
         Ok(Decoded { rows: 1, unmatched: 0 })
     }

@@ -18,16 +18,36 @@
 //! Receivers are built from the `@source` of a plan; whatever is wrong with its options is told at
 //! deployment, at its place in the plan.
 
+mod check;
+mod file;
+mod generator;
+pub mod http;
+mod in_memory;
+mod reading;
+
+#[cfg(test)]
+mod harness;
+
+pub use check::check;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use crate::event::Batch;
+use crate::event::Millis;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
+use crate::mappers::options;
+use crate::mappers::options::Options;
+use crate::mappers::unknown_type;
 use crate::plan::logical::Endpoint;
+use crate::receivers::http::Paths;
+use crate::topics::Topics;
 
 /// What one [`Receiver::poll`] brought.
 #[derive(Debug, Default)]
@@ -38,6 +58,9 @@ pub struct Received {
     /// Where the receiver stands after these rows, if it can go back there: a place in a file, an
     /// offset. The next life is told the mark of the last rows the plan has taken.
     pub mark: Option<Mark>,
+    /// Events left out because the mapping's pattern does not match them, which is no fault: they
+    /// are counted as dropped with the reason `unmatched`.
+    pub unmatched: usize,
     /// Inputs that could not be read as rows. They are logged and counted as dead letters.
     pub unreadable: Vec<Unreadable>,
 }
@@ -163,35 +186,84 @@ pub struct Setup<'a> {
     pub schema: &'a Schema,
     /// The `@source`, as written.
     pub endpoint: &'a Endpoint,
+    /// The topics of this node.
+    pub topics: &'a Topics,
+    /// The named paths of this node's HTTP server.
+    pub paths: &'a Paths,
 }
+
+/// Makes a receiver; faults are appended. It touches nothing outside, so that a plan can be checked
+/// by building.
+pub type Build = fn(&Setup<'_>, &Options, &mut Vec<Diagnostic>) -> Option<Box<dyn Receiver>>;
 
 /// One kind of receiver.
 #[derive(Debug)]
 pub struct Definition {
-    /// The `type` of the `@source`.
-    pub name: &'static str,
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// Builds one; touches nothing outside, so that a plan can be checked by building.
-    pub build: fn(&Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>>,
+    /// Its name, the `type` of the `@source`, with its options.
+    pub options: &'static options::Definition,
+    /// The mapper of a `@source` without `@map`.
+    pub default_mapper: &'static str,
+    build: Build,
 }
 
 /// All kinds of receivers.
-pub const ALL: &[&Definition] = &[];
+pub const ALL: &[&Definition] =
+    &[&file::DEFINITION, &generator::DEFINITION, &http::DEFINITION, &in_memory::DEFINITION];
+
+/// Kinds of the reference that this engine does not have yet.
+const NOT_YET: &[&str] = &[
+    "tcp",
+    "kafka",
+    "jms",
+    "mqtt",
+    "rabbitmq",
+    "email",
+    "cdc",
+    "websocket",
+    "websocket-server",
+    "wso2event",
+    "sqs",
+    "hl7",
+    "snmp",
+    "googlepubsub",
+    "prometheus",
+    "nats",
+    "grpc",
+    "grpc-service",
+    "ibmmq",
+    "twitter",
+    "http-request",
+    "http-service",
+    "http-response",
+    "http-call-response",
+    "sse",
+    "websubhub",
+];
 
 /// Builds the receiver that a `@source` asks for, without touching anything outside.
 ///
 /// # Errors
 /// What is wrong with the `@source`, at its place in the plan.
 pub fn build(setup: &Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
-    let kind = setup.endpoint.kind.as_str();
-    match ALL.iter().find(|definition| definition.name.eq_ignore_ascii_case(kind)) {
-        Some(definition) => (definition.build)(setup),
-        None => {
-            let known: Vec<_> = ALL.iter().map(|definition| definition.name).collect();
-            let message = format!("no receiver is called `{kind}`");
-            let help = format!("there are: {}", known.join(", "));
-            Err(vec![Diagnostic::error("R0001", setup.endpoint.span, message).help(help)])
-        }
+    let endpoint = setup.endpoint;
+    let kind = endpoint.kind.as_str();
+    let known = ALL.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
+    let Some(definition) = known else {
+        let names: Vec<&str> = ALL.iter().map(|definition| definition.options.name).collect();
+        return Err(vec![unknown_type("receiver", kind, &names, NOT_YET, endpoint.span)]);
+    };
+    let mut faults = Vec::new();
+    let (options, span) = (&endpoint.options, endpoint.span);
+    let options = Options::read("receiver", definition.options, options, span, &mut faults);
+    let built = (definition.build)(setup, &options, &mut faults);
+    match built.filter(|_| faults.is_empty()) {
+        Some(receiver) => Ok(receiver),
+        None => Err(faults),
     }
+}
+
+/// Milliseconds since 1970 by the wall clock: the timestamp of what arrives.
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
