@@ -56,7 +56,9 @@ impl Grouping {
         for key in keys {
             hash_column(key, &mut self.batch_hashes);
         }
-        for (hash, slot) in self.batch_hashes.iter_mut().zip(&batch.slots) {
+        // A batch may leave out slots that are all 0, so slot 0 leaves the hash as it is.
+        for (hash, slot) in self.batch_hashes.iter_mut().zip(&batch.slots).filter(|(_, s)| **s != 0)
+        {
             *hash ^= hash_bytes(&slot.to_le_bytes());
         }
     }

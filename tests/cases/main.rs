@@ -1,4 +1,8 @@
-//! Plays every `.test` file there is. A new file takes part without being named anywhere.
+//! Plays every `.test` file there is, and generated plans. A new file takes part without being named
+//! anywhere.
+
+mod generated;
+mod grammar;
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -1,0 +1,89 @@
+//! Plans that nobody wrote, on input that nobody thought of: however the input is cut, and whether
+//! or not the state is saved and loaded in between, the same must come out.
+
+use crate::grammar;
+use std::sync::Arc;
+use twinflow::plan::logical::Plan;
+use twinflow::rehearsal::Act;
+use twinflow::rehearsal::Dice;
+use twinflow::rehearsal::Reading;
+use twinflow::rehearsal::Step;
+use twinflow::rehearsal::Verdict;
+use twinflow::rehearsal::compare_ways;
+
+/// Plans tried; `CASES=n` tries more.
+const CASES: u64 = 400;
+
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+#[test]
+fn no_cut_of_the_input_shows_in_the_results() {
+    let first = setting("SEED", 1);
+    let (mut rows, mut played) = (0, 0);
+    for seed in first..first + setting("CASES", CASES) {
+        let mut dice = Dice::new(seed);
+        let text = grammar::plan(&mut dice);
+        let reading = Reading::new("generated", &text);
+        let plan = match (reading.verdict(), reading.plan) {
+            (Verdict::Fit, Some(plan)) => plan,
+            (Verdict::NotSupported, _) => continue,
+            _ => panic!("seed {seed}: {:#?}\n{text}", reading.diagnostics),
+        };
+        let steps = grammar::input(&mut dice, &plan);
+        match compare_ways(&plan, &steps, seed) {
+            Ok(seen) => rows += seen,
+            Err(_) => fail(seed, &text, &plan, steps),
+        }
+        played += 1;
+    }
+    assert!(played * 10 > setting("CASES", CASES) * 9, "only {played} plans could be played");
+    assert!(rows as u64 > played * 20, "{played} plans gave only {rows} rows");
+}
+
+/// Leaves out what does not matter and shows the rest as a play.
+fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
+    let fails = |steps: &[Step]| compare_ways(plan, steps, seed).is_err();
+    let mut place = 0;
+    while place < steps.len() {
+        let mut fewer = steps.clone();
+        fewer.remove(place);
+        let restorable = |steps: &[Step]| {
+            let snapshot = steps.iter().position(|step| step.act == Act::Snapshot);
+            let restore = steps.iter().position(|step| step.act == Act::Restore);
+            restore.is_none_or(|restore| snapshot.is_some_and(|snapshot| snapshot < restore))
+        };
+        if restorable(&fewer) && fails(&fewer) {
+            steps = fewer;
+        } else {
+            place += 1;
+        }
+    }
+    let failure = compare_ways(plan, &steps, seed).expect_err("it failed before");
+    let mut shown = String::new();
+    for step in &steps {
+        let act = match &step.act {
+            Act::Send(stream, rows) => {
+                let rows: Vec<String> = rows
+                    .iter()
+                    .map(|(_, values)| {
+                        let values: Vec<String> = values
+                            .iter()
+                            .map(|value| {
+                                let mut text = String::new();
+                                value.write_text(&mut text);
+                                text
+                            })
+                            .collect();
+                        values.join(", ")
+                    })
+                    .collect();
+                format!("{} {}", plan.streams[*stream].name, rows.join("; "))
+            }
+            other => format!("{other:?}"),
+        };
+        shown.push_str(&format!("@{} {act}\n", step.at));
+    }
+    panic!("SEED={seed} CASES=1\n{text}\n{shown}\n{failure}");
+}
