@@ -7,6 +7,7 @@ use crate::engine::expressions::leaf;
 use crate::engine::expressions::lift::test;
 use crate::engine::expressions::lift::test_pair;
 use crate::event::DataType;
+use crate::event::Text;
 use crate::event::Value;
 use crate::plan::expression::Comparison;
 
@@ -23,6 +24,20 @@ pub fn compare<T: Native + PartialOrd>(
         Comparison::LessOrEqual => between(left, right, |left: &T, right: &T| left <= right),
         Comparison::Greater => between(left, right, |left: &T, right: &T| left > right),
         Comparison::GreaterOrEqual => between(left, right, |left: &T, right: &T| left >= right),
+    }
+}
+
+/// Makes the kernel of an equality of two texts. Most texts that differ do so in length or in their
+/// last byte, which is looked at first: that is cheaper than to compare all.
+pub fn compare_texts(is_equality: bool, left: Side<Text>, right: Side<Text>) -> Box<dyn Kernel> {
+    let same = |left: &Text, right: &Text| {
+        let (left, right) = (left.as_bytes(), right.as_bytes());
+        left.len() == right.len() && left.last() == right.last() && left == right
+    };
+    if is_equality {
+        between(left, right, same)
+    } else {
+        between(left, right, move |left, right| !same(left, right))
     }
 }
 

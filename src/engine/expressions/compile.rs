@@ -13,7 +13,7 @@ use crate::engine::expressions::native::for_number;
 use crate::engine::functions;
 use crate::engine::functions::FunctionSetup;
 use crate::event::DataType;
-use crate::event::Text;
+use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::InWidth;
 use crate::plan::expression::Node;
@@ -95,7 +95,8 @@ impl Compiler<'_> {
                         comparison::compare::<bool>(*operator, self.side(left)?, self.side(right)?)
                     }
                     DataType::Text => {
-                        comparison::compare::<Text>(*operator, self.side(left)?, self.side(right)?)
+                        let is_equality = *operator == Comparison::Equal;
+                        comparison::compare_texts(is_equality, self.side(left)?, self.side(right)?)
                     }
                     number => for_number!(number, T => {
                         comparison::compare::<T>(*operator, self.side(left)?, self.side(right)?)
@@ -157,7 +158,6 @@ mod tests {
     use crate::event::Column;
     use crate::event::Value;
     use crate::plan::expression::Arithmetic;
-    use crate::plan::expression::Comparison;
 
     #[test]
     fn columns_are_counted_through_the_groups_of_the_frame() {
