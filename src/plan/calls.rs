@@ -28,6 +28,9 @@ use crate::plan::signature::relabelled;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
 
+/// The function that gives an event's own time.
+const EVENT_TIME: &str = "eventTimestamp";
+
 /// Arguments that fit an overload, widened to it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fit {
@@ -58,6 +61,9 @@ impl Checker<'_> {
         let name = full_name(call);
         let catalog = self.catalog;
         if let Some(signature) = catalog.function(&name) {
+            if let Some(time) = event_time(call, place.scope) {
+                return Some(Expr::column(time, DataType::Long));
+            }
             let arguments = self.arguments(call, place);
             let fit = self.fit(Callable::Function, call, signature, arguments?, &[])?;
             let site = self.sites;
@@ -116,9 +122,9 @@ impl Checker<'_> {
             Arguments::All => Some(all_columns(place.scope)),
             Arguments::List(list) => {
                 if let [only] = list.as_slice()
-                    && let Some(base) = whole_event(only, place.scope)
+                    && let Some(member) = whole_event(only, place.scope)
                 {
-                    if full_name(call) == "eventTimestamp" && base == 0 {
+                    if full_name(call) == EVENT_TIME && member.base == 0 {
                         // The time of the row at hand is what the function gives by itself.
                         return Some(Vec::new());
                     }
@@ -196,14 +202,24 @@ impl Checker<'_> {
     }
 }
 
-/// Whether an argument names a source and not an attribute, and where that source's columns begin.
-fn whole_event(argument: &Expression, scope: &Scope) -> Option<usize> {
+/// The source that an argument names, if it names no attribute.
+fn whole_event<'s>(argument: &Expression, scope: &'s Scope) -> Option<&'s Member> {
     let ExpressionKind::Attribute(reference) = &argument.kind else { return None };
     if reference.source.is_some() || scope.find(reference) != Found::NoAttribute {
         return None;
     }
-    let named = |member: &&Member| member.name.as_deref() == Some(reference.name.text.as_str());
-    scope.members().find(named).map(|member| member.base)
+    let word = reference.name.text.as_str();
+    scope.members().find(|member| member.name.as_deref() == Some(word))
+}
+
+/// The column that holds the time asked for by `eventTimestamp(first)` and the like.
+fn event_time(call: &Call, scope: &Scope) -> Option<usize> {
+    match &call.arguments {
+        Arguments::List(list) if full_name(call) == EVENT_TIME && list.len() == 1 => {
+            whole_event(&list[0], scope)?.time
+        }
+        Arguments::List(_) | Arguments::All => None,
+    }
 }
 
 /// Name with namespace, as the catalog knows it.

@@ -4,6 +4,7 @@ use crate::event::DataType;
 use crate::event::Schema;
 use crate::event::Text;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::Arguments;
 use crate::language::tree::Call;
 use crate::language::tree::Handler;
 use crate::language::tree::HandlerKind;
@@ -202,8 +203,14 @@ impl Checker<'_> {
         let arguments = self.arguments(call, &mut place)?;
         let types: Vec<DataType> = schema.types();
         let fit = self.fit(Callable::Window, call, signature, arguments, &types)?;
+        let place = match &call.arguments {
+            Arguments::List(list) => list.first().map(|first| first.span),
+            Arguments::All => None,
+        };
+        let predicate = self.window_predicate(&name, &fit.arguments, place, schema)?;
         let names = schema.names().map(Text::from).collect();
-        Some(WindowCall { name, arguments: fit.arguments, types, names, span: call.span })
+        let (arguments, span) = (fit.arguments, call.span);
+        Some(WindowCall { name, arguments, types, names, predicate, span })
     }
 
     fn function_call(

@@ -284,8 +284,23 @@ pub struct WindowCall {
     pub types: Vec<DataType>,
     /// Names of the columns, for windows whose arguments hold expressions as text.
     pub names: Vec<Text>,
+    /// The condition that `expression` and `expressionBatch` hold as constant text, checked. Where
+    /// the text is an attribute, `check_predicate` reads each of its values.
+    pub predicate: Option<Predicate>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// A condition on the rows that a window holds.
+///
+/// It stands over the columns of the newest row, one column an aggregate, the columns of the first
+/// row held, those of the last row held, and the times of the first and of the last row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicate {
+    /// Aggregates over all rows held, in order of text; their arguments stand over a row's columns.
+    pub aggregates: Vec<AggregateCall>,
+    /// The condition.
+    pub condition: Expr,
 }
 
 /// A stream function and its arguments.

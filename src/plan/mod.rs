@@ -21,9 +21,12 @@ mod names;
 mod on_demand;
 mod outputs;
 mod partitions;
+mod predicates;
 mod queries;
 #[cfg(test)]
 mod refused_plans;
+#[cfg(test)]
+mod right_plans;
 mod scopes;
 mod selections;
 mod settings;
@@ -34,6 +37,8 @@ mod tables;
 mod testing;
 mod types;
 mod unsupported;
+
+pub use predicates::check_predicate;
 
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
@@ -124,7 +129,11 @@ pub fn check_query(
     let mut checker = Checker::new("", catalog);
     checker.know(plan);
     let query = checker.on_demand(tree);
-    let diagnostics = presented(checker.diagnostics);
+    let mut diagnostics = presented(checker.diagnostics);
+    for diagnostic in diagnostics.iter_mut().filter(|each| each.code == codes::SCHEMA_MISMATCH) {
+        // Its other place lies in the plan's text, not in the query's.
+        diagnostic.secondary.clear();
+    }
     let whole = !diagnostics.iter().any(Diagnostic::is_error);
     CheckedQuery { query: query.filter(|_| whole), diagnostics }
 }

@@ -132,6 +132,7 @@ fn expire_at_once(reading: &mut Reading, span: Span) {
     let own = reading.scope.members().find(|member| member.base == 0);
     let names = own.map_or(Vec::new(), |own| own.schema.names().map(Text::from).collect());
     let arguments = vec![Expr::constant(Value::Int(0))];
-    let call = WindowCall { name: "length".to_owned(), arguments, types, names, span };
+    let call =
+        WindowCall { name: "length".to_owned(), arguments, types, names, predicate: None, span };
     stages.insert(stages.len() - 1, Stage::Window(call));
 }

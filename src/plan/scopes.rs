@@ -18,6 +18,8 @@ pub(super) struct Member {
     pub(super) schema: Schema,
     /// The column of its first attribute.
     pub(super) base: usize,
+    /// The column that holds the time of its rows, if one does.
+    pub(super) time: Option<usize>,
 }
 
 /// The names that can be used at a place.
@@ -118,12 +120,17 @@ impl Scope {
 impl Member {
     /// A member without prefix.
     pub(super) fn new(name: &str, schema: Schema, base: usize) -> Member {
-        Member { name: Some(name.into()), prefix: SourcePrefix::None, schema, base }
+        Member { name: Some(name.into()), prefix: SourcePrefix::None, schema, base, time: None }
     }
 
     /// The outputs of a selection, which have no name of their own.
     pub(super) fn outputs(schema: Schema, base: usize) -> Member {
-        Member { name: None, prefix: SourcePrefix::None, schema, base }
+        Member { name: None, prefix: SourcePrefix::None, schema, base, time: None }
+    }
+
+    /// The same with a column that holds the time of its rows.
+    pub(super) fn with_time(self, time: usize) -> Member {
+        Member { time: Some(time), ..self }
     }
 
     /// The column after its last.

@@ -3,6 +3,7 @@
 use crate::event::DataType;
 use crate::event::Schema;
 use crate::event::Text;
+use crate::event::Value;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
 use crate::language::tree::Annotation;
@@ -14,6 +15,7 @@ use crate::plan::annotations::positional;
 use crate::plan::checker::Checker;
 use crate::plan::checker::with_nearest;
 use crate::plan::codes;
+use crate::plan::expression::Expr;
 use crate::plan::logical::NamedWindow;
 use crate::plan::logical::Origin;
 use crate::plan::logical::OutputEvents;
@@ -24,6 +26,7 @@ use crate::plan::names::Meaning;
 use crate::plan::queries::output_events;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
+use crate::plan::signature::Callable;
 
 impl Checker<'_> {
     /// `define table`.
@@ -120,10 +123,19 @@ impl Checker<'_> {
             return Some(TriggerTime::Start);
         }
         let fields = text.value.split_whitespace().count();
-        if (6..=7).contains(&fields) {
+        // Windows that close by the calendar take the same expressions.
+        let value = [Expr::constant(Value::from(text.value.as_str()))];
+        let fault = match self.catalog.window("cron") {
+            Some(_) => self.catalog.verify(Callable::Window, "cron", &value, &[]).err(),
+            None => None,
+        };
+        if (6..=7).contains(&fields) && fault.is_none() {
             return Some(TriggerTime::Cron(text.value.clone()));
         }
-        let message = format!("`{}` is neither 'start' nor a cron expression", text.value);
+        let message = match fault.filter(|_| fields > 1) {
+            Some(fault) => fault.message,
+            None => format!("`{}` is neither 'start' nor a cron expression", text.value),
+        };
         let diagnostic = Diagnostic::error(codes::BAD_TRIGGER, text.span, message).help(
             "a cron expression has six fields, or seven with the year: seconds, minutes, hours, \
              day of month, month, day of week, as in '0 0/5 * * * ?'",

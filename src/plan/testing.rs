@@ -3,7 +3,9 @@
 use crate::event::DataType;
 use crate::language;
 use crate::plan::check;
+use crate::plan::check_query;
 use crate::plan::expression::Expr;
+use crate::plan::logical::OnDemand;
 use crate::plan::logical::Plan;
 use crate::plan::signature::ANY;
 use crate::plan::signature::ArgumentFault;
@@ -125,6 +127,7 @@ const WINDOWS: &[Signature] = &[
         "sort",
         &[to(&[Parameter::constant("n", INT), Parameter::any("by", ANY).many()], NO_RESULT)],
     ),
+    signature("expression", &[to(&[Parameter::any("condition", TEXT)], NO_RESULT)]),
     signature("batch", &[to(&[Parameter::constant("n", INT).optional()], NO_RESULT)]),
 ];
 
@@ -149,6 +152,15 @@ pub(super) fn checked(text: &str) -> Plan {
     assert!(!parsed.has_errors(), "{text}: {:?}", parsed.diagnostics);
     let checked = check(&parsed.tree, text, &TestCatalog);
     checked.plan.unwrap_or_else(|| panic!("{text}: {:?}", checked.diagnostics))
+}
+
+/// The checked form of an on-demand query that must be right.
+#[track_caller]
+pub(super) fn asked(text: &str, plan: &Plan) -> OnDemand {
+    let parsed = language::parse_query(text);
+    let tree = parsed.tree.unwrap_or_else(|| panic!("{text}: {:?}", parsed.diagnostics));
+    let checked = check_query(&tree, plan, &TestCatalog);
+    checked.query.unwrap_or_else(|| panic!("{text}: {:?}", checked.diagnostics))
 }
 
 /// What the tests of this room can call.

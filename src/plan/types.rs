@@ -112,7 +112,18 @@ impl Checker<'_> {
             Found::Column(index, ty) => return Some(Expr::column(index, ty)),
             fault => fault,
         };
-        let diagnostic = attribute_fault(reference, scope, &fault);
+        let mut diagnostic = attribute_fault(reference, scope, &fault);
+        if let Some(source) = reference.source.as_ref().filter(|_| fault == Found::NoSource)
+            && let Some(Meaning::Table(_) | Meaning::Window(_)) =
+                self.names.get(&source.name.text).map(|name| name.meaning)
+        {
+            let name = &source.name.text;
+            diagnostic.suggestion = None;
+            diagnostic = diagnostic.help(format!(
+                "join with it, or ask `(condition) in {name}`; `in` binds tighter than `and`, so \
+                 put the whole condition in brackets"
+            ));
+        }
         self.report(diagnostic);
         None
     }
