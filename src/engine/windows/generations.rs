@@ -210,6 +210,11 @@ impl Generations {
         self.contents(slot, Part { skip: 0, count: self.before(slot) }, into);
     }
 
+    /// Appends all rows of a slot.
+    pub fn all(&self, slot: Slot, into: &mut Batch) {
+        self.contents(slot, Part { skip: 0, count: self.queues.length(slot) }, into);
+    }
+
     /// Drops all rows of a slot.
     pub fn forget(&mut self, slot: Slot) {
         self.queues.forget(slot);

@@ -14,7 +14,6 @@ use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arrivals::Arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
-use crate::engine::windows::generations::Part;
 use crate::engine::windows::length;
 use crate::event::Batch;
 use crate::event::Kind;
@@ -184,7 +183,6 @@ impl Operator for Streaming {
 
 impl Window for Streaming {
     fn contents(&self, slot: Slot, into: &mut Batch) {
-        let count = self.rows.before(slot);
-        self.rows.contents(slot, Part { skip: 0, count }, into);
+        self.rows.all(slot, into);
     }
 }

@@ -11,7 +11,10 @@
 mod alarms;
 mod arguments;
 mod arrivals;
+mod batch;
+mod delay;
 mod external_time;
+mod external_time_batch;
 mod generations;
 #[cfg(test)]
 mod harness;
@@ -19,6 +22,7 @@ mod length;
 mod length_batch;
 mod sliding;
 mod time;
+mod time_batch;
 mod time_length;
 
 use crate::engine::operator::Operator;
@@ -64,8 +68,12 @@ pub const ALL: &[&WindowDefinition] = &[
     &length::DEFINITION,
     &length_batch::DEFINITION,
     &time::DEFINITION,
+    &time_batch::DEFINITION,
     &external_time::DEFINITION,
+    &external_time_batch::DEFINITION,
     &time_length::DEFINITION,
+    &delay::DEFINITION,
+    &batch::DEFINITION,
 ];
 
 /// Whether a window reads columns that its arguments do not name.

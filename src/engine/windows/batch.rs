@@ -1,0 +1,130 @@
+//! `batch()`: what one send brought, at once.
+
+use crate::engine::context::Context;
+use crate::engine::operator::Operator;
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::engine::windows::Window;
+use crate::engine::windows::WindowDefinition;
+use crate::engine::windows::arguments::count;
+use crate::engine::windows::arguments::takes;
+use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::leave_out;
+use crate::engine::windows::generations::Generations;
+use crate::engine::windows::generations::Part;
+use crate::event::Batch;
+use crate::event::Kind;
+use crate::event::Millis;
+use crate::event::Slot;
+use crate::plan::signature::Signature;
+
+/// What one send brought; in a partition, each run of rows of one key. With a length the rows that
+/// arrive are cut into pieces, each a chunk; what leaves stands before the first of them.
+pub const DEFINITION: WindowDefinition = WindowDefinition {
+    signature: Signature {
+        name: "batch",
+        summary: "Takes what was sent together as one batch.",
+        overloads: &[takes(&[]), takes(&[count("length")])],
+        example: "define stream Readings (sensor string, value double);\n\
+            from Readings#window.batch()\n\
+            select sensor, avg(value) as mean group by sensor insert into Means;",
+    },
+    build: |setup| {
+        let length = if setup.arguments.is_empty() { 0 } else { setup.number(0)? as u64 };
+        Ok(Box::new(Sends {
+            length: if length == 0 { u64::MAX } else { length },
+            rows: Generations::new(setup),
+            gathering: None,
+            keep: setup.keep.to_vec(),
+            arrivals: Arrivals::default(),
+        }))
+    },
+};
+
+struct Sends {
+    /// Rows in a piece.
+    length: u64,
+    rows: Generations,
+    /// The slot whose rows are coming.
+    gathering: Option<Slot>,
+    keep: Vec<bool>,
+    arrivals: Arrivals,
+}
+
+impl Sends {
+    fn take(&mut self, batch: &Batch, now: Millis, output: &mut Batch) {
+        let first = self.rows.store(batch, 0, batch.len());
+        for row in 0..batch.len() {
+            let slot = batch.slot(row);
+            if self.gathering != Some(slot) {
+                self.flush(now, output);
+                self.gathering = Some(slot);
+            }
+            self.rows.admit(slot, first + row as u64);
+        }
+    }
+
+    /// Puts out what was gathered.
+    fn flush(&mut self, now: Millis, output: &mut Batch) {
+        let Some(slot) = self.gathering.take() else { return };
+        let mut chunk = output.len();
+        self.rows.leave(slot, now, output);
+        output.push_zeros(now, Kind::Reset, slot);
+        let rows = self.rows.open(slot);
+        let mut skip = 0;
+        while skip < rows {
+            let count = self.length.min(rows - skip);
+            self.rows.put(slot, Part { skip, count }, Kind::Current, None, output);
+            output.join_chunk(chunk);
+            chunk = output.len();
+            skip += count;
+        }
+        self.rows.age(slot);
+    }
+}
+
+impl Operator for Sends {
+    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
+        leave_out(&self.keep, output);
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.take(arrivals.of(input, None, context), context.now, output);
+        self.arrivals = arrivals;
+        self.rows.settle();
+    }
+
+    fn end_send(&mut self, context: &mut Context, output: &mut Batch) {
+        leave_out(&self.keep, output);
+        self.flush(context.now, output);
+        self.rows.settle();
+    }
+
+    fn gathers_sends(&self) -> bool {
+        true
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.rows.forget(slot);
+        self.gathering = self.gathering.filter(|&gathering| gathering != slot);
+    }
+
+    fn held(&self) -> usize {
+        self.rows.held()
+    }
+
+    fn save(&self, state: &mut StateWriter) {
+        state.put(&self.gathering);
+        self.rows.save(state);
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.gathering = state.get()?;
+        self.rows.load(state)
+    }
+}
+
+impl Window for Sends {
+    fn contents(&self, slot: Slot, into: &mut Batch) {
+        self.rows.closed(slot, into);
+    }
+}
