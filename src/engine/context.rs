@@ -66,6 +66,8 @@ pub struct Drops {
     pub no_key: u64,
     /// Rows that could not be computed.
     pub fault: u64,
+    /// Rows that came too late for a window, by their own time.
+    pub late: u64,
 }
 
 /// A row that could not be computed. It is dropped from the query that met it.

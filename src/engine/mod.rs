@@ -7,6 +7,7 @@ pub mod aggregators;
 pub mod build;
 pub mod context;
 pub mod core;
+pub mod cron;
 pub mod entry;
 pub mod expressions;
 pub mod functions;

@@ -4,6 +4,7 @@ use crate::event::Bits;
 use crate::event::DataType;
 use crate::event::Text;
 use crate::event::Value;
+use std::cmp::Ordering;
 
 /// The values of a column. Rows that are null hold the type's zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -247,6 +248,36 @@ impl Column {
         }
         for_pair!(&mut self.values, &other.values, mine, theirs =>
             mine.extend(rows.iter().map(|&row| theirs[row as usize].clone())));
+    }
+
+    /// Overwrites row `row` with one row of a column of the same type.
+    pub fn replace(&mut self, row: usize, other: &Column, from: usize) {
+        self.nulls.unset(row);
+        if other.nulls.get(from) && !matches!(self.values, Values::Absent) {
+            self.nulls.set(row);
+        }
+        for_pair!(&mut self.values, &other.values, mine, theirs => {
+            mine[row].clone_from(&theirs[from]);
+        });
+    }
+
+    /// Order of two rows of columns of one type; null after everything else.
+    pub fn order(&self, row: usize, other: &Column, other_row: usize) -> Ordering {
+        match (self.is_null(row), other.is_null(other_row)) {
+            (true, true) => return Ordering::Equal,
+            (true, false) => return Ordering::Greater,
+            (false, true) => return Ordering::Less,
+            (false, false) => {}
+        }
+        match (&self.values, &other.values) {
+            (Values::Int(a), Values::Int(b)) => a[row].cmp(&b[other_row]),
+            (Values::Long(a), Values::Long(b)) => a[row].cmp(&b[other_row]),
+            (Values::Float(a), Values::Float(b)) => a[row].total_cmp(&b[other_row]),
+            (Values::Double(a), Values::Double(b)) => a[row].total_cmp(&b[other_row]),
+            (Values::Bool(a), Values::Bool(b)) => a[row].cmp(&b[other_row]),
+            (Values::Text(a), Values::Text(b)) => a[row].cmp(&b[other_row]),
+            _ => Ordering::Equal,
+        }
     }
 
     /// Overwrites row `row` with a value, which must be null or of the column's type.

@@ -25,7 +25,7 @@ impl PlanCore {
         state.put(&self.in_send);
         state.put(&self.context.entropy.secret);
         let drops = self.context.drops;
-        state.put(&vec![drops.key_taken, drops.no_key, drops.fault]);
+        state.put(&vec![drops.key_taken, drops.no_key, drops.fault, drops.late]);
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
             table.as_ref().expect("nobody searches now").save(&mut state);
@@ -99,8 +99,8 @@ impl PlanCore {
         self.in_send = state.get()?;
         self.context.entropy.secret = state.get()?;
         let drops: Vec<u64> = state.get()?;
-        let [key_taken, no_key, fault] = drops[..] else { return Err(LoadError::Malformed) };
-        self.context.drops = crate::engine::context::Drops { key_taken, no_key, fault };
+        let [key_taken, no_key, fault, late] = drops[..] else { return Err(LoadError::Malformed) };
+        self.context.drops = crate::engine::context::Drops { key_taken, no_key, fault, late };
         Ok(())
     }
 }

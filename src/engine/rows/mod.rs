@@ -5,9 +5,12 @@
 //! and copies no more than the tail. A segment all of whose rows are released gives its memory to
 //! the next tail: a queue that runs steadily allocates nothing.
 
+mod pool;
 mod queues;
 mod weave;
 
+pub use pool::Place;
+pub use pool::Pool;
 pub use queues::Queues;
 pub use weave::Leaving;
 pub use weave::Stamp;
@@ -219,24 +222,25 @@ impl Rows {
             return Err(LoadError::Malformed);
         }
         for segment in sealed.iter().map(Arc::as_ref).chain([&tail]) {
-            self.check_columns(segment)?;
+            check_columns(&self.tail, segment)?;
         }
         (self.base, self.sealed, self.tail) = (base, sealed, tail);
         Ok(())
     }
+}
 
-    fn check_columns(&self, segment: &Batch) -> Result<(), LoadError> {
-        let types = |batch: &Batch| {
-            batch.columns.iter().map(|column| column.values.data_type()).collect::<Vec<_>>()
-        };
-        let (own, found) = (types(&self.tail), types(segment));
-        if own == found {
-            return Ok(());
-        }
-        Err(LoadError::Other(format!(
-            "saved rows have columns {found:?}, this plan keeps {own:?}: they are of another plan"
-        )))
+/// Whether saved rows have the columns that are kept.
+fn check_columns(kept: &Batch, found: &Batch) -> Result<(), LoadError> {
+    let types = |batch: &Batch| {
+        batch.columns.iter().map(|column| column.values.data_type()).collect::<Vec<_>>()
+    };
+    let (kept, found) = (types(kept), types(found));
+    if kept == found {
+        return Ok(());
     }
+    Err(LoadError::Other(format!(
+        "saved rows have columns {found:?}, this plan keeps {kept:?}: they are of another plan"
+    )))
 }
 
 #[cfg(test)]

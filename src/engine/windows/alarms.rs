@@ -15,6 +15,12 @@ pub struct Alarms {
 }
 
 impl Alarms {
+    /// Whether a timer is outstanding.
+    #[inline]
+    pub fn is_set(&self, slot: Slot) -> bool {
+        self.due.get(slot as usize).is_some_and(Option::is_some)
+    }
+
     /// Sets the slot's timer; one that was outstanding is no longer meant.
     pub fn set(&mut self, due: Millis, slot: Slot, context: &mut Context) {
         let place = slot as usize;

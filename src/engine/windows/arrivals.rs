@@ -35,7 +35,7 @@ impl Arrivals {
                 continue;
             }
             if needed.is_some_and(|column| input.columns[column].is_null(row)) {
-                context.fault(row, "the attribute that the window takes its time from is null");
+                context.fault(row, "the attribute that the window goes by is null");
                 continue;
             }
             self.rows.push(row as u32);

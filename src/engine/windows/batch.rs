@@ -128,3 +128,28 @@ impl Window for Sends {
         self.rows.closed(slot, into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+
+    #[test]
+    fn a_send_is_a_batch() {
+        let seen = play("batch", "", "@0 1 2 ; 3 @5 4+ 5");
+        assert_eq!(seen, "@0 R C1 C2 | X1 X2 R C3 | @5 X3 R C4 C5");
+        assert_eq!(contents("batch", "", "@0 1 2 ; 3 4"), "3 4");
+    }
+
+    #[test]
+    fn a_batch_may_come_in_pieces() {
+        let seen = play("batch", "2", "@0 1 2 3 @1 4");
+        assert_eq!(seen, "@0 R C1 C2 | C3 | @1 X1 X2 X3 R C4");
+    }
+
+    #[test]
+    fn in_a_partition_runs_of_a_key_are_batches() {
+        let seen = play("batch", "", "@0 1/1 2/1 3/2 4/1");
+        assert_eq!(seen, "@0 R C1 C2 | R C3 | X1 X2 R C4");
+    }
+}

@@ -151,3 +151,20 @@ impl Window for Delay {
         self.rows.contents(slot, 0, self.rows.length(slot), into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+
+    #[test]
+    fn rows_pass_later_with_the_time_at_which_they_do() {
+        assert_eq!(play("delay", "10", "@0 1 2 @3 3 @50"), "@10 C1 C2 | @13 C3");
+        assert_eq!(contents("delay", "10", "@0 1 @3 2 @10"), "2");
+    }
+
+    #[test]
+    fn late_rows_pass_after_the_chunk_they_came_in() {
+        assert_eq!(play("delay", "10", "@50 1~20+ 2 3 @90"), "@50 C1 | @60 C2 C3");
+    }
+}

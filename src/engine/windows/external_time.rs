@@ -24,3 +24,27 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
         Ok(Box::new(Sliding::new(setup, u64::MAX, age)))
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+
+    #[test]
+    fn rows_leave_when_another_is_so_far_ahead() {
+        let seen = play("externalTime", "at, 10", "@0 1=100 2=105 3=110 @7 4=130 @99");
+        assert_eq!(seen, "@0 C1 | C2 | X1^110 C3 | @7 X2^130 X3^130 C4");
+        assert_eq!(contents("externalTime", "at, 10", "@0 1=100 2=105 3=110"), "2 3");
+    }
+
+    #[test]
+    fn rows_out_of_order_wait_behind_later_ones() {
+        let seen = play("externalTime", "at, 10", "@0 1=100 2=90 3=105 4=111");
+        assert_eq!(seen, "@0 C1 | C2 | C3 | X1^111 X2^111 C4");
+    }
+
+    #[test]
+    fn a_row_without_time_is_a_fault() {
+        assert_eq!(play("externalTime", "at, 10", "@0 1=100 2 3=111"), "@0 C1 | X1^111 C3");
+    }
+}

@@ -295,3 +295,60 @@ impl Window for ExternalTimeBatch {
         self.rows.closed(slot, into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+
+    #[test]
+    fn the_first_row_beyond_the_end_closes_the_batch() {
+        let window = "externalTimeBatch";
+        let seen = play(window, "at, 10", "@0 1=100 2=109 3=110 4=145 5=150 6=160");
+        assert_eq!(
+            seen,
+            "@0 R^110 C1 C2 | X1^145 X2^145 R^145 C3 | X3^150 R^150 C4 | X4^160 R^160 C5"
+        );
+        let seen = play(window, "at, 10, 5", "@0 1=100 2=104 3=105");
+        assert_eq!(seen, "@0 R^105 C1 C2");
+        assert_eq!(contents(window, "at, 10", "@0 1=100 2=110"), "1");
+    }
+
+    #[test]
+    fn the_start_may_be_the_first_rows_attribute() {
+        let seen = play("externalTimeBatch", "at, 10, at", "@0 1=103 2=112 3=113");
+        assert_eq!(seen, "@0 R^113 C1 C2");
+    }
+
+    #[test]
+    fn late_rows_count_into_the_open_batch() {
+        let seen = play("externalTimeBatch", "at, 10", "@0 1=100 2=110 3=101 4=120");
+        assert_eq!(seen, "@0 R^110 C1 | X1^120 R^120 C2 C3");
+    }
+
+    #[test]
+    fn after_the_timeout_the_batch_is_put_out_and_added_to() {
+        let arguments = "at, 100, 0, 10";
+        let seen = play("externalTimeBatch", arguments, "@0 1=5 2=7 @30 3=9 @60 4=100 5=200");
+        assert_eq!(
+            seen,
+            "@10 R^7 C1^0 C2^0 | @40 X1^9 X2^9 R^9 C1^0 C2^0 C3^30 | \
+             @60 X1^200 X2^200 X3^200 R^200 C4"
+        );
+    }
+
+    #[test]
+    fn the_timeout_is_counted_from_the_batchs_first_row() {
+        let arguments = "at, 100, 0, 10";
+        let seen = play("externalTimeBatch", arguments, "@0 1=5 @8 2=6 @9 3=100 @18 4=101 @50");
+        assert_eq!(seen, "@9 R^100 C1^0 C2^8 | @19 X1^101 X2^101 R^101 C3^9 C4^18");
+    }
+
+    #[test]
+    fn the_time_may_be_replaced_by_the_batchs_end() {
+        let mut stage =
+            crate::engine::windows::testing::stage("externalTimeBatch", "at, 10, 0, 0, true", true);
+        crate::engine::windows::testing::run(&mut stage, "@0 1=3 2=14");
+        assert_eq!(stage.seen[1].values[1], crate::event::Value::Long(10));
+    }
+}

@@ -93,3 +93,45 @@ impl Operator for Nothing {
 impl Window for Nothing {
     fn contents(&self, _slot: Slot, _into: &mut Batch) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+    use crate::engine::windows::testing::play_current;
+    use crate::engine::windows::testing::refusal;
+
+    #[test]
+    fn the_oldest_row_leaves_before_the_row_that_is_too_many() {
+        assert_eq!(play("length", "2", "@0 1 2 @5 3 4"), "@0 C1 | C2 | @5 X1 C3 | X2 C4");
+        assert_eq!(contents("length", "2", "@0 1 2 3"), "2 3");
+    }
+
+    #[test]
+    fn a_chunk_stays_one() {
+        assert_eq!(play("length", "1", "@0 1+ 2+ 3 4"), "@0 C1 X1 C2 X2 C3 | X3 C4");
+    }
+
+    #[test]
+    fn with_length_0_rows_come_go_and_reset() {
+        assert_eq!(play("length", "0", "@0 1 @3 2+ 3"), "@0 C1 X1 R | @3 C2 X2 R C3 X3 R");
+        assert_eq!(contents("length", "0", "@0 1"), "");
+    }
+
+    #[test]
+    fn without_readers_nothing_leaves() {
+        assert_eq!(play_current("length", "1", "@0 1 2"), "@0 C1 | C2");
+        assert_eq!(play_current("length", "0", "@0 1 2"), "@0 C1 R | C2 R");
+    }
+
+    #[test]
+    fn each_slot_slides_alone() {
+        let seen = play("length", "1", "@0 1/1 2/0 3/1 4/0");
+        assert_eq!(seen, "@0 C1 | C2 | X1 C3 | X2 C4");
+    }
+
+    #[test]
+    fn a_negative_length_is_refused() {
+        assert!(refusal("length", "-1").contains("not negative, found `-1`"));
+    }
+}

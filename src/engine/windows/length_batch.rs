@@ -186,3 +186,42 @@ impl Window for Streaming {
         self.rows.all(slot, into);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+    use crate::engine::windows::testing::play_current;
+
+    #[test]
+    fn a_full_batch_leaves_with_the_next() {
+        let seen = play("lengthBatch", "2", "@0 1 @1 2 3 @2 4 5");
+        assert_eq!(seen, "@1 R C1^0 C2 | @2 X1 X2 R C3^1 C4");
+        assert_eq!(contents("lengthBatch", "2", "@0 1 2 3"), "1 2");
+        assert_eq!(contents("lengthBatch", "2", "@0 1"), "");
+    }
+
+    #[test]
+    fn chunks_that_come_do_not_matter() {
+        let seen = play("lengthBatch", "2", "@0 1+ 2+ 3+ 4 5");
+        assert_eq!(seen, "@0 R C1 C2 | X1 X2 R C3 C4");
+    }
+
+    #[test]
+    fn rows_may_pass_as_they_come() {
+        let seen = play("lengthBatch", "2, true", "@0 1+ 2 @1 3 @2 4 5");
+        assert_eq!(seen, "@0 C1 | C2 | @1 X1 X2 R C3 | @2 C4 | X3 X4 R C5");
+        assert_eq!(contents("lengthBatch", "2, true", "@0 1 2 3"), "3");
+        assert_eq!(play_current("lengthBatch", "1, true", "@0 1 2"), "@0 C1 | R C2");
+    }
+
+    #[test]
+    fn with_length_0_each_row_is_a_batch() {
+        assert_eq!(play("lengthBatch", "0", "@0 1+ 2"), "@0 C1 X1 R | C2 X2 R");
+    }
+
+    #[test]
+    fn without_readers_nothing_leaves() {
+        assert_eq!(play_current("lengthBatch", "1", "@0 1 2"), "@0 R C1 | R C2");
+    }
+}

@@ -12,15 +12,24 @@ mod alarms;
 mod arguments;
 mod arrivals;
 mod batch;
+mod counted;
+mod cron;
 mod delay;
 mod external_time;
 mod external_time_batch;
+mod frequent;
 mod generations;
 #[cfg(test)]
 mod harness;
 mod length;
 mod length_batch;
+mod lossy_frequent;
+mod session;
+mod sessions;
 mod sliding;
+mod sort;
+#[cfg(test)]
+mod testing;
 mod time;
 mod time_batch;
 mod time_length;
@@ -74,6 +83,11 @@ pub const ALL: &[&WindowDefinition] = &[
     &time_length::DEFINITION,
     &delay::DEFINITION,
     &batch::DEFINITION,
+    &session::DEFINITION,
+    &sort::DEFINITION,
+    &cron::DEFINITION,
+    &frequent::DEFINITION,
+    &lossy_frequent::DEFINITION,
 ];
 
 /// Whether a window reads columns that its arguments do not name.

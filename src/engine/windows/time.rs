@@ -22,3 +22,27 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
         Ok(Box::new(Sliding::new(setup, u64::MAX, Age::Clock { keep })))
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+
+    #[test]
+    fn rows_leave_by_the_clock_and_with_its_time() {
+        let seen = play("time", "10", "@0 1 2 @4 3 @30 4");
+        assert_eq!(seen, "@0 C1 | C2 | @4 C3 | @10 X1 X2 | @14 X3 | @30 C4");
+        assert_eq!(contents("time", "10", "@0 1 @4 2 @10"), "2");
+    }
+
+    #[test]
+    fn a_row_that_is_due_at_once_leaves_after_its_chunk() {
+        assert_eq!(play("time", "10", "@50 1~20 2"), "@50 C1^30 | X1 | C2");
+        assert_eq!(play("time", "0", "@5 1+ 2 3"), "@5 C1 C2 | X1 X2 | C3 | X3");
+    }
+
+    #[test]
+    fn a_late_row_leaves_no_sooner_than_those_before_it() {
+        assert_eq!(play("time", "10", "@50 1 2~9 @90"), "@50 C1 | C2^41 | @60 X1 X2");
+    }
+}

@@ -184,6 +184,9 @@ impl Window for TimeBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::windows::testing::contents;
+    use crate::engine::windows::testing::play;
+    use crate::engine::windows::testing::refusal;
 
     #[test]
     fn batches_end_at_multiples_of_the_period() {
@@ -191,5 +194,29 @@ mod tests {
         assert_eq!(next_end(1010, 0, 10), 1020);
         assert_eq!(next_end(1005, 3, 10), 1013);
         assert_eq!(next_end(1000, 1003, 10), 1013);
+    }
+
+    #[test]
+    fn the_first_row_starts_the_periods() {
+        let seen = play("timeBatch", "10", "@3 1 @5 2 @13 3 @50 4 @90");
+        assert_eq!(seen, "@13 R C1^3 C2^5 | @23 X1 X2 R C3^13 | @33 X3 | @53 R C4^50 | @63 X4");
+        assert_eq!(contents("timeBatch", "10", "@3 1 2 @13 3"), "1 2");
+    }
+
+    #[test]
+    fn periods_may_be_counted_from_a_start() {
+        assert_eq!(play("timeBatch", "10, 4", "@5 1 @30"), "@14 R C1^5 | @24 X1");
+    }
+
+    #[test]
+    fn rows_may_pass_as_they_come() {
+        let seen = play("timeBatch", "10, true", "@3 1+ 2 @5 3 @13 4 @40");
+        assert_eq!(seen, "@3 C1 C2 | @5 C3 | @13 X1 X2 X3 R | C4 | @23 X4 R");
+        assert_eq!(contents("timeBatch", "10, 0, true", "@3 1 2"), "1 2");
+    }
+
+    #[test]
+    fn a_period_of_nothing_is_refused() {
+        assert!(refusal("timeBatch", "0").contains("above 0"));
     }
 }
