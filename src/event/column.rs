@@ -196,7 +196,7 @@ impl Column {
         if self.nulls.get(row) {
             return self.push_null();
         }
-        for_values!(&mut self.values, vector => vector.push(vector[row].clone()), absent => ());
+        for_values!(&mut self.values, vector => vector.extend_from_within(row..=row), absent => ());
     }
 
     /// Appends a value, which must be null or of the column's type.

@@ -37,7 +37,7 @@ impl Pool {
     }
 
     /// How many rows there are.
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.used() - self.free.len()
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let places: Vec<Place> = (0..1500).map(|value| pool.insert(&row(Some(value)), 0)).collect();
         pool.remove(places[3]);
         pool.remove(places[1200]);
-        assert_eq!(pool.len(), 1498);
+        assert_eq!(pool.held(), 1498);
         let mut writer = StateWriter::default();
         writer.section("pool", 1);
         pool.save(&mut writer);
@@ -177,7 +177,7 @@ mod tests {
         let saved = SavedState::parse(&bytes).expect("own bytes");
         let mut loaded = Pool::new(&[DataType::Long, DataType::Text], &[true, false]);
         loaded.load(&mut saved.section("pool", 1).expect("saved")).expect("own state");
-        assert_eq!((loaded.len(), read(&loaded, 3)), (1498, Value::Long(3)));
+        assert_eq!((loaded.held(), read(&loaded, 3)), (1498, Value::Long(3)));
         assert_eq!(loaded.insert(&row(Some(9)), 0), 1200);
     }
 }

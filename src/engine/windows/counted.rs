@@ -60,7 +60,7 @@ impl Counted {
 
     /// How many rows are held.
     pub fn held(&self) -> usize {
-        self.rows.len()
+        self.rows.held()
     }
 
     /// How many keys a slot has.

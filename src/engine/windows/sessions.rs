@@ -99,7 +99,7 @@ impl Sessions {
 
     /// How many rows are held.
     pub fn held(&self) -> usize {
-        self.rows.len()
+        self.rows.held()
     }
 
     /// Takes a row; `false` if it is too late for any session.

@@ -178,7 +178,7 @@ impl Operator for Sort {
     }
 
     fn held(&self) -> usize {
-        self.rows.len()
+        self.rows.held()
     }
 
     fn save(&self, state: &mut StateWriter) {
