@@ -29,6 +29,10 @@ struct Settings {
     events: usize,
     runs: usize,
     only: Vec<String>,
+    /// Play batches of this many rows and nothing else.
+    profile: Option<usize>,
+    /// Count the thread's time.
+    cpu: bool,
 }
 
 fn main() {
@@ -51,13 +55,17 @@ fn main() {
 }
 
 fn settings() -> Settings {
-    let mut settings = Settings { events: 2_000_000, runs: 5, only: Vec::new() };
+    let mut settings =
+        Settings { events: 2_000_000, runs: 5, only: Vec::new(), profile: None, cpu: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
         match word.as_str() {
             "--events" => settings.events = number(),
             "--runs" => settings.runs = number(),
+            "--batches" => settings.profile = Some(BATCH),
+            "--singles" => settings.profile = Some(1),
+            "--cpu" => settings.cpu = true,
             "--bench" => {}
             name => settings.only.push(name.to_owned()),
         }
@@ -67,6 +75,13 @@ fn settings() -> Settings {
 
 fn measure(workload: &Workload, settings: &Settings) {
     let events = settings.events;
+    if let Some(rows) = settings.profile {
+        let batches = (workload.fill)(events, rows);
+        let speeds = runs(settings, events, || {
+            play(workload, &batches);
+        });
+        return println!("{:<14} {:>23}", workload.name, show(&speeds));
+    }
     let batched = (workload.fill)(events, BATCH);
     let mut rows = 0;
     let in_batches = runs(settings, events, || rows = play(workload, &batched));
@@ -102,13 +117,21 @@ fn runs(settings: &Settings, events: usize, mut run: impl FnMut()) -> Vec<f64> {
     run();
     let mut speeds: Vec<f64> = (0..settings.runs)
         .map(|_| {
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), thread_seconds());
             run();
-            events as f64 / start.elapsed().as_secs_f64() / 1e6
+            let wall = start.elapsed().as_secs_f64();
+            let spent = if settings.cpu { thread_seconds() - cpu } else { wall };
+            events as f64 / spent / 1e6
         })
         .collect();
     speeds.sort_by(f64::total_cmp);
     speeds
+}
+
+/// Seconds this thread has run, as the kernel counts them.
+fn thread_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0) / 1e9
 }
 
 fn median(speeds: &[f64]) -> f64 {

@@ -5,6 +5,7 @@ use crate::engine::aggregators::Aggregator;
 use crate::engine::aggregators::AggregatorSetup;
 use crate::engine::expressions::Kernel;
 use crate::engine::expressions::compile_with;
+use crate::engine::needs;
 use crate::engine::operator::Operator;
 use crate::engine::operators::Filter;
 use crate::engine::operators::LookupStep;
@@ -32,7 +33,6 @@ use crate::plan::logical::Output;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
 use crate::plan::logical::Query;
-use crate::plan::logical::Selection;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::TableId;
@@ -135,13 +135,14 @@ impl<'a> Builder<'a> {
     /// If the window cannot be run.
     pub fn named_window(&self, window: &NamedWindow) -> Result<Box<dyn Window>, BuildError> {
         let keep = vec![true; window.schema.len()];
-        self.window(&window.call, &keep, true, true)
+        self.window(&window.call, &keep, &keep, true, true)
     }
 
     fn window(
         &self,
         call: &WindowCall,
         keep: &[bool],
+        leaving: &[bool],
         expired: bool,
         findable: bool,
     ) -> Result<Box<dyn Window>, BuildError> {
@@ -149,8 +150,14 @@ impl<'a> Builder<'a> {
             .iter()
             .find(|definition| definition.signature.name == call.name)
             .ok_or_else(|| unknown("window", &call.name))?;
-        let setup =
-            WindowSetup { arguments: &call.arguments, types: &call.types, keep, expired, findable };
+        let setup = WindowSetup {
+            arguments: &call.arguments,
+            types: &call.types,
+            keep,
+            leaving,
+            expired,
+            findable,
+        };
         Ok((definition.build)(&setup)?)
     }
 
@@ -160,13 +167,18 @@ impl<'a> Builder<'a> {
     /// If a part of it cannot be run.
     pub fn query(&self, query: &Query, next_operator: &mut u32) -> Result<Pipeline, BuildError> {
         let mut ports = Vec::new();
-        let mut expired = false;
+        let (mut expired, mut windowed) = (false, false);
         for port in &query.ports {
-            expired |= match port.source {
-                Source::Window(window) => self.plan.windows[window].output.expired(),
-                Source::Stream(_) => false,
-            };
-            expired |= port.stages.iter().any(|stage| matches!(stage, Stage::Window(_)));
+            if let Source::Window(window) = port.source {
+                windowed = true;
+                expired |= self.plan.windows[window].output.expired();
+            }
+            for stage in &port.stages {
+                if let Stage::Window(call) = stage {
+                    windowed = true;
+                    expired |= query.events.expired() || !windows::resets(&call.name);
+                }
+            }
             let first_operator = *next_operator;
             let way = self.way(query, &port.stages, self.source_types(port.source))?;
             *next_operator += way.steps.len() as u32;
@@ -175,7 +187,7 @@ impl<'a> Builder<'a> {
         let outputs = query.selection.schema.types();
         Ok(Pipeline {
             ports,
-            selector: Selector::build(&query.selection, query.events, expired, self)?,
+            selector: Selector::build(&query.selection, query.events, expired, windowed, self)?,
             selected: Batch::new(&outputs),
             target: self.target(&query.output, &outputs)?,
             partition: query.partition,
@@ -196,18 +208,12 @@ impl<'a> Builder<'a> {
         stages: &[Stage],
         source: Vec<DataType>,
     ) -> Result<Way, BuildError> {
-        // Types before each stage, and after the last.
-        let mut types = vec![source];
-        for stage in stages {
-            let mut after = types[types.len() - 1].clone();
-            match stage {
-                Stage::Filter(_) | Stage::Window(_) => {}
-                Stage::Function(call) => after.extend(call.added.types()),
-                Stage::Lookup(lookup) => after.extend(&lookup.types),
-            }
-            types.push(after);
-        }
-        let needs = needs(&query.selection, stages, &types);
+        let types = types_along(source, stages);
+        let needs = needs::of_rows(&query.selection, stages, &types);
+        let leaving = match query.events.expired() {
+            true => needs.clone(),
+            false => needs::of_expired_rows(&query.selection, stages, &types),
+        };
         let mut steps: Vec<Box<dyn Operator>> = Vec::new();
         let mut buffers = Vec::new();
         for (place, stage) in stages.iter().enumerate() {
@@ -220,7 +226,7 @@ impl<'a> Builder<'a> {
                 }
                 Stage::Window(call) => {
                     let expired = query.events.expired() || !query.selection.aggregates.is_empty();
-                    self.window(call, keep, expired, false)?
+                    self.window(call, keep, &leaving[place + 1], expired, false)?
                 }
                 Stage::Function(call) => {
                     let definition = stream_functions::find(&call.name)
@@ -231,6 +237,12 @@ impl<'a> Builder<'a> {
             });
         }
         Ok(Way { steps, buffers, first_operator: 0 })
+    }
+
+    /// Which columns of its source a query reads.
+    fn reads(&self, query: &Query, stages: &[Stage], source: &[DataType]) -> Vec<bool> {
+        let types = types_along(source.to_vec(), stages);
+        needs::of_rows(&query.selection, stages, &types).swap_remove(0)
     }
 
     fn target(&self, output: &Output, outputs: &[DataType]) -> Result<Target, BuildError> {
@@ -285,15 +297,19 @@ impl<'a> Builder<'a> {
                 {
                     continue;
                 }
-                match routes.iter_mut().find(|route| route.stream == stream) {
-                    Some(route) => route.readers.push((query_id, port)),
-                    None => routes.push(Route {
-                        stream,
-                        by: None,
-                        readers: vec![(query_id, port)],
-                        routed: Batch::new(&self.plan.streams[stream].schema.types()),
-                    }),
-                }
+                let types = self.plan.streams[stream].schema.types();
+                let read = self.reads(query, &way.stages, &types);
+                let route = match routes.iter().position(|route| route.stream == stream) {
+                    Some(known) => &mut routes[known],
+                    None => {
+                        let (by, readers, reads) = (None, Vec::new(), vec![false; types.len()]);
+                        routes.push(Route { stream, by, readers, reads, routed: Batch::default() });
+                        routes.last_mut().expect("just pushed")
+                    }
+                };
+                route.readers.push((query_id, port));
+                route.reads.iter_mut().zip(read).for_each(|(reads, read)| *reads |= read);
+                route.routed = Batch::keeping(&types, &route.reads);
             }
         }
         for key in &partition.keys {
@@ -315,55 +331,21 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn unknown(what: &str, name: &str) -> BuildError {
-    BuildError { message: format!("there is no {what} `{name}`"), not_supported: false }
+/// Types of the columns before each stage, and after the last.
+fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
+    let mut types = vec![source];
+    for stage in stages {
+        let mut after = types[types.len() - 1].clone();
+        match stage {
+            Stage::Filter(_) | Stage::Window(_) => {}
+            Stage::Function(call) => after.extend(call.added.types()),
+            Stage::Lookup(lookup) => after.extend(&lookup.types),
+        }
+        types.push(after);
+    }
+    types
 }
 
-/// Which columns are read by somebody: before each stage, and after the last. What nobody reads is
-/// neither copied nor kept.
-fn needs(selection: &Selection, stages: &[Stage], types: &[Vec<DataType>]) -> Vec<Vec<bool>> {
-    let mut needed = vec![false; types[stages.len()].len()];
-    let set = |exprs: &mut dyn Iterator<Item = &Expr>, needed: &mut Vec<bool>| {
-        let mut columns = Vec::new();
-        exprs.for_each(|expr| expr.columns(&mut columns));
-        for column in columns {
-            // Columns beyond are aggregates, outputs or a table's.
-            if let Some(needed) = needed.get_mut(column) {
-                *needed = true;
-            }
-        }
-    };
-    let arguments = selection.aggregates.iter().flat_map(|call| &call.arguments);
-    let sorted = selection.order_by.iter().map(|(key, _)| key);
-    set(
-        &mut arguments
-            .chain(&selection.outputs)
-            .chain(&selection.group_by)
-            .chain(&selection.having)
-            .chain(sorted),
-        &mut needed,
-    );
-    let mut all = vec![needed];
-    for (place, stage) in stages.iter().enumerate().rev() {
-        let mut needed = all[all.len() - 1].clone();
-        if let Stage::Window(call) = stage {
-            // A window reads its own rows again, so that what it reads must be kept by it too.
-            set(&mut call.arguments.iter(), &mut needed);
-            if windows::reads_all(&call.name) {
-                needed.fill(true);
-            }
-            *all.last_mut().expect("begun with one") = needed.clone();
-        }
-        needed.truncate(types[place].len());
-        match stage {
-            Stage::Filter(condition) => set(&mut std::iter::once(condition), &mut needed),
-            Stage::Window(_) => {}
-            // A stream function may show the whole row.
-            Stage::Function(_) => needed.fill(true),
-            Stage::Lookup(lookup) => set(&mut lookup.on.iter(), &mut needed),
-        }
-        all.push(needed);
-    }
-    all.reverse();
-    all
+fn unknown(what: &str, name: &str) -> BuildError {
+    BuildError { message: format!("there is no {what} `{name}`"), not_supported: false }
 }

@@ -120,7 +120,8 @@ fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault
 fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(), ArgumentFault> {
     let definition = windows::ALL.iter().find(|definition| definition.signature.name == name);
     let keep = vec![true; types.len()];
-    let setup = WindowSetup { arguments, types, keep: &keep, expired: true, findable: true };
+    let (keep, leaving) = (keep.as_slice(), keep.as_slice());
+    let setup = WindowSetup { arguments, types, keep, leaving, expired: true, findable: true };
     (definition.ok_or_else(|| unknown(name))?.build)(&setup).map(drop)
 }
 

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod expressions;
 pub mod functions;
 pub mod library;
+mod needs;
 pub mod operator;
 mod operators;
 mod partition;

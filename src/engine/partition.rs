@@ -44,6 +44,8 @@ pub struct Route {
     pub by: Option<RouteBy>,
     /// The queries inside that read it, with their ports, in order of text.
     pub readers: Vec<(QueryId, usize)>,
+    /// Which of the stream's columns any of them reads; the others are not copied.
+    pub reads: Vec<bool>,
     /// The rows last routed, with their slots.
     pub routed: Batch,
 }
@@ -102,7 +104,12 @@ impl Partition {
         route.by = by;
         let routed = &mut route.routed;
         routed.clear();
-        routed.gather(input, &self.rows);
+        let everything = self.rows.len() == input.len()
+            && self.rows.iter().enumerate().all(|(place, &row)| place == row as usize);
+        match everything {
+            true => routed.extend(input, 0, input.len()),
+            false => routed.gather(input, &self.rows),
+        }
         if self.numbers.iter().any(|&slot| slot != 0) {
             routed.slots.clone_from(&self.numbers);
         }

@@ -80,10 +80,14 @@ impl Bits {
     }
 
     /// Marks, from row `at` on, what `other` marks in `start..end`.
+    #[inline]
     pub fn extend(&mut self, at: usize, other: &Bits, start: usize, end: usize) {
-        if !other.any() {
-            return;
+        if other.any() {
+            self.extend_marked(at, other, start, end);
         }
+    }
+
+    fn extend_marked(&mut self, at: usize, other: &Bits, start: usize, end: usize) {
         for row in start..end.min(other.words.len() * 64) {
             if other.get(row) {
                 self.set(at + row - start);

@@ -27,7 +27,7 @@ impl PlanCore {
         let plan = Arc::clone(&self.plan);
         let builder = Builder::new(&plan);
         let mut selector =
-            Selector::build(&query.selection, OutputEvents::Current, false, &builder)?;
+            Selector::build(&query.selection, OutputEvents::Current, false, false, &builder)?;
         let outputs = query.selection.schema.types();
         let writer = builder.table_writer(&query.output, &outputs)?;
         let mut rows = Batch::default();

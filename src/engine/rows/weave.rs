@@ -81,7 +81,7 @@ impl Shape {
 }
 
 /// Types that columns hold.
-trait Element: Clone {
+trait Element: Clone + Default {
     fn read(column: &Column) -> &[Self];
     fn write(column: &mut Column) -> &mut Vec<Self>;
 }
@@ -138,6 +138,9 @@ impl<'a> Source<'a> {
     fn weave_values<T: Element>(&self, into: &mut Column) {
         let into = T::write(into);
         let arriving = T::read(&self.batch.columns[self.place]);
+        if self.shape != Shape::None && !self.is_kept() {
+            return self.arriving_only(arriving, into);
+        }
         match (self.shape, self.leaving) {
             (Shape::None, _) => into.extend_from_slice(arriving),
             (Shape::Pairs, Leaving::From(first)) => self.pairs(first, arriving, into),
@@ -157,6 +160,22 @@ impl<'a> Source<'a> {
             let pairs = leaving.iter().zip(now);
             into.extend(pairs.flat_map(|(old, new)| [old.clone(), new.clone()]));
         });
+    }
+
+    /// Whether the rows that leave have this column; if not, nobody reads it of them.
+    fn is_kept(&self) -> bool {
+        self.rows.segment(0).columns[self.place].values.data_type().is_some()
+    }
+
+    fn arriving_only<T: Element>(&self, arriving: &[T], into: &mut Vec<T>) {
+        into.reserve(self.shape.total(arriving.len()) + arriving.len());
+        if self.shape == Shape::Pairs {
+            return into.extend(arriving.iter().flat_map(|value| [T::default(), value.clone()]));
+        }
+        for (value, &count) in arriving.iter().zip(self.counts) {
+            into.resize_with(into.len() + count as usize, T::default);
+            into.push(value.clone());
+        }
     }
 
     /// Any number of rows that lie together leave before each that arrives.
@@ -211,7 +230,7 @@ impl<'a> Source<'a> {
         let column = |place: usize| &self.rows.segment(place).columns[self.place];
         let arriving = &self.batch.columns[self.place].nulls;
         let total = self.shape.total(self.counts.len());
-        let some_leave = total > 0 && self.some_leaving_null(segments, column);
+        let some_leave = total > 0 && self.is_kept() && self.some_leaving_null(segments, column);
         if !some_leave && !arriving.any() {
             return;
         }
@@ -224,7 +243,7 @@ impl<'a> Source<'a> {
                     Leaving::Numbers(numbers) => numbers[left],
                 };
                 let (segment, place) = self.rows.place(number);
-                if column(segment).nulls.get(place) {
+                if some_leave && column(segment).nulls.get(place) {
                     into.set(at);
                 }
                 left += 1;

@@ -24,6 +24,7 @@ impl Selector {
         selection: &Selection,
         events: OutputEvents,
         expired: bool,
+        windowed: bool,
         builder: &Builder<'_>,
     ) -> Result<Selector, BuildError> {
         let width = selection.input.len();
@@ -56,7 +57,7 @@ impl Selector {
             .map(|(key, descending)| Ok((builder.kernel(key, &with_outputs)?, *descending)))
             .collect::<Result<Vec<_>, BuildError>>()?;
         let gives_up =
-            expired && aggregates.iter().all(|aggregate| aggregate.running.is_reversible());
+            windowed && aggregates.iter().all(|aggregate| aggregate.running.is_reversible());
         let grouped = !selection.group_by.is_empty();
         let key_columns = selection.group_by.iter().map(|key| Column::new(key.ty)).collect();
         let collapses = grouped || results > 0;

@@ -7,6 +7,8 @@ use crate::event::Batch;
 use crate::event::Column;
 use crate::event::Kind;
 use crate::event::Slot;
+use crate::event::Text;
+use crate::event::Values;
 use crate::event::hash_bytes;
 use crate::event::hash_column;
 use hashbrown::HashTable;
@@ -23,8 +25,12 @@ pub struct Grouping {
     slots: Vec<Slot>,
     /// Rows taken in less rows taken back, by number. Kept only if groups are given up.
     present: Vec<u32>,
+    /// Groups of which `present` is not 0.
+    occupied: usize,
     free: Vec<u32>,
     gives_up: bool,
+    /// Whether there are groups of other partition keys than 0.
+    keyed: bool,
     batch_hashes: Vec<u64>,
 }
 
@@ -38,8 +44,10 @@ impl Grouping {
             hashes: Vec::new(),
             slots: Vec::new(),
             present: Vec::new(),
+            occupied: 0,
             free: Vec::new(),
             gives_up,
+            keyed: false,
             batch_hashes: Vec::new(),
         }
     }
@@ -56,6 +64,7 @@ impl Grouping {
         for key in keys {
             hash_column(key, &mut self.batch_hashes);
         }
+        self.keyed |= !batch.slots.is_empty();
         // A batch may leave out slots that are all 0, so slot 0 leaves the hash as it is.
         for (hash, slot) in self.batch_hashes.iter_mut().zip(&batch.slots).filter(|(_, s)| **s != 0)
         {
@@ -71,17 +80,64 @@ impl Grouping {
         range: std::ops::Range<usize>,
         groups: &mut Vec<u32>,
     ) {
+        if let ([key], [known]) = (keys, self.keys.as_slice())
+            && let (Values::Text(texts), Values::Text(_)) = (&key.values, &known.values)
+            && batch.slots.is_empty()
+            && !key.nulls.any()
+            && !known.nulls.any()
+            && !self.keyed
+        {
+            return self.number_texts(batch, keys, texts, range, groups);
+        }
         for row in range {
             let number = self.find_or_add(keys, row, batch.slot(row));
             if self.gives_up {
-                let present = &mut self.present[number as usize];
-                match batch.kind(row) {
-                    Kind::Current => *present += 1,
-                    Kind::Expired => *present = present.saturating_sub(1),
-                    Kind::Reset => {}
-                }
+                self.count(number, batch.kind(row));
             }
             groups.push(number);
+        }
+    }
+
+    /// As [`Grouping::number`] for the usual key, one text.
+    fn number_texts(
+        &mut self,
+        batch: &Batch,
+        keys: &[&Column],
+        texts: &[Text],
+        range: std::ops::Range<usize>,
+        groups: &mut Vec<u32>,
+    ) {
+        for row in range {
+            let hash = self.batch_hashes[row];
+            let known = self.keys[0].texts();
+            let same = |&number: &u32| {
+                self.hashes[number as usize] == hash && known[number as usize] == texts[row]
+            };
+            let number = match self.numbers.find(hash, same) {
+                Some(&number) => number,
+                None => self.find_or_add(keys, row, 0),
+            };
+            if self.gives_up {
+                self.count(number, batch.kind(row));
+            }
+            groups.push(number);
+        }
+    }
+
+    /// Counts a row of a group.
+    #[inline]
+    fn count(&mut self, number: u32, kind: Kind) {
+        let present = &mut self.present[number as usize];
+        match kind {
+            Kind::Current => {
+                self.occupied += usize::from(*present == 0);
+                *present += 1;
+            }
+            Kind::Expired => {
+                self.occupied -= usize::from(*present == 1);
+                *present = present.saturating_sub(1);
+            }
+            Kind::Reset => {}
         }
     }
 
@@ -141,14 +197,23 @@ impl Grouping {
 
     /// The groups of a partition key, in order of number.
     pub fn of_slot(&self, slot: Slot, found: &mut Vec<u32>) {
+        if slot == 0 && self.numbers.len() == self.hashes.len() && !self.keyed {
+            return found.extend(0..self.hashes.len() as u32);
+        }
         found.extend(self.numbers.iter().copied().filter(|&n| self.slots[n as usize] == slot));
         found.sort_unstable();
     }
 
-    /// Gives up groups whatever they hold.
+    /// Empties groups whatever they hold, and gives them up. Where these are all there are, and
+    /// most of them were in use, they are kept for the rows to come: a batch window mostly brings
+    /// the same ones again.
     pub fn give_up(&mut self, groups: &[u32]) {
         if groups.len() == self.numbers.len() {
-            self.clear();
+            if self.numbers.len() > 2 * self.occupied + 64 {
+                return self.clear();
+            }
+            self.present.fill(0);
+            self.occupied = 0;
             return;
         }
         for &number in groups {
@@ -156,6 +221,8 @@ impl Grouping {
             if let Ok(entry) = self.numbers.find_entry(hash, |&other| other == number) {
                 entry.remove();
                 self.free.push(number);
+                self.occupied -= usize::from(self.present[number as usize] > 0);
+                self.present[number as usize] = 0;
             }
         }
     }
@@ -167,6 +234,7 @@ impl Grouping {
         self.hashes.clear();
         self.slots.clear();
         self.present.clear();
+        self.occupied = 0;
         self.free.clear();
     }
 
@@ -194,6 +262,8 @@ impl Grouping {
         self.slots = state.get()?;
         self.present = state.get()?;
         self.free = state.get()?;
+        self.occupied = self.present.iter().filter(|&&present| present > 0).count();
+        self.keyed = self.slots.iter().any(|&slot| slot != 0);
         let groups = self.hashes.len();
         let sound = keys.len() == self.keys.len()
             && keys.iter().all(|key| key.len() == groups)

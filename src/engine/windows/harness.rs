@@ -123,7 +123,7 @@ impl Stage {
         expired: bool,
         findable: bool,
     ) -> Option<Stage> {
-        let setup = WindowSetup { arguments, types, keep, expired, findable };
+        let setup = WindowSetup { arguments, types, keep, leaving: keep, expired, findable };
         let window = (definition.build)(&setup).ok()?;
         let births = (0..u64::from(SLOTS) + 8).collect();
         Some(Stage {
@@ -223,7 +223,14 @@ impl Stage {
         let state = SavedState::parse(&bytes).expect("own bytes");
         let (types, keep) = (&self.types[..], &self.keep[..]);
         let (expired, findable) = (self.expired, self.findable);
-        let setup = WindowSetup { arguments: &self.arguments, types, keep, expired, findable };
+        let setup = WindowSetup {
+            arguments: &self.arguments,
+            types,
+            keep,
+            leaving: keep,
+            expired,
+            findable,
+        };
         self.window = (self.definition.build)(&setup).expect("as before");
         let mut section = state.section("window", self.window.version()).expect("own section");
         self.window.load(&mut section).expect("own state");

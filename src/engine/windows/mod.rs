@@ -65,6 +65,9 @@ pub struct WindowSetup<'a> {
     pub types: &'a [DataType],
     /// Columns that are read after the window or by it; the others need not be kept.
     pub keep: &'a [bool],
+    /// Of these, the columns that are read of expired rows too. Of the others an expired row may
+    /// carry anything.
+    pub leaving: &'a [bool],
     /// Whether anybody reads expired rows: an aggregate that must take them back, or the output. A
     /// batch window without readers of expired rows need not keep the batch before.
     pub expired: bool,

@@ -62,7 +62,10 @@ impl Sliding {
     /// A window that holds at most so many rows, none of them too old.
     pub fn new(setup: &WindowSetup<'_>, most: u64, age: Age) -> Sliding {
         Sliding {
-            queues: Queues::new(setup.types, setup.keep),
+            queues: Queues::new(
+                setup.types,
+                if setup.findable { setup.keep } else { setup.leaving },
+            ),
             most,
             age,
             expired: setup.expired,
