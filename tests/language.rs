@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
 
 use twinflow::language::diagnostic::Diagnostic;
 use twinflow::language::diagnostic::Suggestion;
@@ -145,4 +147,19 @@ fn apply(text: &str, mut suggestions: Vec<Suggestion>) -> String {
         text.replace_range(range, &suggestion.replacement);
     }
     text
+}
+
+#[test]
+fn long_plans_take_time_in_proportion() {
+    let query = "@info(name='q') from S[a > 5 and b < 3.5]#window.length(5) select a, sum(b) as c \
+                 group by a insert into Out; -- so it goes\n";
+    let text = |bytes: usize| {
+        format!("define stream S (a int, b double);\n{}", query.repeat(bytes / query.len()))
+    };
+    // Even where nothing is optimised both take a few seconds; were they quadratic, hours.
+    let start = Instant::now();
+    assert!(!parse(&text(5_000_000)).has_errors());
+    let long = text(1_000_000);
+    assert!(format(&parse(&long), &long).is_some());
+    assert!(start.elapsed() < Duration::from_secs(60), "took {:?}", start.elapsed());
 }

@@ -178,8 +178,8 @@ pub const ALL: &[Explanation] = &[
         TOO_DEEP,
         "too deep or too long",
         "Brackets may be nested about a hundred deep and inner queries about ten, and one \
-         expression may hold a chain of 500 operators. Instead of a long `or`, put the values into a table and \
-         use `in`.",
+         expression may hold a chain of 250 operators. Instead of a long `or`, put the values \
+         into a table and use `in`.",
         "((((((((((…",
     ),
     entry(

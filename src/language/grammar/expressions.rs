@@ -25,7 +25,7 @@ use crate::language::tree::Span;
 
 /// The greatest depth of an expression's tree. A chain of operators leans to the left and is as
 /// deep as it is long; everything that walks a tree must come back up.
-const DEEPEST: usize = 500;
+const DEEPEST: usize = 250;
 
 /// An expression with the depth of its tree. Boxed, so that it takes little room on the stack.
 struct Deep {
