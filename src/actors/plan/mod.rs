@@ -15,6 +15,8 @@ mod machine;
 mod station;
 mod tail;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod version;
 mod work;

@@ -22,6 +22,7 @@ use crate::actors::plan::Version;
 use crate::actors::plan::Work;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Limits;
+use crate::actors::tree::PutError;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
 use crate::telemetry::metrics::Metrics;
@@ -87,6 +88,23 @@ impl Station {
     ) -> Result<(), Closed> {
         let rows = rows(version, stream, batch, None);
         self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)
+    }
+
+    /// Puts rows in if there is room now.
+    ///
+    /// # Errors
+    /// If there is no room, or the plan takes nothing any more; the rows come back.
+    pub fn put_now(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        batch: Batch,
+    ) -> Result<(), Batch> {
+        let rows = rows(version, stream, batch, None);
+        self.inbox.try_put(Work::Rows(rows)).map_err(|error| match error {
+            PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => rows.batch,
+            _ => unreachable!("what comes back is what was put in"),
+        })
     }
 
     /// As [`Station::put`]; the answer comes when the rows have been applied.

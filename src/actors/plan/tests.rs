@@ -6,6 +6,10 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::actors::clock;
+use crate::actors::plan::testing::POISON;
+use crate::actors::plan::testing::Scene;
+use crate::actors::plan::testing::rows;
+use crate::actors::plan::testing::send;
 use crate::actors::plan::*;
 use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Control;
@@ -17,177 +21,7 @@ use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
-use crate::engine::library::Library;
-use crate::engine::state::Frozen;
-use crate::engine::state::SavedState;
-use crate::engine::state::StateWriter;
-use crate::event::Batch;
-use crate::event::DataType;
-use crate::event::Millis;
-use crate::event::Value;
-use crate::plan::logical::Plan;
-use crate::plan::logical::StreamId;
-use crate::publishers::Parcel;
-use crate::telemetry::metrics::Direction;
 use crate::telemetry::metrics::Metrics;
-
-const POISON: i64 = 13;
-
-/// Puts the sum so far into `Out` for every row of `In`; falls over the unlucky number.
-struct Adder {
-    plan: Arc<Plan>,
-    sum: i64,
-    timers: Vec<Millis>,
-}
-
-struct AdderBuilder(Arc<Plan>);
-
-impl Builder for AdderBuilder {
-    fn start(&self, _: Millis) -> Result<Box<dyn Machine>, String> {
-        Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum: 0, timers: Vec::new() }))
-    }
-
-    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String> {
-        let bytes = state.to_bytes();
-        let saved = SavedState::parse(&bytes).unwrap();
-        let sum = saved.section("sum", 1).unwrap().get::<i64>().unwrap();
-        Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum, timers: Vec::new() }))
-    }
-}
-
-impl Adder {
-    fn put_out(&mut self, at: Millis, results: &mut Results) {
-        let out = self.plan.stream("Out").unwrap();
-        let mut batch = Batch::new(&[DataType::Long]);
-        batch.push_row(at, &[Value::Long(self.sum)]);
-        results.take(&self.plan, out, &batch);
-    }
-}
-
-impl Machine for Adder {
-    fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results) {
-        let due = self.timers.iter().filter(|timer| **timer <= at).count();
-        for _ in 0..due {
-            self.put_out(at, results);
-        }
-        self.timers.retain(|timer| *timer > at);
-        for row in rows.iter().flat_map(|(_, batch)| (0..batch.len()).map(|row| batch.row(row))) {
-            let number = row[0].as_long().unwrap();
-            assert_ne!(number, POISON, "an unlucky number");
-            self.sum += number;
-            if number == 0 {
-                self.timers.push(at + 1);
-            }
-            self.put_out(at, results);
-        }
-    }
-
-    fn next_due(&self) -> Option<Millis> {
-        self.timers.iter().min().copied()
-    }
-
-    fn freeze(&self) -> Frozen {
-        let mut state = StateWriter::default();
-        state.section("sum", 1);
-        state.put(&self.sum);
-        state.freeze()
-    }
-
-    fn held(&self) -> usize {
-        0
-    }
-}
-
-const TEXT: &str = "define stream In (n long);\nfrom In select n insert into Out;";
-
-fn plan(text: &str) -> Arc<Plan> {
-    let parsed = crate::language::parse(text);
-    let checked = crate::plan::check(&parsed.tree, text, &Library::standard());
-    Arc::new(checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)))
-}
-
-struct Scene {
-    metrics: Metrics,
-    tails: Tails,
-    out: Inbox<Parcel>,
-    end: Option<Arc<PublisherEnd>>,
-    versions: u64,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let out = Inbox::new(Limits { events: 1 << 20, bytes: 1 << 30 });
-        Self { metrics: Metrics::new("test"), tails: Tails::default(), out, end: None, versions: 0 }
-    }
-
-    /// A version whose `Out` goes to the scene's publisher.
-    fn version(&mut self, text: &str, builder: impl Fn(Arc<Plan>) -> Arc<dyn Builder>) -> Version {
-        let plan = plan(text);
-        self.versions += 1;
-        let unpublished = self.metrics.dead_letters("adder", "publisher");
-        let name = "publisher:Out:1".to_owned();
-        let end = || Arc::new(PublisherEnd::new(name, self.out.clone(), unpublished));
-        let end = self.end.get_or_insert_with(end);
-        let streams = plan.streams.iter().map(|stream| {
-            let name: Arc<str> = stream.name.as_str().into();
-            let ends = if &*name == "Out" { vec![Arc::clone(end)] } else { Vec::new() };
-            StreamFront {
-                tail: self.tails.of(&name, TailLimits { events: 100, bytes: 1 << 20 }),
-                schema: Arc::new(stream.schema.clone()),
-                publishers: ends,
-                taken: self.metrics.events("adder", &name, Direction::In),
-                put_out: self.metrics.events("adder", &name, Direction::Out),
-                latency: self.metrics.latency("adder", &name),
-                name,
-            }
-        });
-        Version {
-            number: self.versions,
-            name: "adder".into(),
-            file: "adder.siddhi".to_owned(),
-            text: text.into(),
-            warnings: Vec::new(),
-            deployed_ms: 0,
-            streams: streams.collect(),
-            builder: builder(Arc::clone(&plan)),
-            plan,
-        }
-    }
-
-    fn adder(&mut self) -> Arc<Station> {
-        let version = self.version(TEXT, |plan| Arc::new(AdderBuilder(plan)));
-        let limits = Limits { events: 1000, bytes: 1 << 20 };
-        Arc::new(Station::new(Arc::new(version), limits, &self.metrics).unwrap())
-    }
-
-    /// Everything that was handed to the publisher so far, checked to be numbered without a gap.
-    fn published(&self) -> Vec<i64> {
-        let mut all = Vec::new();
-        while let Some(taken) = self.out.take() {
-            let parcel = taken.message;
-            all.extend((0..parcel.batch.len()).map(|row| {
-                let value = parcel.batch.row(row)[0].as_long().unwrap();
-                (parcel.number + row as u64, value)
-            }));
-        }
-        for pair in all.windows(2) {
-            assert_eq!(pair[0].0 + 1, pair[1].0, "numbers of parcels have no gap");
-        }
-        all.into_iter().map(|(_, value)| value).collect()
-    }
-}
-
-fn rows(values: &[i64]) -> Batch {
-    let mut batch = Batch::new(&[DataType::Long]);
-    values.iter().for_each(|n| batch.push_row(0, &[Value::Long(*n)]));
-    batch
-}
-
-async fn send(station: &Station, values: &[i64]) -> Result<Applied, Misfit> {
-    let version = station.version();
-    let (stream, _) = version.stream("In").unwrap();
-    station.put_and_ask(&version, stream, rows(values)).await.unwrap().await.unwrap()
-}
 
 fn start(station: &Arc<Station>, metrics: &Metrics) -> (Addr<Supervisor>, Registry) {
     let around = Surroundings { registry: Registry::default(), metrics: metrics.clone() };

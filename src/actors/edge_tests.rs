@@ -1,0 +1,333 @@
+//! Receivers and publishers under failure: refused, panicking and slow ones of the tests' own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use actix::prelude::*;
+
+use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Station;
+use crate::actors::plan::StreamFront;
+use crate::actors::plan::testing::Scene;
+use crate::actors::plan::testing::rows;
+use crate::actors::publisher::PublisherActor;
+use crate::actors::publisher::PublisherJob;
+use crate::actors::receiver::ReceiverActor;
+use crate::actors::receiver::ReceiverJob;
+use crate::actors::tree::ChildSpec;
+use crate::actors::tree::Control;
+use crate::actors::tree::Inbox;
+use crate::actors::tree::Limits;
+use crate::actors::tree::Policy;
+use crate::actors::tree::Registry;
+use crate::actors::tree::Start;
+use crate::actors::tree::State;
+use crate::actors::tree::StopAll;
+use crate::actors::tree::Supervisor;
+use crate::actors::tree::Surroundings;
+use crate::actors::tree::WhenGivenUp;
+use crate::publishers::Built;
+use crate::publishers::OnError;
+use crate::publishers::Parcel;
+use crate::publishers::PublishError;
+use crate::publishers::Publisher;
+use crate::receivers::Door;
+use crate::receivers::Mark;
+use crate::receivers::Next;
+use crate::receivers::Received;
+use crate::receivers::Receiver;
+use crate::receivers::ReceiverError;
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn supervise(scene: &Scene, start: Start) -> (Addr<Supervisor>, Registry) {
+    let around = Surroundings { registry: Registry::default(), metrics: scene.metrics.clone() };
+    let spec = ChildSpec {
+        name: "edge".to_owned(),
+        kind: "edge",
+        policy: Policy { backoff_first: Duration::from_millis(1), ..Policy::PATIENT },
+        when_given_up: WhenGivenUp::Leave,
+        grace: Duration::from_secs(5),
+        start,
+    };
+    let registry = around.registry.clone();
+    (Supervisor::root("", around, vec![spec]).start(), registry)
+}
+
+/// What a publisher does with the next parcels; afterwards it takes everything.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Takes,
+    IsAway,
+    Refuses,
+    Panics,
+}
+
+#[derive(Clone, Default)]
+struct Place {
+    moods: Arc<Mutex<VecDeque<Mood>>>,
+    taken: Arc<Mutex<Vec<(u64, i64)>>>,
+    opens: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Publisher for Place {
+    fn open(&mut self) -> Result<(), PublishError> {
+        match self.opens.lock().unwrap().pop() {
+            Some(false) => Err(PublishError::transient("nobody there")),
+            _ => Ok(()),
+        }
+    }
+
+    fn publish(&mut self, parcel: &Parcel) -> Result<(), PublishError> {
+        let mood = self.moods.lock().unwrap().pop_front().unwrap_or(Mood::Takes);
+        match mood {
+            Mood::IsAway => Err(PublishError::transient("away")),
+            Mood::Refuses => Err(PublishError::permanent("not this one")),
+            Mood::Panics => panic!("a publisher's fault"),
+            Mood::Takes => {
+                let value = parcel.batch.row(0)[0].as_long().unwrap();
+                self.taken.lock().unwrap().push((parcel.number, value));
+                Ok(())
+            }
+        }
+    }
+}
+
+struct Way {
+    place: Place,
+    end: Arc<PublisherEnd>,
+    root: Addr<Supervisor>,
+    scene: Scene,
+    station: Arc<Station>,
+    next: i64,
+}
+
+impl Way {
+    fn new(on_error: OnError, moods: &[Mood]) -> Self {
+        let place = Place::default();
+        place.moods.lock().unwrap().extend(moods);
+        Self::to(place, on_error)
+    }
+
+    fn with_opens(on_error: OnError, opens: Vec<bool>) -> Self {
+        Self::to(Place { opens: Arc::new(Mutex::new(opens)), ..Place::default() }, on_error)
+    }
+
+    fn to(place: Place, on_error: OnError) -> Self {
+        let mut scene = Scene::new();
+        let station = scene.adder();
+        let inbox = Inbox::new(Limits { events: 1000, bytes: 1 << 20 });
+        let unpublished = scene.metrics.dead_letters("adder", "publisher");
+        let end = Arc::new(PublisherEnd::new("publisher:Out:1".to_owned(), inbox, unpublished));
+        let made = place.clone();
+        let make = Arc::new(move || Ok(Built { publisher: Box::new(made.clone()), on_error }));
+        let depth = scene.metrics.queue_depth("adder", "publisher:Out:1");
+        let job = PublisherJob::new(make, Arc::clone(&station), Arc::clone(&end), depth);
+        let start: Start = Box::new(move |lifeline| {
+            PublisherActor::new(job.clone(), lifeline).start().recipient()
+        });
+        let (root, _) = supervise(&scene, start);
+        Self { place, end, root, scene, station, next: 0 }
+    }
+
+    async fn publish(&mut self, parcels: usize) {
+        let version = self.station.version();
+        let front: &StreamFront = version.stream("Out").unwrap().1;
+        for _ in 0..parcels {
+            self.next += 1;
+            let batch = Arc::new(rows(&[self.next]));
+            let parcel = self.end.parcel(&version.name, front, &batch);
+            self.end.inbox.put(parcel).await.unwrap();
+        }
+    }
+
+    fn taken(&self) -> Vec<(u64, i64)> {
+        self.place.taken.lock().unwrap().clone()
+    }
+
+    fn dead(&self) -> u64 {
+        self.scene.metrics.dead_letters("adder", "publisher").get()
+    }
+}
+
+#[actix::test]
+async fn parcels_are_published_in_order_and_tried_again() {
+    let mut way = Way::new(OnError::Log, &[Mood::Takes, Mood::IsAway, Mood::IsAway]);
+    way.publish(3).await;
+    until("all are there", || way.taken().len() == 3).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2), (3, 3)], 0));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn what_cannot_be_published_is_counted_and_the_next_follows() {
+    let moods = [Mood::Refuses, Mood::Takes, Mood::IsAway, Mood::IsAway, Mood::IsAway];
+    let mut way = Way::new(OnError::Log, &moods);
+    way.publish(4).await;
+    until("the rest is there", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(2, 2), (4, 4)], 2));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn who_waits_tries_until_it_is_taken() {
+    let mut way = Way::new(OnError::Wait, &[Mood::IsAway; 5]);
+    way.publish(2).await;
+    until("both are there", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2)], 0));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn a_publisher_that_panics_gets_the_parcel_again() {
+    let mut way = Way::new(OnError::Log, &[Mood::Panics, Mood::Panics]);
+    way.publish(2).await;
+    until("both are there", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2)], 0));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn a_parcel_it_always_panics_over_is_given_up() {
+    let mut way = Way::new(OnError::Wait, &[Mood::Panics; 7]);
+    way.publish(2).await;
+    until("the second is there", || way.taken().len() == 1).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(2, 2)], 1));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn a_place_that_cannot_be_reached_does_not_hold_up_the_plan_for_ever() {
+    let mut way = Way::with_opens(OnError::Log, vec![false; 4]);
+    way.publish(10).await;
+    until("what waited is given up", || way.dead() == 10).await;
+    until("it has tried again", || way.place.opens.lock().unwrap().is_empty()).await;
+    way.publish(1).await;
+    until("the next is there", || way.taken().len() == 1).await;
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn what_waits_is_published_before_the_end() {
+    let mut way = Way::new(OnError::Log, &[Mood::IsAway]);
+    way.publish(20).await;
+    way.root.send(StopAll).await.unwrap();
+    assert_eq!(way.taken().len(), 20);
+}
+
+/// Counts up, a number a poll; remembers where it was by its mark.
+struct Counting {
+    at: i64,
+    until: i64,
+    faults: Arc<Mutex<Vec<i64>>>,
+}
+
+impl Receiver for Counting {
+    fn open(&mut self, _: &Door, mark: Option<&Mark>) -> Result<(), ReceiverError> {
+        self.at = mark.map_or(0, |mark| mark.0.parse().unwrap());
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<(Received, Next), ReceiverError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.last() == Some(&self.at) {
+            faults.pop();
+            drop(faults);
+            assert_ne!(self.at % 2, 0, "a receiver's fault");
+            return Err(ReceiverError::transient("the source is gone"));
+        }
+        if self.at == self.until {
+            return Ok((Received::default(), Next::Never));
+        }
+        self.at += 1;
+        let mark = Some(Mark(self.at.to_string()));
+        let received = Received { batch: rows(&[self.at]), mark, unreadable: Vec::new() };
+        Ok((received, Next::Now))
+    }
+}
+
+#[actix::test]
+async fn a_receiver_that_falls_goes_on_where_it_was_and_waits_for_room() {
+    let mut scene = Scene::new();
+    let station = scene.adder();
+    let faults = Arc::new(Mutex::new(vec![900, 555, 20, 3]));
+    let made = Arc::clone(&faults);
+    let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
+        Ok(Box::new(Counting { at: 0, until: 2000, faults: Arc::clone(&made) }))
+    });
+    let unreadable = scene.metrics.dead_letters("adder", "unreadable");
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), unreadable);
+    let start: Start =
+        Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
+    let (root, registry) = supervise(&scene, start);
+    // The inbox takes a thousand and nobody reads: the receiver waits.
+    until("the inbox is full", || station.inbox.events() == 1000).await;
+    let mut seen = Vec::new();
+    while seen.len() < 2000 {
+        until("there is more", || station.inbox.messages() > 0).await;
+        while let Some(work) = station.inbox.take() {
+            let crate::actors::plan::Work::Rows(rows) = work.message else {
+                panic!("only rows were put in");
+            };
+            seen.push(rows.batch.row(0)[0].as_long().unwrap());
+        }
+    }
+    assert_eq!(seen, (1..=2000).collect::<Vec<_>>(), "nothing lost, nothing twice");
+    until("it is done", || registry.one("edge").unwrap().state == State::Stopped).await;
+    let status = registry.one("edge").unwrap();
+    assert_eq!((status.restarts, status.last_exit.as_deref()), (4, Some("finished")));
+    root.send(StopAll).await.unwrap();
+}
+
+/// Gives what it is told to through its door.
+struct Pushed {
+    door: Arc<Mutex<Option<Door>>>,
+}
+
+impl Receiver for Pushed {
+    fn open(&mut self, door: &Door, _: Option<&Mark>) -> Result<(), ReceiverError> {
+        *self.door.lock().unwrap() = Some(door.clone());
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<(Received, Next), ReceiverError> {
+        let received = Received { batch: rows(&[77]), ..Received::default() };
+        Ok((received, Next::WhenWoken))
+    }
+}
+
+#[actix::test]
+async fn a_receiver_may_be_pushed_to_and_be_woken() {
+    let mut scene = Scene::new();
+    let station = scene.adder();
+    let door = Arc::new(Mutex::new(None));
+    let made = Arc::clone(&door);
+    let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
+        Ok(Box::new(Pushed { door: Arc::clone(&made) }))
+    });
+    let unreadable = scene.metrics.dead_letters("adder", "unreadable");
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), unreadable);
+    let start: Start =
+        Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
+    let (root, registry) = supervise(&scene, start);
+    until("it has polled once", || station.inbox.messages() == 1).await;
+    let mine = door.lock().unwrap().clone().unwrap();
+    assert!(mine.give(Received { batch: rows(&[1, 2]), ..Received::default() }).await);
+    assert_eq!(station.inbox.messages(), 2);
+    mine.wake();
+    until("it has polled again", || station.inbox.messages() == 3).await;
+    assert!(registry.send("edge", Control::Fall));
+    until("it polls in its next life", || station.inbox.messages() == 4).await;
+    station.inbox.close();
+    assert!(!mine.give(Received { batch: rows(&[1]), ..Received::default() }).await);
+    root.do_send(StopAll);
+}

@@ -1,0 +1,327 @@
+//! Runs any publisher: in order, with retry, and with an account of what could not be published.
+//!
+//! The parcel at hand and the count of its tries outlive the actor, so a parcel over which a
+//! publisher panics is tried again, and given up like any other after a few tries.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use actix::prelude::*;
+use prometheus_client::metrics::gauge::Gauge;
+use tracing::debug;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::actors::clock;
+use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Station;
+use crate::actors::tree::Control;
+use crate::actors::tree::Exit;
+use crate::actors::tree::Lifeline;
+use crate::actors::tree::Taken;
+use crate::event::Batch;
+use crate::event::Value;
+use crate::publishers::Built;
+use crate::publishers::OnError;
+use crate::publishers::Parcel;
+use crate::publishers::PublishError;
+
+/// Tries of a parcel before it is given up, unless the sink says `on.error='WAIT'`.
+const TRIES: u32 = 3;
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// Short, because the plan may be waiting for room.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// The longest wait of those who wait for ever.
+const BACKOFF_MAX_WAIT: Duration = Duration::from_secs(10);
+/// How long it works before it looks at its other messages.
+const SHIFT: Duration = Duration::from_millis(20);
+
+/// Makes the publisher anew for each life, in the actor's thread.
+pub type Make = Arc<dyn Fn() -> Result<Built, String> + Send + Sync>;
+
+/// What a publisher's actor is started with; clones share what outlives it.
+#[derive(Clone)]
+pub struct PublisherJob {
+    /// Makes the publisher.
+    pub make: Make,
+    /// The plan, for rows that go to a fault stream.
+    pub station: Arc<Station>,
+    /// Where parcels come from.
+    pub end: Arc<PublisherEnd>,
+    /// Shows how many events wait.
+    pub depth: Gauge,
+    at_hand: Arc<Mutex<Option<AtHand>>>,
+}
+
+struct AtHand {
+    parcel: Taken<Parcel>,
+    tries: u32,
+}
+
+impl PublisherJob {
+    /// A job that has not begun.
+    pub fn new(make: Make, station: Arc<Station>, end: Arc<PublisherEnd>, depth: Gauge) -> Self {
+        Self { make, station, end, depth, at_hand: Arc::default() }
+    }
+}
+
+/// Runs a publisher.
+pub struct PublisherActor {
+    job: PublisherJob,
+    lifeline: Lifeline,
+    built: Option<Built>,
+    is_open: bool,
+    /// Failures in a row.
+    failures: u32,
+    unflushed: bool,
+    stopping: bool,
+    waiting: Option<SpawnHandle>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct WorkOn;
+
+enum Pause {
+    Idle,
+    Shift,
+    Later(Duration),
+}
+
+impl PublisherActor {
+    /// An actor for this job.
+    #[must_use]
+    pub fn new(job: PublisherJob, lifeline: Lifeline) -> Self {
+        Self {
+            job,
+            lifeline,
+            built: None,
+            is_open: false,
+            failures: 0,
+            unflushed: false,
+            stopping: false,
+            waiting: None,
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<Self>) {
+        if let Some(handle) = self.waiting.take() {
+            ctx.cancel_future(handle);
+        }
+        let Some(mut built) = self.built.take() else {
+            return;
+        };
+        let pause = self.shift(&mut built);
+        let depth = self.job.end.inbox.events();
+        self.job.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        match pause {
+            Pause::Shift => ctx.notify(WorkOn),
+            Pause::Later(wait) => {
+                self.waiting = Some(ctx.run_later(wait, |this, ctx| this.work(ctx)));
+            }
+            Pause::Idle if self.stopping => {
+                built.publisher.close();
+                self.lifeline.end(Exit::Asked);
+                ctx.stop();
+            }
+            Pause::Idle => {
+                let inbox = self.job.end.inbox.clone();
+                let arrived = async move { inbox.arrived().await };
+                let arrived = arrived.into_actor(self).map(|(), this, ctx| this.work(ctx));
+                self.waiting = Some(ctx.spawn(arrived));
+            }
+        }
+        self.built = Some(built);
+    }
+
+    fn shift(&mut self, built: &mut Built) -> Pause {
+        let began = clock::elapsed();
+        if !self.is_open
+            && let Err(error) = built.publisher.open()
+        {
+            let wait = self.failed(built.on_error, &error, "cannot be opened");
+            if self.is_given_up(built.on_error) {
+                while let Some(parcel) = self.next_parcel() {
+                    self.give_up(built.on_error, &parcel.parcel.message, &error);
+                }
+            }
+            let nothing_waits = self.at_hand().is_none() && self.job.end.inbox.messages() == 0;
+            let is_done = self.stopping && nothing_waits;
+            return if is_done { Pause::Idle } else { Pause::Later(wait) };
+        }
+        self.opened();
+        while let Some(mut at_hand) = self.next_parcel() {
+            at_hand.tries += 1;
+            let tries = at_hand.tries;
+            let parcel = at_hand.parcel.message.clone();
+            self.keep(at_hand);
+            let published = built.publisher.publish(&parcel);
+            self.unflushed = true;
+            match published {
+                Ok(()) => self.succeeded(),
+                Err(error) => {
+                    let wait = self.failed(built.on_error, &error, "could not publish");
+                    let again =
+                        error.transient && (built.on_error == OnError::Wait || tries < TRIES);
+                    if again {
+                        return Pause::Later(wait);
+                    }
+                    self.give_up(built.on_error, &parcel, &error);
+                }
+            }
+            *self.at_hand() = None;
+            if clock::elapsed().saturating_sub(began) > SHIFT {
+                return Pause::Shift;
+            }
+        }
+        if std::mem::take(&mut self.unflushed)
+            && let Err(error) = built.publisher.flush()
+        {
+            let wait = self.failed(built.on_error, &error, "could not flush");
+            self.unflushed = error.transient && !self.is_given_up(built.on_error);
+            if self.unflushed {
+                return Pause::Later(wait);
+            }
+        }
+        Pause::Idle
+    }
+
+    fn at_hand(&self) -> std::sync::MutexGuard<'_, Option<AtHand>> {
+        self.job.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, at_hand: AtHand) {
+        *self.at_hand() = Some(at_hand);
+    }
+
+    /// The parcel that was begun, else the next one; one that was tried too often is given up.
+    fn next_parcel(&self) -> Option<AtHand> {
+        let begun = self.at_hand().take();
+        match begun {
+            Some(begun) if begun.tries > TRIES * 2 => {
+                // Its last tries ended in panics: even who waits for ever must not wait for this.
+                let error = PublishError::permanent("the publisher panicked over it repeatedly");
+                self.give_up(OnError::Log, &begun.parcel.message, &error);
+            }
+            Some(begun) => return Some(begun),
+            None => {}
+        }
+        self.job.end.inbox.take().map(|parcel| AtHand { parcel, tries: 0 })
+    }
+
+    fn opened(&mut self) {
+        if !self.is_open {
+            self.is_open = true;
+            debug!(plan = %self.job.station.name, publisher = self.job.end.name, "opened");
+            self.succeeded();
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            info!(plan = %self.job.station.name, publisher = self.job.end.name, "works again");
+        }
+    }
+
+    /// Takes note of a failure; says how long to wait before the next try.
+    fn failed(&mut self, on_error: OnError, error: &PublishError, what: &str) -> Duration {
+        self.failures += 1;
+        if self.failures == 1 {
+            let (plan, publisher) = (&self.job.station.name, &self.job.end.name);
+            warn!(%plan, publisher, %error, ?on_error, "{what}; trying again");
+        }
+        let longest = if on_error == OnError::Wait { BACKOFF_MAX_WAIT } else { BACKOFF_MAX };
+        BACKOFF_FIRST.saturating_mul(1 << (self.failures - 1).min(16)).min(longest)
+    }
+
+    fn is_given_up(&self, on_error: OnError) -> bool {
+        on_error != OnError::Wait && self.failures >= TRIES
+    }
+
+    /// Puts a parcel aside: into the fault stream if the sink asks for that and there is room for
+    /// it, else into the log and the count of dead letters.
+    fn give_up(&self, on_error: OnError, parcel: &Parcel, error: &PublishError) {
+        let rows = parcel.batch.len();
+        if on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
+            debug!(publisher = self.job.end.name, rows, %error, "rows sent to the fault stream");
+            return;
+        }
+        self.job.end.unpublished.inc_by(rows as u64);
+        let (plan, publisher) = (&parcel.plan, &self.job.end.name);
+        let first = parcel.batch.row(0);
+        error!(%plan, publisher, rows, first = ?first, %error, "rows put aside: not published");
+    }
+
+    fn send_to_fault_stream(&self, parcel: &Parcel, error: &PublishError) -> bool {
+        let version = self.job.station.version();
+        let Some((stream, front)) = version.stream(&format!("!{}", parcel.stream)) else {
+            return false;
+        };
+        if front.schema.len() != parcel.schema.len() + 1 {
+            return false;
+        }
+        let mut batch = Batch::new(&front.schema.types());
+        for row in 0..parcel.batch.len() {
+            let mut values = parcel.batch.row(row);
+            values.push(Value::Text(error.message.as_str().into()));
+            batch.push_row(parcel.batch.timestamps[row], &values);
+        }
+        // Waiting for room could be for ever: the plan may be waiting for this publisher.
+        self.job.station.put_now(&version, stream, batch).is_ok()
+    }
+}
+
+impl Actor for PublisherActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match (self.job.make)() {
+            Ok(built) => {
+                self.built = Some(built);
+                self.work(ctx);
+            }
+            Err(reason) => {
+                self.lifeline.end(Exit::permanent(reason));
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<WorkOn> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, _: WorkOn, ctx: &mut Self::Context) {
+        self.work(ctx);
+    }
+}
+
+impl Handler<Control> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
+        match control {
+            Control::Stop => {
+                self.stopping = true;
+                self.work(ctx);
+            }
+            Control::Fall => Control::fall(),
+        }
+    }
+}
+
+impl fmt::Debug for PublisherJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublisherJob({})", self.end.name)
+    }
+}
+
+impl fmt::Debug for PublisherActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublisherActor({})", self.job.end.name)
+    }
+}

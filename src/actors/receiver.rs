@@ -1,0 +1,285 @@
+//! Runs any receiver: polls it while the plan has room, and starts it again where it was.
+//!
+//! What was received and not yet taken by the plan outlives the actor, together with the place the
+//! receiver has reached; so a fall neither loses nor doubles rows of a source that has places.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::prelude::*;
+use prometheus_client::metrics::counter::Counter;
+use tracing::warn;
+
+use crate::actors::clock;
+use crate::actors::plan::Station;
+use crate::actors::tree::Control;
+use crate::actors::tree::Exit;
+use crate::actors::tree::Lifeline;
+use crate::event::Batch;
+use crate::receivers::Door;
+use crate::receivers::Mark;
+use crate::receivers::Next;
+use crate::receivers::Received;
+use crate::receivers::Receiver;
+use crate::receivers::Threshold;
+use crate::receivers::Unreadable;
+
+/// How long it polls before it looks at its other messages.
+const SHIFT: Duration = Duration::from_millis(10);
+/// How long it waits before it looks for room in the plan again.
+const ROOM_PAUSE: Duration = Duration::from_millis(2);
+/// Unreadable inputs are logged at most this often; all are counted.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Makes the receiver anew for each life, in the actor's thread.
+pub type Make = Arc<dyn Fn() -> Result<Box<dyn Receiver>, String> + Send + Sync>;
+
+/// What a receiver's actor is started with; clones share what outlives it.
+#[derive(Clone)]
+pub struct ReceiverJob {
+    /// Makes the receiver.
+    pub make: Make,
+    /// The plan it feeds.
+    pub station: Arc<Station>,
+    /// The stream it feeds.
+    pub stream: Arc<str>,
+    /// Inputs that could not be read as rows.
+    pub unreadable: Counter,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    mark: Option<Mark>,
+    pending: Option<Batch>,
+    last_complaint: Option<Duration>,
+}
+
+impl ReceiverJob {
+    /// A job that has not begun.
+    pub fn new(make: Make, station: Arc<Station>, stream: Arc<str>, unreadable: Counter) -> Self {
+        Self { make, station, stream, unreadable, kept: Arc::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complain(&self, unreadable: &[Unreadable]) {
+        let Some(first) = unreadable.first() else {
+            return;
+        };
+        self.unreadable.inc_by(unreadable.len() as u64);
+        let (mut kept, now) = (self.kept(), clock::elapsed());
+        if kept.last_complaint.is_none_or(|last| now.saturating_sub(last) > COMPLAINT_PAUSE) {
+            kept.last_complaint = Some(now);
+            let (plan, stream) = (&self.station.name, &self.stream);
+            let (reason, sample) = (&first.reason, &first.sample);
+            warn!(%plan, %stream, reason, sample, "input put aside: it cannot be read as events");
+        }
+    }
+}
+
+/// Runs a receiver.
+pub struct ReceiverActor {
+    job: ReceiverJob,
+    lifeline: Lifeline,
+    receiver: Option<Box<dyn Receiver>>,
+    next: Next,
+    woken: Arc<AtomicBool>,
+    waiting: Option<SpawnHandle>,
+    stopping: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Poll;
+
+impl ReceiverActor {
+    /// An actor for this job.
+    #[must_use]
+    pub fn new(job: ReceiverJob, lifeline: Lifeline) -> Self {
+        let woken = Arc::new(AtomicBool::new(false));
+        let (receiver, next, waiting) = (None, Next::Now, None);
+        Self { job, lifeline, receiver, next, woken, waiting, stopping: false }
+    }
+
+    fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), Exit> {
+        let mut receiver = (self.job.make)().map_err(Exit::permanent)?;
+        let door = Door::new(Arc::new(PlanDoor {
+            job: self.job.clone(),
+            woken: Arc::clone(&self.woken),
+            address: ctx.address(),
+        }));
+        let mark = self.job.kept().mark.clone();
+        receiver
+            .open(&door, mark.as_ref())
+            .map_err(|error| Exit::Failed { reason: error.message, transient: error.transient })?;
+        self.receiver = Some(receiver);
+        Ok(())
+    }
+
+    fn work(&mut self, ctx: &mut Context<Self>) {
+        if let Some(handle) = self.waiting.take() {
+            ctx.cancel_future(handle);
+        }
+        self.woken.store(false, Ordering::Release);
+        let Some(receiver) = &mut self.receiver else {
+            return;
+        };
+        let began = clock::elapsed();
+        loop {
+            if !deliver(&self.job) {
+                self.waiting = Some(ctx.run_later(ROOM_PAUSE, |this, ctx| this.work(ctx)));
+                return;
+            }
+            if self.stopping {
+                return self.end(Exit::Asked, ctx);
+            }
+            match std::mem::replace(&mut self.next, Next::Now) {
+                Next::Now => {}
+                Next::After(wait) => {
+                    self.waiting = Some(ctx.run_later(wait, |this, ctx| this.work(ctx)));
+                    return;
+                }
+                Next::WhenWoken => return,
+                Next::Never => return self.end(Exit::Done, ctx),
+            }
+            if clock::elapsed().saturating_sub(began) > SHIFT {
+                return ctx.notify(Poll);
+            }
+            match receiver.poll() {
+                Ok((received, next)) => {
+                    self.next = next;
+                    take(&self.job, received);
+                }
+                Err(error) => {
+                    let exit = Exit::Failed { reason: error.message, transient: error.transient };
+                    return self.end(exit, ctx);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+        if let Some(mut receiver) = self.receiver.take() {
+            receiver.close();
+        }
+        self.lifeline.end(exit);
+        ctx.stop();
+    }
+}
+
+/// Keeps what was received until the plan has taken it.
+fn take(job: &ReceiverJob, received: Received) {
+    job.complain(&received.unreadable);
+    let mut kept = job.kept();
+    if received.mark.is_some() {
+        kept.mark = received.mark;
+    }
+    if !received.batch.is_empty() {
+        kept.pending = Some(received.batch);
+    }
+}
+
+/// Brings what is kept to the plan; `false` when there is no room.
+fn deliver(job: &ReceiverJob) -> bool {
+    let mut kept = job.kept();
+    let Some(batch) = kept.pending.take() else {
+        return true;
+    };
+    let version = job.station.version();
+    let Some((stream, _)) = version.stream(&job.stream) else {
+        // The stream is gone; the deployer is about to stop this receiver.
+        kept.pending = Some(batch);
+        return false;
+    };
+    kept.pending = job.station.put_now(&version, stream, batch).err();
+    kept.pending.is_none()
+}
+
+/// The way in for receivers that are pushed to.
+struct PlanDoor {
+    job: ReceiverJob,
+    woken: Arc<AtomicBool>,
+    address: Addr<ReceiverActor>,
+}
+
+impl Threshold for PlanDoor {
+    fn give(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            self.job.complain(&received.unreadable);
+            let version = self.job.station.version();
+            match version.stream(&self.job.stream) {
+                _ if received.batch.is_empty() => true,
+                Some((stream, _)) => {
+                    self.job.station.put(&version, stream, received.batch).await.is_ok()
+                }
+                None => false,
+            }
+        })
+    }
+
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.address.do_send(Poll);
+        }
+    }
+}
+
+impl Actor for ReceiverActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.begin(ctx) {
+            Ok(()) => self.work(ctx),
+            Err(exit) => self.end(exit, ctx),
+        }
+    }
+}
+
+impl Handler<Poll> for ReceiverActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Poll, ctx: &mut Self::Context) {
+        self.work(ctx);
+    }
+}
+
+impl Handler<Control> for ReceiverActor {
+    type Result = ();
+
+    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
+        match control {
+            Control::Stop => {
+                // What was received and not yet taken by the plan is brought there first.
+                self.stopping = true;
+                match self.receiver {
+                    Some(_) => self.work(ctx),
+                    None => self.end(Exit::Asked, ctx),
+                }
+            }
+            Control::Fall => Control::fall(),
+        }
+    }
+}
+
+impl fmt::Debug for ReceiverJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiverJob({}/{})", self.station.name, self.stream)
+    }
+}
+
+impl fmt::Debug for ReceiverActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiverActor({}/{})", self.job.station.name, self.job.stream)
+    }
+}
