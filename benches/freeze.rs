@@ -1,7 +1,7 @@
 //! How long a plan stands still while its state is frozen: a window of a gigabyte.
 //!
-//! `cargo bench --bench freeze -- [ROWS]` fills a window, freezes it a few times with rows coming in
-//! between, and turns the last frozen state into bytes, which a node does on another thread.
+//! `cargo bench --bench freeze -- [ROWS]` fills a window, freezes it a few times with rows coming
+//! in between, and turns the last frozen state into bytes, which a node does on another thread.
 
 use std::time::Instant;
 use twinflow::engine::core::PlanCore;
