@@ -54,6 +54,7 @@ fn supervise(scene: &Scene, start: Start) -> (Addr<Supervisor>, Registry) {
     let spec = ChildSpec {
         name: "edge".to_owned(),
         kind: "edge",
+        rank: 0,
         policy: Policy { backoff_first: Duration::from_millis(1), ..Policy::PATIENT },
         when_given_up: WhenGivenUp::Leave,
         grace: Duration::from_secs(5),

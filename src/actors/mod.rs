@@ -1,11 +1,24 @@
 //! The shell: actors that move batches, wait, retry and restart, and compute nothing.
+//!
+//! [`node::start`] starts a node and gives its [`handle::Handle`]. What a plan's actors share lies
+//! in [`plan`]; receivers and publishers plug in by the traits of their rooms and are run by
+//! [`receiver`] and [`publisher`].
 
+pub mod checking;
 pub mod clock;
+mod deployer;
 #[cfg(test)]
 mod edge_tests;
+mod edges;
+pub mod handle;
+pub mod node;
+#[cfg(test)]
+mod node_tests;
+pub mod office;
 pub mod plan;
 pub mod plan_folder;
 pub mod publisher;
 pub mod receiver;
+mod slot;
 pub mod threads;
 pub mod tree;

@@ -285,6 +285,8 @@ impl Actor for PublisherActor {
                 self.work(ctx);
             }
             Err(reason) => {
+                // The plan must not wait for somebody who never comes.
+                self.job.end.inbox.close();
                 self.lifeline.end(Exit::permanent(reason));
                 ctx.stop();
             }

@@ -136,7 +136,6 @@ impl Scene {
         Version {
             number: self.versions,
             name: "adder".into(),
-            file: "adder.siddhi".to_owned(),
             text: text.into(),
             warnings: Vec::new(),
             deployed_ms: 0,

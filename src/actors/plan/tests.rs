@@ -29,6 +29,7 @@ fn start(station: &Arc<Station>, metrics: &Metrics) -> (Addr<Supervisor>, Regist
     let spec = ChildSpec {
         name: "core".to_owned(),
         kind: "plan",
+        rank: 0,
         policy: Policy { backoff_first: Duration::from_millis(1), ..Policy::FIRM },
         when_given_up: WhenGivenUp::Leave,
         grace: Duration::from_secs(5),

@@ -25,8 +25,6 @@ pub struct Version {
     pub number: u64,
     /// The plan's name.
     pub name: Arc<str>,
-    /// The file it was read from.
-    pub file: String,
     /// Its text.
     pub text: Arc<str>,
     /// The checked plan.

@@ -36,6 +36,8 @@ pub enum Refusal {
     Unreadable(String),
     /// A plan may not be called so.
     Name(String),
+    /// It is sound, yet it could not be started.
+    Failed(String),
     /// Another file holds a plan of this name.
     Taken {
         /// The name.
@@ -49,7 +51,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsound => f.write_str("the plan has errors"),
-            Self::Unreadable(reason) => f.write_str(reason),
+            Self::Unreadable(reason) | Self::Failed(reason) => f.write_str(reason),
             Self::Name(name) => write!(
                 f,
                 "a plan may not be called `{name}`: expected 1 to {NAME_CHARS_MAX} letters, \
@@ -118,6 +120,8 @@ pub struct Folder {
     plans: BTreeMap<String, (String, Arc<str>)>,
     /// Why files are refused, and with which content.
     refused: BTreeMap<String, (Content, Refusal)>,
+    /// The files as last followed.
+    files: BTreeMap<String, Content>,
 }
 
 /// What a file asks for.
@@ -135,7 +139,7 @@ impl Folder {
         let mut refused = BTreeMap::new();
         let mut wishes: BTreeMap<String, Vec<(String, Arc<str>)>> = BTreeMap::new();
         for (file, content) in files {
-            match claim(file, content) {
+            match self.claim(file, content) {
                 Claim::Run(plan, text) => {
                     wishes.entry(plan).or_default().push((file.clone(), text));
                 }
@@ -164,12 +168,27 @@ impl Folder {
         let steps = self.steps(&plans, &refused);
         self.plans = plans;
         self.refused = refused;
+        self.files.clone_from(files);
         steps
     }
 
-    /// Takes note that a plan could not be deployed, so that a change of its file is tried anew.
-    pub fn failed(&mut self, plan: &str) {
-        self.plans.remove(plan);
+    /// Takes note that a plan could not be started: its file is tried again once it changes.
+    pub fn failed(&mut self, plan: &str, reason: &str) {
+        if let Some((file, _)) = self.plans.remove(plan)
+            && let Some(content) = self.files.get(&file)
+        {
+            let refusal = Refusal::Failed(reason.to_owned());
+            self.refused.insert(file, (content.clone(), refusal));
+        }
+    }
+
+    fn claim(&self, file: &str, content: &Content) -> Claim {
+        match self.refused.get(file) {
+            Some((before, failed @ Refusal::Failed(_))) if before == content => {
+                Claim::Keep(failed.clone())
+            }
+            _ => claim(file, content),
+        }
     }
 
     fn runs_as(&self, file: &str) -> Option<(&str, Arc<str>)> {
@@ -368,7 +387,11 @@ mod tests {
     fn what_could_not_be_deployed_is_tried_again_when_it_changes() {
         let mut folder = Folder::default();
         follow(&mut folder, &[("a.siddhi", "1")]);
-        folder.failed("a");
-        assert_eq!(follow(&mut folder, &[("a.siddhi", "2")]), ["deploy a from a.siddhi: 2"]);
+        folder.failed("a", "no luck");
+        assert_eq!(follow(&mut folder, &[("a.siddhi", "1")]), [] as [&str; 0], "not by itself");
+        let steps = follow(&mut folder, &[("a.siddhi", "2")]);
+        assert_eq!(steps, ["accept a.siddhi", "deploy a from a.siddhi: 2"]);
+        folder.failed("a", "no luck");
+        assert_eq!(follow(&mut folder, &[]), ["accept a.siddhi"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Decides which files have come to rest, so that half-written ones are left alone. Pure.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What tells one state of a file from another without reading it.
@@ -56,10 +57,10 @@ impl Settler {
 
     /// Takes a look at the folder at the moment `now` of a clock that only goes forward.
     pub fn look(&mut self, listing: &Listing, now: Duration) -> Look {
-        let names = listing.keys().chain(self.rest.keys());
+        let names: BTreeSet<&String> = listing.keys().chain(self.rest.keys()).collect();
         let differs = |name: &&String| listing.get(*name) != self.rest.get(*name);
         let mut moving = BTreeMap::new();
-        for name in names.filter(differs) {
+        for name in names.into_iter().filter(differs) {
             let present = listing.get(name).cloned();
             let since = match self.moving.remove(name) {
                 Some((before, since)) if before == present => since,
@@ -117,6 +118,18 @@ mod tests {
         assert_eq!(settler.rest(), &listing(&[("a", 2)]));
         let look = settler.look(&listing(&[("a", 2)]), at(500));
         assert_eq!(look, Look { changed: false, again: None });
+    }
+
+    #[test]
+    fn a_changed_file_is_told_once_it_is_quiet_again() {
+        let mut settler = Settler::new(SETTLE);
+        settler.look(&listing(&[("a", 1)]), at(0));
+        settler.look(&listing(&[("a", 1)]), at(100));
+        settler.look(&listing(&[("a", 2)]), at(200));
+        let look = settler.look(&listing(&[("a", 2)]), at(260));
+        assert_eq!(look, Look { changed: false, again: Some(at(40)) });
+        assert!(settler.look(&listing(&[("a", 2)]), at(300)).changed);
+        assert_eq!(settler.rest(), &listing(&[("a", 2)]));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct ChildSpec {
     pub name: String,
     /// What kind of actor it is, for the status.
     pub kind: &'static str,
+    /// Children of lower rank start earlier and stop later, also those that are added later.
+    pub rank: u8,
     /// How it is raised again.
     pub policy: Policy,
     /// What happens when that does not help.

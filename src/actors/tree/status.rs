@@ -57,8 +57,13 @@ pub struct ActorStatus {
 #[derive(Debug, Clone, Default)]
 pub struct Registry(Arc<Mutex<BTreeMap<String, Slot>>>);
 
+/// Who may write an entry: a supervisor that was replaced no longer can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Entry(u64);
+
 #[derive(Debug)]
 struct Slot {
+    entry: Entry,
     status: ActorStatus,
     control: Option<Recipient<Control>>,
 }
@@ -90,7 +95,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn enter(&self, name: &str, kind: &'static str) {
+    pub(super) fn enter(&self, name: &str, kind: &'static str) -> Entry {
         let status = ActorStatus {
             name: name.to_owned(),
             kind,
@@ -100,34 +105,48 @@ impl Registry {
             since_ms: clock::now_ms(),
             detail: String::new(),
         };
-        self.slots().insert(name.to_owned(), Slot { status, control: None });
+        let mut slots = self.slots();
+        let entry = Entry(slots.get(name).map_or(0, |before| before.entry.0) + 1);
+        slots.insert(name.to_owned(), Slot { entry, status, control: None });
+        entry
     }
 
-    pub(super) fn leave(&self, name: &str) {
+    pub(super) fn leave(&self, name: &str, entry: Entry) {
         let below = format!("{name}/");
-        self.slots().retain(|other, _| other != name && !other.starts_with(&below));
+        let mut slots = self.slots();
+        if slots.get(name).is_some_and(|slot| slot.entry == entry) {
+            slots.retain(|other, _| other != name && !other.starts_with(&below));
+        }
     }
 
-    pub(super) fn running(&self, name: &str, control: Recipient<Control>, restarts: u64) {
-        self.change(name, State::Running, |slot| {
+    pub(super) fn running(
+        &self,
+        name: &str,
+        entry: Entry,
+        control: Recipient<Control>,
+        restarts: u64,
+    ) {
+        self.change(name, entry, State::Running, |slot| {
             slot.control = Some(control);
             slot.status.restarts = restarts;
         });
     }
 
-    pub(super) fn stopping(&self, name: &str) {
-        self.change(name, State::Stopping, |_| {});
+    pub(super) fn stopping(&self, name: &str, entry: Entry) {
+        self.change(name, entry, State::Stopping, |_| {});
     }
 
-    pub(super) fn ended(&self, name: &str, state: State, exit: String) {
-        self.change(name, state, |slot| {
+    pub(super) fn ended(&self, name: &str, entry: Entry, state: State, exit: String) {
+        self.change(name, entry, state, |slot| {
             slot.control = None;
             slot.status.last_exit = Some(exit);
         });
     }
 
-    fn change(&self, name: &str, state: State, change: impl FnOnce(&mut Slot)) {
-        if let Some(slot) = self.slots().get_mut(name) {
+    fn change(&self, name: &str, entry: Entry, state: State, change: impl FnOnce(&mut Slot)) {
+        if let Some(slot) = self.slots().get_mut(name)
+            && slot.entry == entry
+        {
             slot.status.state = state;
             slot.status.since_ms = clock::now_ms();
             change(slot);

@@ -19,6 +19,7 @@ use crate::actors::tree::State;
 use crate::actors::tree::WhenGivenUp;
 use crate::actors::tree::policy;
 use crate::actors::tree::policy::Decision;
+use crate::actors::tree::status::Entry;
 use crate::telemetry::metrics::Metrics;
 
 /// What all supervisors of a node share.
@@ -41,13 +42,19 @@ pub struct Supervisor {
     lifeline: Option<Lifeline>,
     /// Told when a root has stopped.
     stopped: Option<oneshot::Sender<()>>,
+    given_up: GivenUp,
 }
+
+/// What is to be done when the supervisor fails because a child was given up.
+struct GivenUp(Option<Box<dyn FnOnce() + Send>>);
 
 #[derive(Debug)]
 struct Child {
     spec: ChildSpec,
     /// Raised with every start; a word of an earlier life is not taken for this one's.
     life: u64,
+    /// Its entry in the registry.
+    entry: Entry,
     /// While it lives.
     control: Option<Recipient<Control>>,
     falls: Vec<Duration>,
@@ -89,6 +96,13 @@ impl Supervisor {
         Self::new(path, around, children, Some(lifeline))
     }
 
+    /// Has this done when it fails because a child was given up.
+    #[must_use]
+    pub fn when_given_up(mut self, act: impl FnOnce() + Send + 'static) -> Self {
+        self.given_up = GivenUp(Some(Box::new(act)));
+        self
+    }
+
     fn new(
         path: &str,
         around: Surroundings,
@@ -96,8 +110,17 @@ impl Supervisor {
         lifeline: Option<Lifeline>,
     ) -> Self {
         let path = path.to_owned();
-        let children = children.into_iter().map(Child::new).collect();
-        Self { path, around, children, stopping: false, lifeline, stopped: None }
+        let mut children: Vec<_> = children.into_iter().map(Child::new).collect();
+        children.sort_by_key(|child| child.spec.rank);
+        Self {
+            path,
+            around,
+            children,
+            stopping: false,
+            lifeline,
+            stopped: None,
+            given_up: GivenUp(None),
+        }
     }
 
     fn path_of(&self, child: &str) -> String {
@@ -119,16 +142,17 @@ impl Supervisor {
         let lifeline = Lifeline::new(ctx.address().recipient(), name, child.life);
         let control = (child.spec.start)(lifeline);
         child.control = Some(control.clone());
-        registry.running(&path, control, child.restarts);
+        registry.running(&path, child.entry, control, child.restarts);
     }
 
     /// Asks a child to stop; after its grace the others go on without it.
     fn ask_to_stop(&mut self, name: &str, ctx: &mut Context<Self>) {
         let path = self.path_of(name);
-        self.around.registry.stopping(&path);
+        let registry = self.around.registry.clone();
         let Some(child) = self.find(name) else {
             return;
         };
+        registry.stopping(&path, child.entry);
         let (life, grace) = (child.life, child.spec.grace);
         if let Some(control) = &child.control {
             control.do_send(Control::Stop);
@@ -182,9 +206,10 @@ impl Supervisor {
             return;
         }
         child.control = None;
+        let entry = child.entry;
         if let Some(told) = child.leaving.take() {
             self.children.retain(|child| child.spec.name != name);
-            registry.leave(&path);
+            registry.leave(&path, entry);
             for told in told {
                 // Whoever asked may have gone meanwhile.
                 let _ = told.send(());
@@ -195,19 +220,19 @@ impl Supervisor {
             return;
         }
         if stopping {
-            registry.ended(&path, State::Stopped, exit.to_string());
+            registry.ended(&path, entry, State::Stopped, exit.to_string());
             self.stop_next(ctx);
             return;
         }
         match child.decide(&exit) {
             Decision::Restart(wait) => {
                 warn!(actor = path, %exit, ?wait, "actor fell; it is raised again");
-                registry.ended(&path, State::Waiting, exit.to_string());
+                registry.ended(&path, entry, State::Waiting, exit.to_string());
                 ctx.run_later(wait, move |this, ctx| this.raise_if_waiting(&name, life, ctx));
             }
             Decision::Leave => {
                 info!(actor = path, %exit, "actor ended");
-                registry.ended(&path, State::Stopped, exit.to_string());
+                registry.ended(&path, entry, State::Stopped, exit.to_string());
             }
             Decision::GiveUp => self.give_up(&name, &exit, ctx),
         }
@@ -228,20 +253,33 @@ impl Supervisor {
     fn give_up(&mut self, name: &str, exit: &Exit, ctx: &mut Context<Self>) {
         let path = self.path_of(name);
         error!(actor = path, %exit, "actor given up");
-        self.around.registry.ended(&path, State::Failed, exit.to_string());
+        let registry = self.around.registry.clone();
+        if let Some(child) = self.find(name) {
+            registry.ended(&path, child.entry, State::Failed, exit.to_string());
+        }
         let escalates = |child: &mut Child| child.spec.when_given_up == WhenGivenUp::Escalate;
         if self.find(name).is_some_and(escalates) {
             if let Some(lifeline) = &mut self.lifeline {
                 lifeline.end(Exit::permanent(format!("{name} {exit}")));
+            }
+            if let Some(act) = self.given_up.0.take() {
+                act();
             }
             self.begin_to_stop(ctx);
         }
     }
 }
 
+impl std::fmt::Debug for GivenUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GivenUp")
+    }
+}
+
 impl Child {
     fn new(spec: ChildSpec) -> Self {
-        Self { spec, life: 0, control: None, falls: Vec::new(), restarts: 0, leaving: None }
+        let entry = Entry::default();
+        Self { spec, life: 0, entry, control: None, falls: Vec::new(), restarts: 0, leaving: None }
     }
 
     fn decide(&mut self, exit: &Exit) -> Decision {
@@ -260,7 +298,8 @@ impl Actor for Supervisor {
         for index in 0..self.children.len() {
             let (name, kind) =
                 (self.children[index].spec.name.clone(), self.children[index].spec.kind);
-            self.around.registry.enter(&self.path_of(&name), kind);
+            let entry = self.around.registry.enter(&self.path_of(&name), kind);
+            self.children[index].entry = entry;
             self.raise(&name, ctx);
         }
     }
@@ -303,8 +342,9 @@ impl Handler<AddChild> for Supervisor {
         }
         let name = spec.name.clone();
         assert!(self.find(&name).is_none(), "children of one supervisor have different names");
-        self.around.registry.enter(&self.path_of(&name), spec.kind);
-        self.children.push(Child::new(spec));
+        let entry = self.around.registry.enter(&self.path_of(&name), spec.kind);
+        let place = self.children.partition_point(|child| child.spec.rank <= spec.rank);
+        self.children.insert(place, Child { entry, ..Child::new(spec) });
         self.raise(&name, ctx);
     }
 }
@@ -323,11 +363,12 @@ impl Handler<RemoveChild> for Supervisor {
                     self.ask_to_stop(&name, ctx);
                 }
             }
-            Some(_) | None => {
+            Some(child) => {
+                registry.leave(&path, child.entry);
                 self.children.retain(|child| child.spec.name != name);
-                registry.leave(&path);
                 drop(tell);
             }
+            None => drop(tell),
         }
         Box::pin(async move { drop(told.await) })
     }

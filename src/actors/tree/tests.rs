@@ -115,6 +115,7 @@ impl Scene {
         ChildSpec {
             name: name.to_owned(),
             kind: "worker",
+            rank: 0,
             policy: QUICK,
             when_given_up: WhenGivenUp::Leave,
             grace: Duration::from_secs(5),
@@ -192,6 +193,7 @@ async fn a_permanent_failure_escalates_to_the_group_but_not_beyond() {
     let group = ChildSpec {
         name: "group".to_owned(),
         kind: "group",
+        rank: 0,
         policy: QUICK,
         when_given_up: WhenGivenUp::Leave,
         grace: Duration::from_secs(5),

@@ -178,7 +178,8 @@ impl Grouping {
         (self.hashes.len() - 1) as u32
     }
 
-    /// Of the groups named, gives up those that are there and have no rows; their numbers go to `gone`.
+    /// Of the groups named, gives up those that are there and have no rows; their numbers go to
+    /// `gone`.
     pub fn give_up_empty(&mut self, groups: &[u32], gone: &mut Vec<u32>) {
         for &number in groups {
             let at = number as usize;

@@ -1,0 +1,200 @@
+//! The ways into and out of a plan: what its `@source`s and `@sink`s ask for, as children to start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Station;
+use crate::actors::publisher::PublisherActor;
+use crate::actors::publisher::PublisherJob;
+use crate::actors::receiver::ReceiverActor;
+use crate::actors::receiver::ReceiverJob;
+use crate::actors::threads::Thread;
+use crate::actors::tree::ChildSpec;
+use crate::actors::tree::Control;
+use crate::actors::tree::Lifeline;
+use crate::actors::tree::Policy;
+use crate::actors::tree::WhenGivenUp;
+use crate::event::Schema;
+use crate::language::diagnostic::Diagnostic;
+use crate::plan::logical::Endpoint;
+use crate::plan::logical::EndpointOption;
+use crate::plan::logical::Plan;
+use crate::plan::logical::StreamId;
+use crate::publishers;
+use crate::receivers;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a publisher may take to publish what waits when it is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A `@source` or `@sink` of a plan.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Its name among the plan's actors: `receiver:Logins:1`, `publisher:Alerts:1`.
+    pub name: String,
+    /// The stream it feeds or drains.
+    pub stream: StreamId,
+    /// Everything it does depends on; the same key in the next version: it goes on untouched.
+    pub key: String,
+    plan: Arc<str>,
+    stream_name: Arc<str>,
+    schema: Arc<Schema>,
+    endpoint: Arc<Endpoint>,
+}
+
+/// The `@source`s of a plan that runs under this name.
+#[must_use]
+pub fn sources(name: &Arc<str>, plan: &Plan) -> Vec<Edge> {
+    edges(name, plan, "receiver", |id| &plan.streams[id].sources)
+}
+
+/// The `@sink`s of a plan that runs under this name.
+#[must_use]
+pub fn sinks(name: &Arc<str>, plan: &Plan) -> Vec<Edge> {
+    edges(name, plan, "publisher", |id| &plan.streams[id].sinks)
+}
+
+/// What is wrong with the `@source`s and `@sink`s of a plan.
+#[must_use]
+pub fn check(plan: &Plan) -> Vec<Diagnostic> {
+    let name: Arc<str> = plan.name.as_str().into();
+    let receivers = sources(&name, plan).into_iter().filter_map(|edge| edge.receiver().err());
+    let publishers = sinks(&name, plan).into_iter().filter_map(|edge| edge.publisher().err());
+    receivers.chain(publishers).flatten().collect()
+}
+
+fn edges<'a>(
+    name: &Arc<str>,
+    plan: &Plan,
+    kind: &str,
+    of: impl Fn(StreamId) -> &'a Vec<Endpoint>,
+) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for (id, stream) in plan.streams.iter().enumerate() {
+        for (index, endpoint) in of(id).iter().enumerate() {
+            edges.push(Edge {
+                name: format!("{kind}:{}:{}", stream.name, index + 1),
+                stream: id,
+                key: key(endpoint, &stream.schema),
+                plan: Arc::clone(name),
+                stream_name: stream.name.as_str().into(),
+                schema: Arc::new(stream.schema.clone()),
+                endpoint: Arc::new(endpoint.clone()),
+            });
+        }
+    }
+    edges
+}
+
+/// What is written, without the places where it is written.
+fn key(endpoint: &Endpoint, schema: &Schema) -> String {
+    let options = |options: &[EndpointOption]| -> Vec<(String, String)> {
+        options.iter().map(|option| (option.key.clone(), option.value.clone())).collect()
+    };
+    let map = endpoint.map.as_ref().map(|map| {
+        let lists = [&map.options, &map.attributes, &map.payload].map(|list| options(list));
+        (&map.kind, lists)
+    });
+    format!("{:?}", (&endpoint.kind, options(&endpoint.options), map, schema))
+}
+
+impl Edge {
+    fn receiver(&self) -> Result<Box<dyn receivers::Receiver>, Vec<Diagnostic>> {
+        receivers::build(&receivers::Setup {
+            plan: &self.plan,
+            stream: &self.stream_name,
+            schema: &self.schema,
+            endpoint: &self.endpoint,
+        })
+    }
+
+    fn publisher(&self) -> Result<publishers::Built, Vec<Diagnostic>> {
+        publishers::build(&publishers::Setup {
+            plan: &self.plan,
+            stream: &self.stream_name,
+            schema: &self.schema,
+            endpoint: &self.endpoint,
+        })
+    }
+
+    /// What a `@source`'s actors do, life after life.
+    #[must_use]
+    pub fn receiver_job(&self, station: &Arc<Station>, metrics: &Metrics) -> ReceiverJob {
+        let (edge, stream) = (self.clone(), Arc::clone(&self.stream_name));
+        let unreadable = metrics.dead_letters(&station.name, "unreadable");
+        let make = Arc::new(move || edge.receiver().map_err(|faults| told(&faults)));
+        ReceiverJob::new(make, Arc::clone(station), stream, unreadable)
+    }
+
+    /// What a `@sink`'s actors do, life after life, with what comes to this end.
+    #[must_use]
+    pub fn publisher_job(
+        &self,
+        station: &Arc<Station>,
+        end: &Arc<PublisherEnd>,
+        metrics: &Metrics,
+    ) -> PublisherJob {
+        let edge = self.clone();
+        let make = Arc::new(move || edge.publisher().map_err(|faults| told(&faults)));
+        let depth = metrics.queue_depth(&station.name, &self.name);
+        PublisherJob::new(make, Arc::clone(station), Arc::clone(end), depth)
+    }
+}
+
+/// A receiver's actor as a child, in a thread of its own.
+#[must_use]
+pub fn receiver_child(name: &str, job: ReceiverJob) -> ChildSpec {
+    let thread = Thread::start();
+    child(name, "receiver", Rank::Receivers, move |lifeline| {
+        let job = job.clone();
+        let actor = move |_: &mut Context<_>| ReceiverActor::new(job, lifeline);
+        ReceiverActor::start_in_arbiter(&thread.handle(), actor).recipient()
+    })
+}
+
+/// A publisher's actor as a child, in a thread of its own.
+#[must_use]
+pub fn publisher_child(name: &str, job: PublisherJob) -> ChildSpec {
+    let thread = Thread::start();
+    child(name, "publisher", Rank::Publishers, move |lifeline| {
+        let job = job.clone();
+        let actor = move |_: &mut Context<_>| PublisherActor::new(job, lifeline);
+        PublisherActor::start_in_arbiter(&thread.handle(), actor).recipient()
+    })
+}
+
+fn child(
+    name: &str,
+    kind: &'static str,
+    rank: Rank,
+    start: impl FnMut(Lifeline) -> Recipient<Control> + Send + 'static,
+) -> ChildSpec {
+    ChildSpec {
+        name: name.to_owned(),
+        kind,
+        rank: rank as u8,
+        policy: Policy::PATIENT,
+        when_given_up: WhenGivenUp::Leave,
+        grace: GRACE,
+        start: Box::new(start),
+    }
+}
+
+/// The order in which the actors of a plan start; they stop in reverse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// First in, last out: results must find them.
+    Publishers,
+    /// The plan itself.
+    Plan,
+    /// Last in, first out: nothing comes any more when the plan stops.
+    Receivers,
+}
+
+fn told(faults: &[Diagnostic]) -> String {
+    let messages: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    messages.join("; ")
+}

@@ -1,0 +1,150 @@
+//! The face of a node for `http`, `cli` and embedders: what runs, what was refused, what goes in.
+//!
+//! A handle is cheap to clone and may be used from any thread. To send events: [`Handle::plan`]
+//! gives the plan's [`Station`]; its [`Station::version`] knows the streams and their schemas;
+//! fill a [`Batch`](crate::event::Batch) of that schema and [`Station::put`] it, or
+//! [`Station::put_and_ask`] to hear when it is applied. Events come back through the stream's
+//! [`Tail`](crate::actors::plan::Tail).
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use crate::actors::checking;
+use crate::actors::office::Office;
+use crate::actors::office::RefusedFile;
+use crate::actors::plan::Station;
+use crate::actors::plan::Version;
+use crate::actors::tree::ActorStatus;
+use crate::actors::tree::Registry;
+use crate::actors::tree::StopAll;
+use crate::actors::tree::Supervisor;
+use crate::config::Config;
+use crate::rehearsal::Reading;
+use crate::telemetry::metrics::Metrics;
+
+/// A node that runs.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    office: Arc<Office>,
+    root: Addr<Supervisor>,
+}
+
+/// A plan as people see it: what runs, and what was refused under its name.
+#[derive(Debug, Clone)]
+pub struct PlanView {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: PlanState,
+    /// The file it lies in.
+    pub file: String,
+    /// The version that runs, or ran until the plan failed; `None` if none ever did.
+    pub version: Option<Arc<Version>>,
+    /// Events that wait for it.
+    pub waiting: usize,
+    /// A file that wants to be this plan and was refused; a version from before may be running.
+    pub refused: Option<RefusedFile>,
+}
+
+/// How a plan is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanState {
+    /// At work.
+    Running,
+    /// Its actors were given up, for this reason.
+    Failed(String),
+    /// No version of it was ever taken.
+    Refused,
+}
+
+impl Handle {
+    pub(super) fn new(office: Arc<Office>, root: Addr<Supervisor>) -> Self {
+        Self { office, root }
+    }
+
+    /// The node's settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.office.config
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.office.config.node.name
+    }
+
+    /// Whether the plans that lay in the folder at the start have been dealt with.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.office.is_ready()
+    }
+
+    /// A deployed plan.
+    #[must_use]
+    pub fn plan(&self, name: &str) -> Option<Arc<Station>> {
+        self.office.slot(name).map(|slot| Arc::clone(&slot.station))
+    }
+
+    /// All plans by name, also those that were refused.
+    #[must_use]
+    pub fn plans(&self) -> Vec<PlanView> {
+        let mut refused = self.office.refused();
+        let mut views: Vec<_> = Vec::new();
+        for slot in self.office.slots() {
+            let name = slot.station.name.to_string();
+            let mine = refused.iter().position(|refused| refused.plan == name);
+            let state = self.office.failure(&name).map_or(PlanState::Running, PlanState::Failed);
+            views.push(PlanView {
+                state,
+                file: slot.file(),
+                version: Some(slot.station.version()),
+                waiting: slot.station.inbox.events(),
+                refused: mine.map(|index| refused.remove(index)),
+                name,
+            });
+        }
+        views.extend(refused.into_iter().map(|refused| PlanView {
+            name: refused.plan.clone(),
+            state: PlanState::Refused,
+            file: refused.file.clone(),
+            version: None,
+            waiting: 0,
+            refused: Some(refused),
+        }));
+        views.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
+        views
+    }
+
+    /// Checks a plan's text as a deployment would, and deploys nothing.
+    #[must_use]
+    pub fn check(&self, name: &str, text: &str) -> Reading {
+        checking::check(name, text)
+    }
+
+    /// Every actor of the node.
+    #[must_use]
+    pub fn actors(&self) -> Vec<ActorStatus> {
+        self.office.around.registry.all()
+    }
+
+    /// The registry of actors, by which tests make one fall.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.office.around.registry
+    }
+
+    /// The node's figures.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.office.around.metrics
+    }
+
+    /// Stops the node in order: receivers first, then plans finish what they took, then publishers
+    /// publish what is left. Returns when all have ended or their time is over.
+    pub async fn stop(&self) {
+        // A root that has ended already has nothing left to stop.
+        let _ = self.root.send(StopAll).await;
+    }
+}

@@ -1,0 +1,116 @@
+//! Starts a node and stops it.
+//!
+//! ```text
+//! node
+//! ├─ deployer              watches the folder of plans
+//! └─ plans
+//!    └─ a plan (each)      a group of its own: what happens in it stays in it
+//!       ├─ publisher …
+//!       ├─ core            the plan itself, in a thread of its own
+//!       └─ receiver …
+//! ```
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::info;
+
+use crate::actors::clock;
+use crate::actors::deployer::Deployer;
+use crate::actors::deployer::Known;
+use crate::actors::handle::Handle;
+use crate::actors::office::Office;
+use crate::actors::threads::Thread;
+use crate::actors::tree::ChildSpec;
+use crate::actors::tree::Policy;
+use crate::actors::tree::Registry;
+use crate::actors::tree::Supervisor;
+use crate::actors::tree::Surroundings;
+use crate::actors::tree::WhenGivenUp;
+use crate::config::Config;
+use crate::telemetry::metrics::Metrics;
+
+/// How long all plans together may take to stop.
+const GRACE: Duration = Duration::from_secs(60);
+/// The deployer and the plans' supervisor must not stay down: too many falls end nothing, the waits
+/// just grow.
+const ALWAYS: Policy = Policy { falls_max: None, ..Policy::FIRM };
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder it needs cannot be made.
+    #[error("cannot make the folder `{folder}` (`{setting}`): {error}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// The setting that names it.
+        setting: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Starts a node; the caller runs in an actix system, which must go on running.
+///
+/// # Errors
+/// If a folder that it needs cannot be made.
+pub fn start(config: Config) -> Result<Handle, StartError> {
+    make(&config.node.data, "node.data")?;
+    make(&config.plans.folder, "plans.folder")?;
+    let _begins_now = clock::elapsed();
+    let around =
+        Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
+    info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
+    let office = Arc::new(Office::new(config, around.clone()));
+    let children = vec![plans(&office), deployer(&office)];
+    let root = Supervisor::root("", around, children).start();
+    Ok(Handle::new(office, root))
+}
+
+fn make(folder: &Path, setting: &'static str) -> Result<(), StartError> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = folder.display().to_string();
+        StartError::Folder { folder, setting, error }
+    })
+}
+
+fn plans(office: &Arc<Office>) -> ChildSpec {
+    let office = Arc::clone(office);
+    ChildSpec {
+        name: "plans".to_owned(),
+        kind: "plans",
+        rank: 0,
+        policy: ALWAYS,
+        when_given_up: WhenGivenUp::Leave,
+        grace: GRACE,
+        start: Box::new(move |lifeline| {
+            let (around, groups) = (office.around.clone(), office.groups());
+            let plans = Supervisor::below("plans", around, groups, lifeline).start();
+            office.set_plans(plans.clone());
+            plans.recipient()
+        }),
+    }
+}
+
+fn deployer(office: &Arc<Office>) -> ChildSpec {
+    let known = Arc::new(Mutex::new(Known::new(office.config.plans.settle)));
+    let (office, thread) = (Arc::clone(office), Thread::start());
+    ChildSpec {
+        name: "deployer".to_owned(),
+        kind: "deployer",
+        rank: 1,
+        policy: ALWAYS,
+        when_given_up: WhenGivenUp::Leave,
+        grace: Duration::from_secs(5),
+        start: Box::new(move |lifeline| {
+            let (office, known) = (Arc::clone(&office), Arc::clone(&known));
+            let actor = move |_: &mut Context<_>| Deployer::new(office, known, lifeline);
+            Deployer::start_in_arbiter(&thread.handle(), actor).recipient()
+        }),
+    }
+}

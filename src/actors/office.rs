@@ -1,0 +1,243 @@
+//! What runs on this node and what was refused: carries out the steps that follow from the folder.
+//!
+//! Steps of one plan are done one after the other, in order; steps of different plans do not wait
+//! for each other, so that a plan that is stuck holds up nobody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use actix::prelude::*;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::actors::slot::Draft;
+use crate::actors::slot::Slot;
+use crate::actors::tree::AddChild;
+use crate::actors::tree::RemoveChild;
+use crate::actors::tree::State;
+use crate::actors::tree::Supervisor;
+use crate::actors::tree::Surroundings;
+use crate::config::Config;
+use crate::language::render;
+use crate::language::render::Colour;
+use crate::rehearsal::Reading;
+
+/// Shared by all who ask or change what runs on this node.
+#[derive(Debug)]
+pub struct Office {
+    /// The settings.
+    pub config: Config,
+    /// Registry and metrics.
+    pub around: Surroundings,
+    slots: RwLock<BTreeMap<String, Arc<Slot>>>,
+    refused: Mutex<BTreeMap<String, RefusedFile>>,
+    ready: AtomicBool,
+    /// The supervisor of all plans, once it has started.
+    plans: Mutex<Option<Addr<Supervisor>>>,
+    /// One a plan: who holds it may change the plan.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// A file that is not deployed, and why.
+#[derive(Debug, Clone)]
+pub struct RefusedFile {
+    /// Its name in the folder of plans.
+    pub file: String,
+    /// The plan it is about, as far as one can tell.
+    pub plan: String,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// What the check found, if it came to that.
+    pub reading: Option<Arc<Reading>>,
+}
+
+impl Office {
+    /// An office in which nothing runs yet.
+    #[must_use]
+    pub fn new(config: Config, around: Surroundings) -> Self {
+        Self {
+            config,
+            around,
+            slots: RwLock::default(),
+            refused: Mutex::default(),
+            ready: AtomicBool::new(false),
+            plans: Mutex::default(),
+            turns: Mutex::default(),
+        }
+    }
+
+    /// The plan of this name, if it is deployed.
+    #[must_use]
+    pub fn slot(&self, plan: &str) -> Option<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(plan).cloned()
+    }
+
+    /// All deployed plans, by name.
+    #[must_use]
+    pub fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// All refused files, by file name.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedFile> {
+        lock(&self.refused).values().cloned().collect()
+    }
+
+    /// Whether the plans that lay in the folder at the start have been dealt with.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_ready(&self) {
+        if !self.ready.swap(true, Ordering::AcqRel) {
+            info!(plans = self.slots().len(), "ready");
+        }
+    }
+
+    /// Where plans are started; set again if that supervisor is ever raised anew.
+    pub(super) fn set_plans(&self, plans: Addr<Supervisor>) {
+        *lock(&self.plans) = Some(plans);
+    }
+
+    /// The plans' groups, for a supervisor that has to start them again.
+    pub(super) fn groups(&self) -> Vec<crate::actors::tree::ChildSpec> {
+        self.slots().iter().map(Slot::group).collect()
+    }
+
+    /// Whose turn it is to change a plan: turns are taken in the order of asking.
+    pub(super) fn turn(&self, plan: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.turns).entry(plan.to_owned()).or_default())
+    }
+
+    /// Waits until all turns taken so far are over.
+    pub(super) async fn after_all_turns(&self) {
+        let turns: Vec<_> = lock(&self.turns).values().cloned().collect();
+        for turn in turns {
+            drop(turn.lock().await);
+        }
+    }
+
+    /// A file refused before is so no longer.
+    pub(super) fn accept(&self, file: &str) {
+        lock(&self.refused).remove(file);
+        self.count_plans();
+    }
+
+    /// A plan lies in another file now.
+    pub(super) fn moved(&self, plan: &str, file: &str) {
+        info!(plan, file, "the plan lies in another file now");
+        if let Some(slot) = self.slot(plan) {
+            slot.moved(file);
+        }
+    }
+
+    /// Deploys a plan, or brings a new version of it in; the caller has the plan's turn.
+    ///
+    /// # Errors
+    /// If it cannot be started; then nothing of this name runs.
+    pub(super) async fn deploy(&self, draft: Draft, reading: Arc<Reading>) -> Result<(), String> {
+        let (file, plan) = (draft.file.clone(), draft.name.to_string());
+        let done = self.bring_in(draft).await;
+        if let Err(reason) = &done {
+            error!(plan, file, reason, "the plan could not be started");
+            self.undeploy(&plan).await;
+            let (reason, reading) = (reason.clone(), Some(reading));
+            self.refuse(RefusedFile { file, plan, reason, reading });
+        }
+        self.count_plans();
+        done
+    }
+
+    async fn bring_in(&self, draft: Draft) -> Result<(), String> {
+        let (plan, file) = (draft.name.to_string(), draft.file.clone());
+        let warnings = draft.warnings.len();
+        match self.slot(&plan) {
+            Some(slot) if !slot.station.inbox.is_closed() => {
+                slot.update(draft).await.map_err(|closed| closed.to_string())?;
+                info!(plan, file, version = slot.station.version().number, warnings, "updated");
+            }
+            stopped => {
+                if stopped.is_some() {
+                    self.undeploy(&plan).await;
+                }
+                let slot = Slot::new(draft, &self.config, &self.around)
+                    .map_err(|broken| format!("the plan fell at its start: {}", broken.0))?;
+                self.slots
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(plan.clone(), Arc::clone(&slot));
+                if let Some(plans) = self.plans() {
+                    let _ = plans.send(AddChild(slot.group())).await;
+                }
+                info!(plan, file, warnings, "deployed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a plan and forgets it; the caller has the plan's turn.
+    pub(super) async fn undeploy(&self, plan: &str) {
+        let slot = self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(plan);
+        if let Some(slot) = slot {
+            if let Some(plans) = self.plans() {
+                let _ = plans.send(RemoveChild(plan.to_owned())).await;
+            }
+            slot.close();
+        }
+        self.count_plans();
+    }
+
+    /// A file is not deployed; whatever ran from it runs on.
+    pub(super) fn refuse(&self, refused: RefusedFile) {
+        let RefusedFile { file, plan, reason, reading } = &refused;
+        let what = reading.as_ref().map_or(String::new(), |reading| {
+            format!("\n{}", render::text(&reading.source, &reading.diagnostics, Colour::Never))
+        });
+        let runs = self.slot(plan).is_some();
+        warn!(
+            file,
+            plan,
+            "refused: {reason}{}{what}",
+            if runs { "; the version before keeps running" } else { "" }
+        );
+        let file = file.clone();
+        lock(&self.refused).insert(file, refused);
+        self.count_plans();
+    }
+
+    fn plans(&self) -> Option<Addr<Supervisor>> {
+        lock(&self.plans).clone()
+    }
+
+    /// Whether the actors of a plan have been given up, and why.
+    #[must_use]
+    pub fn failure(&self, plan: &str) -> Option<String> {
+        let status = self.around.registry.one(&format!("plans/{plan}"))?;
+        (status.state == State::Failed).then(|| status.last_exit.unwrap_or_default())
+    }
+
+    fn count_plans(&self) {
+        let slots = self.slots();
+        let failed = slots.iter().filter(|slot| self.failure(&slot.station.name).is_some()).count();
+        let count = |state, plans: usize| {
+            self.around.metrics.plans(state).set(i64::try_from(plans).unwrap_or(i64::MAX));
+        };
+        count("running", slots.len() - failed);
+        count("failed", failed);
+        count("refused", lock(&self.refused).len());
+    }
+}
+
+/// What these locks guard is changed by whole assignments only.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

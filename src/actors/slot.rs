@@ -1,0 +1,356 @@
+//! A deployed plan: its station, its versions, and the group of actors that work for it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::info;
+
+use crate::actors::clock;
+use crate::actors::edges;
+use crate::actors::edges::Edge;
+use crate::actors::edges::Rank;
+use crate::actors::plan::Broken;
+use crate::actors::plan::Closed;
+use crate::actors::plan::EngineBuilder;
+use crate::actors::plan::PlanActor;
+use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Station;
+use crate::actors::plan::StreamFront;
+use crate::actors::plan::TailLimits;
+use crate::actors::plan::Tails;
+use crate::actors::plan::Version;
+use crate::actors::plan::Work;
+use crate::actors::publisher::PublisherJob;
+use crate::actors::receiver::ReceiverJob;
+use crate::actors::threads::Thread;
+use crate::actors::tree::AddChild;
+use crate::actors::tree::ChildSpec;
+use crate::actors::tree::Inbox;
+use crate::actors::tree::Limits;
+use crate::actors::tree::Policy;
+use crate::actors::tree::RemoveChild;
+use crate::actors::tree::Supervisor;
+use crate::actors::tree::Surroundings;
+use crate::actors::tree::WhenGivenUp;
+use crate::config::Config;
+use crate::language::diagnostic::Diagnostic;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Plan;
+use crate::publishers::Parcel;
+use crate::telemetry::metrics::Direction;
+
+/// The plan's own actor among its children.
+const CORE: &str = "core";
+/// How long a plan may take to finish what it has; its publishers have theirs besides.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a plan is deployed from.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The plan's name.
+    pub name: Arc<str>,
+    /// The file it lies in.
+    pub file: String,
+    /// Its text.
+    pub text: Arc<str>,
+    /// The checked plan.
+    pub plan: Arc<Plan>,
+    /// What the check warned of.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A deployed plan.
+#[derive(Debug)]
+pub struct Slot {
+    /// What outlives its actors.
+    pub station: Arc<Station>,
+    around: Surroundings,
+    limits: SlotLimits,
+    thread: Thread,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    file: String,
+    tails: Tails,
+    sinks: Vec<Sink>,
+    sources: Vec<Source>,
+    /// The supervisor of the plan's actors, once it has started.
+    group: Option<Addr<Supervisor>>,
+}
+
+#[derive(Debug, Clone)]
+struct Sink {
+    edge: Edge,
+    end: Arc<PublisherEnd>,
+    job: PublisherJob,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    edge: Edge,
+    job: ReceiverJob,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SlotLimits {
+    inbox: Limits,
+    publisher: Limits,
+    tail: TailLimits,
+}
+
+impl SlotLimits {
+    fn of(config: &Config) -> Self {
+        let queues = &config.queues;
+        Self {
+            inbox: Limits { events: queues.inbox_events, bytes: queues.inbox_bytes },
+            publisher: Limits { events: queues.publisher_events, bytes: queues.publisher_bytes },
+            tail: TailLimits { events: config.tail.events, bytes: config.tail.bytes },
+        }
+    }
+}
+
+impl Slot {
+    /// Makes a plan ready to run; its actors start with [`Slot::group`].
+    ///
+    /// # Errors
+    /// If the plan's code panics at the start.
+    pub fn new(draft: Draft, config: &Config, around: &Surroundings) -> Result<Arc<Self>, Broken> {
+        let limits = SlotLimits::of(config);
+        let edges = edges::sinks(&draft.name, &draft.plan);
+        let ends: Vec<_> =
+            edges.iter().map(|edge| new_end(edge, &draft.name, limits, around)).collect();
+        let mut tails = Tails::default();
+        let file = draft.file.clone();
+        let sources = edges::sources(&draft.name, &draft.plan);
+        let version = version(draft, 1, &edges, &ends, &mut tails, limits, around);
+        let station = Station::new(Arc::new(version), limits.inbox, &around.metrics)?;
+        let station = Arc::new(station);
+        let sinks = edges.into_iter().zip(ends).map(|(edge, end)| {
+            let job = edge.publisher_job(&station, &end, &around.metrics);
+            Sink { edge, end, job }
+        });
+        let sources = sources.into_iter().map(|edge| {
+            let job = edge.receiver_job(&station, &around.metrics);
+            Source { edge, job }
+        });
+        let (sinks, sources) = (sinks.collect(), sources.collect());
+        let parts = Mutex::new(Parts { file, tails, sinks, sources, group: None });
+        let (around, thread) = (around.clone(), Thread::start());
+        Ok(Arc::new(Self { station, around, limits, thread, parts }))
+    }
+
+    /// The file the plan lies in.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.parts().file.clone()
+    }
+
+    /// Takes note that the plan lies in another file now.
+    pub fn moved(&self, file: &str) {
+        self.parts().file = file.to_owned();
+    }
+
+    /// The plan's actors as one child, to be started by whoever supervises plans.
+    #[must_use]
+    pub fn group(self: &Arc<Self>) -> ChildSpec {
+        let slot = Arc::clone(self);
+        ChildSpec {
+            name: self.station.name.to_string(),
+            kind: "group",
+            rank: 0,
+            policy: Policy::FIRM,
+            when_given_up: WhenGivenUp::Leave,
+            grace: GRACE,
+            start: Box::new(move |lifeline| {
+                let path = format!("plans/{}", slot.station.name);
+                let (around, children) = (slot.around.clone(), slot.children());
+                let station = Arc::clone(&slot.station);
+                let group = Supervisor::below(&path, around, children, lifeline)
+                    // Nobody works for the plan any more: whoever waits to send is told so.
+                    .when_given_up(move || station.inbox.close())
+                    .start();
+                slot.parts().group = Some(group.clone());
+                group.recipient()
+            }),
+        }
+    }
+
+    /// Brings a new version in while events flow: receivers that change stop before the cut,
+    /// publishers that change finish the old version's results before their successors begin.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn update(&self, draft: Draft) -> Result<(), Closed> {
+        let (name, around) = (Arc::clone(&draft.name), &self.around);
+        let sink_edges = edges::sinks(&name, &draft.plan);
+        let source_edges = edges::sources(&name, &draft.plan);
+        let (old_sinks, old_sources, group) = {
+            let parts = self.parts();
+            (parts.sinks.clone(), parts.sources.clone(), parts.group.clone().ok_or(Closed)?)
+        };
+        let kept_sink = |edge: &Edge| {
+            old_sinks.iter().find(|old| old.edge.name == edge.name && old.edge.key == edge.key)
+        };
+        let kept_source = |edge: &Edge| {
+            old_sources.iter().find(|old| old.edge.name == edge.name && old.edge.key == edge.key)
+        };
+        let sinks: Vec<_> = sink_edges
+            .iter()
+            .map(|edge| {
+                let kept = kept_sink(edge).cloned();
+                kept.unwrap_or_else(|| {
+                    let end = new_end(edge, &name, self.limits, around);
+                    let job = edge.publisher_job(&self.station, &end, &around.metrics);
+                    Sink { edge: edge.clone(), end, job }
+                })
+            })
+            .collect();
+        let sources: Vec<_> = source_edges
+            .iter()
+            .map(|edge| {
+                let kept = kept_source(edge).cloned();
+                kept.unwrap_or_else(|| {
+                    let job = edge.receiver_job(&self.station, &around.metrics);
+                    Source { edge: edge.clone(), job }
+                })
+            })
+            .collect();
+        let ends: Vec<_> = sinks.iter().map(|sink| Arc::clone(&sink.end)).collect();
+        let version = {
+            let number = self.station.version().number + 1;
+            let mut parts = self.parts();
+            parts.file.clone_from(&draft.file);
+            version(draft, number, &sink_edges, &ends, &mut parts.tails, self.limits, around)
+        };
+        let goes = |name: &str, key: &str, edges: &[Edge]| {
+            !edges.iter().any(|edge| edge.name == name && edge.key == key)
+        };
+        for old in old_sources.iter().filter(|o| goes(&o.edge.name, &o.edge.key, &source_edges)) {
+            remove(&group, &old.edge.name).await;
+        }
+        self.station.switch(Arc::new(version)).await?;
+        for old in old_sinks.iter().filter(|o| goes(&o.edge.name, &o.edge.key, &sink_edges)) {
+            remove(&group, &old.edge.name).await;
+            old.end.inbox.close();
+        }
+        for sink in sinks.iter().filter(|sink| kept_sink(&sink.edge).is_none()) {
+            let child = edges::publisher_child(&sink.edge.name, sink.job.clone());
+            group.do_send(AddChild(child));
+        }
+        for source in sources.iter().filter(|source| kept_source(&source.edge).is_none()) {
+            let child = edges::receiver_child(&source.edge.name, source.job.clone());
+            group.do_send(AddChild(child));
+        }
+        let mut parts = self.parts();
+        (parts.sinks, parts.sources) = (sinks, sources);
+        Ok(())
+    }
+
+    /// Takes nothing more; what is left in the inbox is counted and turned away.
+    pub fn close(&self) {
+        self.station.inbox.close();
+        let left = self.around.metrics.dead_letters(&self.station.name, "undeployed");
+        while let Some(work) = self.station.inbox.take() {
+            if let Work::Rows(rows) = work.message {
+                left.inc_by(rows.batch.len() as u64);
+            }
+        }
+        info!(plan = %self.station.name, "plan undeployed");
+    }
+
+    fn children(self: &Arc<Self>) -> Vec<ChildSpec> {
+        let (sinks, sources) = {
+            let parts = self.parts();
+            (parts.sinks.clone(), parts.sources.clone())
+        };
+        let publishers =
+            sinks.into_iter().map(|sink| edges::publisher_child(&sink.edge.name, sink.job));
+        let receivers =
+            sources.into_iter().map(|source| edges::receiver_child(&source.edge.name, source.job));
+        publishers.chain([self.core()]).chain(receivers).collect()
+    }
+
+    fn core(self: &Arc<Self>) -> ChildSpec {
+        let slot = Arc::clone(self);
+        ChildSpec {
+            name: CORE.to_owned(),
+            kind: "plan",
+            rank: Rank::Plan as u8,
+            policy: Policy::FIRM,
+            when_given_up: WhenGivenUp::Escalate,
+            grace: GRACE,
+            start: Box::new(move |lifeline| {
+                let (station, metrics) = (Arc::clone(&slot.station), slot.around.metrics.clone());
+                let actor = move |_: &mut Context<_>| PlanActor::new(station, lifeline, &metrics);
+                PlanActor::start_in_arbiter(&slot.thread.handle(), actor).recipient()
+            }),
+        }
+    }
+
+    /// Each change leaves the parts whole.
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stops a child of the group; a group that has ended has no children.
+async fn remove(group: &Addr<Supervisor>, child: &str) {
+    let _ = group.send(RemoveChild(child.to_owned())).await;
+}
+
+fn new_end(
+    edge: &Edge,
+    plan: &str,
+    limits: SlotLimits,
+    around: &Surroundings,
+) -> Arc<PublisherEnd> {
+    let inbox: Inbox<Parcel> = Inbox::new(limits.publisher);
+    let unpublished = around.metrics.dead_letters(plan, "publisher");
+    Arc::new(PublisherEnd::new(edge.name.clone(), inbox, unpublished))
+}
+
+/// Puts a version together; `ends` are those of `sinks`.
+fn version(
+    draft: Draft,
+    number: u64,
+    sinks: &[Edge],
+    ends: &[Arc<PublisherEnd>],
+    tails: &mut Tails,
+    limits: SlotLimits,
+    around: &Surroundings,
+) -> Version {
+    let Draft { name, text, plan, warnings, .. } = draft;
+    let mut streams = Vec::with_capacity(plan.streams.len());
+    for (id, stream) in plan.streams.iter().enumerate() {
+        let shown: Arc<str> = match stream.origin {
+            Origin::Fault(_) => format!("!{}", stream.name).into(),
+            Origin::Inner(_) => format!("#{}", stream.name).into(),
+            Origin::Defined | Origin::Implicit | Origin::Trigger => stream.name.as_str().into(),
+        };
+        let publishers = sinks.iter().zip(ends).filter(|(edge, _)| edge.stream == id);
+        streams.push(StreamFront {
+            tail: tails.of(&shown, limits.tail),
+            schema: Arc::new(stream.schema.clone()),
+            publishers: publishers.map(|(_, end)| Arc::clone(end)).collect(),
+            taken: around.metrics.events(&name, &shown, Direction::In),
+            put_out: around.metrics.events(&name, &shown, Direction::Out),
+            latency: around.metrics.latency(&name, &shown),
+            name: shown,
+        });
+    }
+    let builder = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret: secret() });
+    let deployed_ms = clock::now_ms();
+    Version { number, name, text, plan, warnings, deployed_ms, streams, builder }
+}
+
+/// What a plan's chance is drawn from.
+fn secret() -> u64 {
+    use std::hash::BuildHasher as _;
+    std::collections::hash_map::RandomState::new().hash_one(clock::elapsed())
+}
