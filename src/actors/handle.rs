@@ -16,6 +16,8 @@ use crate::actors::office::RefusedFile;
 use crate::actors::plan::Station;
 use crate::actors::plan::Version;
 use crate::actors::tree::ActorStatus;
+use crate::actors::tree::AddChild;
+use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Registry;
 use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
@@ -139,6 +141,13 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.office.around.metrics
+    }
+
+    /// Starts one more actor under the root, such as the web server; it stops before the plans if
+    /// its rank is above theirs.
+    pub async fn add(&self, child: ChildSpec) {
+        // A root that has ended starts nothing any more.
+        let _ = self.root.send(AddChild(child)).await;
     }
 
     /// Stops the node in order: receivers first, then plans finish what they took, then publishers

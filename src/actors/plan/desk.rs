@@ -23,6 +23,7 @@ use crate::actors::plan::Applied;
 use crate::actors::plan::Machine;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Question;
 use crate::actors::plan::Results;
 use crate::actors::plan::Rows;
 use crate::actors::plan::Switch;
@@ -37,6 +38,8 @@ use crate::engine::context::Note;
 use crate::engine::state::Frozen;
 use crate::event::Batch;
 use crate::event::Millis;
+use crate::plan::logical::OnDemand;
+use crate::plan::logical::Output;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
 use crate::telemetry::metrics::Metrics;
@@ -53,7 +56,7 @@ pub struct Desk {
     machine: BoxedMachine,
     base: Base,
     /// Inputs applied since the base, each with its time.
-    since: Vec<(Millis, StreamId, Batch)>,
+    since: Vec<(Millis, Past)>,
     since_bytes: usize,
     /// The time of the input at hand; it never goes back.
     now: Millis,
@@ -66,6 +69,13 @@ pub struct Desk {
     poisoned: Counter,
     changed: Counter,
     held: Gauge,
+}
+
+/// An input that was applied and changed the state.
+#[derive(Debug)]
+enum Past {
+    Rows(StreamId, Batch),
+    Write(Arc<OnDemand>),
 }
 
 /// Newtype, so that a desk can be shown.
@@ -160,6 +170,7 @@ impl Desk {
     pub fn work(&mut self, work: Taken<Work>) -> Result<(), Broken> {
         match work.message {
             Work::Rows(rows) => self.take(rows),
+            Work::Ask(question) => self.ask(question),
             Work::Switch(switch) => self.switch(switch),
         }
     }
@@ -189,7 +200,8 @@ impl Desk {
         front.taken.inc_by(batch.len() as u64);
         front.latency.observe(clock::elapsed().saturating_sub(accepted).as_secs_f64());
         self.hand_out(Some((stream, batch.len())));
-        self.keep(stream, batch);
+        let bytes = batch.bytes();
+        self.keep(Past::Rows(stream, batch), bytes);
         if let Some(told) = told {
             // Whoever asked may have gone meanwhile.
             let _ = told.send(Ok(Applied { position: self.position }));
@@ -197,11 +209,41 @@ impl Desk {
         Ok(())
     }
 
+    fn ask(&mut self, question: Question) -> Result<(), Broken> {
+        let Question { version, query, told } = question;
+        if !Arc::ptr_eq(&version, &self.version) {
+            refuse(Misfit::Changed { what: "the plan".to_owned() }, Some(told));
+            return Ok(());
+        }
+        self.now = self.now.max(clock::now_ms());
+        let (machine, results, now) = (&mut self.machine.0, &mut self.results, self.now);
+        results.clear();
+        let asked = catch_unwind(AssertUnwindSafe(|| machine.ask(now, &query, results)));
+        let answer = match asked {
+            Ok(answer) => answer.map_err(|reason| Misfit::NotRun { reason }),
+            Err(_) => {
+                let note = last_panic();
+                error!(plan = %self.version.name, note, "the plan panicked over a query");
+                refuse(Misfit::Poison { note }, Some(told));
+                self.rebuild()?;
+                return self.tick();
+            }
+        };
+        self.hand_out(None);
+        if answer.is_ok() && query.output != Output::Return {
+            self.keep(Past::Write(query), 0);
+        }
+        // Whoever asked may have gone meanwhile.
+        let _ = told.send(answer);
+        Ok(())
+    }
+
     fn stream_here(&self, version: &Arc<Version>, stream: StreamId) -> Result<StreamId, Misfit> {
         if Arc::ptr_eq(version, &self.version) {
             return Ok(stream);
         }
-        let changed = || Misfit::Changed { stream: version.streams[stream].name.to_string() };
+        let what = || format!("the stream `{}`", version.streams[stream].name);
+        let changed = || Misfit::Changed { what: what() };
         self.version.adopt(version, stream).ok_or_else(changed)
     }
 
@@ -246,9 +288,9 @@ impl Desk {
         }
     }
 
-    fn keep(&mut self, stream: StreamId, batch: Batch) {
-        self.since_bytes += batch.bytes();
-        self.since.push((self.now, stream, batch));
+    fn keep(&mut self, input: Past, bytes: usize) {
+        self.since_bytes += bytes;
+        self.since.push((self.now, input));
         if self.since.len() >= KEPT_INPUTS_MAX || self.since_bytes >= KEPT_BYTES_MAX {
             self.base = Base::Frozen(Box::new(self.machine.0.freeze()));
             self.forget_inputs();
@@ -275,8 +317,15 @@ impl Desk {
                 Base::Started(at) => version.builder.start(*at)?,
                 Base::Frozen(state) => version.builder.load(state)?,
             };
-            for (at, stream, batch) in since {
-                machine.apply(*at, Some((*stream, batch)), &mut results);
+            for (at, input) in since {
+                match input {
+                    Past::Rows(stream, batch) => {
+                        machine.apply(*at, Some((*stream, batch)), &mut results);
+                    }
+                    Past::Write(query) => {
+                        machine.ask(*at, query, &mut results)?;
+                    }
+                }
                 results.clear();
             }
             // Timers that have fired since the last input must not fire again.
@@ -304,7 +353,7 @@ fn write(plan: &str, note: &Note) {
     }
 }
 
-fn refuse(misfit: Misfit, told: Option<oneshot::Sender<Result<Applied, Misfit>>>) {
+fn refuse<T>(misfit: Misfit, told: Option<oneshot::Sender<Result<T, Misfit>>>) {
     if let Some(told) = told {
         // Whoever asked may have gone meanwhile.
         let _ = told.send(Err(misfit));

@@ -10,6 +10,8 @@ use crate::engine::entry::Outlet;
 use crate::engine::state::Frozen;
 use crate::event::Batch;
 use crate::event::Millis;
+use crate::event::Value;
+use crate::plan::logical::OnDemand;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
@@ -19,6 +21,16 @@ use crate::plan::logical::StreamId;
 pub trait Machine: Send {
     /// Lets time pass up to `at`, by the wall clock, then takes rows, if there are any.
     fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results);
+    /// Lets time pass up to `at`, then answers a query; one that writes gives no rows.
+    ///
+    /// # Errors
+    /// If a part of the query cannot be run; the state is then as it was.
+    fn ask(
+        &mut self,
+        at: Millis,
+        query: &OnDemand,
+        results: &mut Results,
+    ) -> Result<Vec<Vec<Value>>, String>;
     /// When it wants to be told that time has passed even if nothing comes.
     fn next_due(&self) -> Option<Millis>;
     /// Its state as it stands.
@@ -87,6 +99,16 @@ impl Machine for Engine {
         };
         let plan = Arc::clone(self.0.plan());
         self.0.apply(&Entry { at, input }, &mut Gather { plan: &plan, results });
+    }
+
+    fn ask(
+        &mut self,
+        at: Millis,
+        query: &OnDemand,
+        results: &mut Results,
+    ) -> Result<Vec<Vec<Value>>, String> {
+        self.apply(at, None, results);
+        self.0.query(query).map_err(|error| error.message)
     }
 
     fn next_due(&self) -> Option<Millis> {

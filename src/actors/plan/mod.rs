@@ -12,6 +12,7 @@
 mod actor;
 mod desk;
 mod machine;
+mod question;
 mod station;
 mod tail;
 #[cfg(test)]
@@ -28,6 +29,9 @@ pub use machine::Builder;
 pub use machine::EngineBuilder;
 pub use machine::Machine;
 pub use machine::Results;
+pub use question::Answer;
+pub use question::AskError;
+pub use question::Question;
 pub use station::Closed;
 pub use station::Station;
 pub use station::Tails;

@@ -13,6 +13,7 @@ use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::logical::OnDemand;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
@@ -68,6 +69,10 @@ impl Machine for Adder {
             }
             self.put_out(at, results);
         }
+    }
+
+    fn ask(&mut self, _: Millis, _: &OnDemand, _: &mut Results) -> Result<Vec<Vec<Value>>, String> {
+        Err("an adder answers no questions".to_owned())
     }
 
     fn next_due(&self) -> Option<Millis> {

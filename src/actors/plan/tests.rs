@@ -21,6 +21,7 @@ use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
+use crate::event::Value;
 use crate::telemetry::metrics::Metrics;
 
 fn start(station: &Arc<Station>, metrics: &Metrics) -> (Addr<Supervisor>, Registry) {
@@ -183,7 +184,30 @@ async fn the_cut_gives_everything_before_to_the_old_version_and_after_to_the_new
     let (stream, _) = new.stream("In").unwrap();
     station.switch(Arc::new(scene.version(text, engine))).await.unwrap();
     let told = station.put_and_ask(&new, stream, rows(&[5])).await.unwrap();
-    assert_eq!(told.await.unwrap(), Err(Misfit::Changed { stream: "In".to_owned() }));
+    assert_eq!(told.await.unwrap(), Err(Misfit::Changed { what: "the stream `In`".to_owned() }));
+    root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn tables_are_asked_and_written_in_line_with_the_events() {
+    let mut scene = Scene::new();
+    let text = "define stream In (n long);\n@PrimaryKey('n')\ndefine table T (n long);\n\
+                from In[n > 0] select n insert into T;\nfrom In select n insert into Out;";
+    let engine = |plan| -> Arc<dyn Builder> { Arc::new(EngineBuilder { plan, secret: 7 }) };
+    let version = Arc::new(scene.version(text, engine));
+    let limits = Limits { events: 1000, bytes: 1 << 20 };
+    let station = Arc::new(Station::new(version, limits, &scene.metrics).unwrap());
+    let (root, _) = start(&station, &scene.metrics);
+    let version = station.version();
+    let (stream, _) = version.stream("In").unwrap();
+    station.put(&version, stream, rows(&[3, 1])).await.unwrap();
+    let answer = station.ask("from T select n order by n").await.unwrap();
+    assert_eq!(answer.rows, [[Value::Long(1)], [Value::Long(3)]]);
+    assert_eq!(answer.schema.names().collect::<Vec<_>>(), ["n"]);
+    station.ask("delete T on T.n == 1").await.unwrap();
+    assert_eq!(station.ask("from T select n").await.unwrap().rows, [[Value::Long(3)]]);
+    let refused = station.ask("from T select m").await.unwrap_err();
+    assert!(matches!(refused, AskError::Refused { diagnostics, .. } if !diagnostics.is_empty()));
     root.send(StopAll).await.unwrap();
 }
 

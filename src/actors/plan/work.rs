@@ -1,10 +1,11 @@
-//! What waits for a plan: rows, and the next version.
+//! What waits for a plan: rows, questions, and the next version.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::actors::plan::Question;
 use crate::actors::plan::Version;
 use crate::actors::tree::Weigh;
 use crate::event::Batch;
@@ -15,6 +16,8 @@ use crate::plan::logical::StreamId;
 pub enum Work {
     /// Rows for a stream.
     Rows(Rows),
+    /// An on-demand query.
+    Ask(Question),
     /// The cut: everything before it goes to the old version, everything after it to this one.
     Switch(Switch),
 }
@@ -50,17 +53,23 @@ pub struct Applied {
     pub position: u64,
 }
 
-/// Why rows that had been accepted were not applied.
+/// Why what had been accepted was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// The plan was changed meanwhile.
-    #[error("the stream `{stream}` was changed or removed by a new version of the plan meanwhile")]
+    #[error("{what} was changed or removed by a new version of the plan meanwhile")]
     Changed {
-        /// The stream they were for.
-        stream: String,
+        /// What is no longer as it was, as in "the stream `S`".
+        what: String,
+    },
+    /// A part of it cannot be run.
+    #[error("{reason}")]
+    NotRun {
+        /// Why.
+        reason: String,
     },
     /// The plan's code panicked on them; they were put aside.
-    #[error("the plan could not process the events: {note}")]
+    #[error("the plan could not process this: {note}")]
     Poison {
         /// What the panic said.
         note: String,
@@ -71,14 +80,14 @@ impl Weigh for Work {
     fn events(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.batch.len(),
-            Self::Switch(_) => 0,
+            Self::Ask(_) | Self::Switch(_) => 0,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.batch.bytes(),
-            Self::Switch(_) => 0,
+            Self::Ask(_) | Self::Switch(_) => 0,
         }
     }
 }
