@@ -251,7 +251,7 @@ impl Receiver for Counting {
         }
         self.at += 1;
         let mark = Some(Mark(self.at.to_string()));
-        let received = Received { batch: rows(&[self.at]), mark, unreadable: Vec::new() };
+        let received = Received { batch: rows(&[self.at]), mark, ..Received::default() };
         Ok((received, Next::Now))
     }
 }
@@ -265,8 +265,7 @@ async fn a_receiver_that_falls_goes_on_where_it_was_and_waits_for_room() {
     let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
         Ok(Box::new(Counting { at: 0, until: 2000, faults: Arc::clone(&made) }))
     });
-    let unreadable = scene.metrics.dead_letters("adder", "unreadable");
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), unreadable);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), &scene.metrics);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);
@@ -315,8 +314,7 @@ async fn a_receiver_may_be_pushed_to_and_be_woken() {
     let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
         Ok(Box::new(Pushed { door: Arc::clone(&made) }))
     });
-    let unreadable = scene.metrics.dead_letters("adder", "unreadable");
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), unreadable);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), &scene.metrics);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);

@@ -25,10 +25,27 @@ use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::publishers;
 use crate::receivers;
+use crate::receivers::http::Paths;
 use crate::telemetry::metrics::Metrics;
+use crate::topics::Topics;
 
 /// How long a publisher may take to publish what waits when it is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Where the plans of a node meet: topics between plans, and the paths of the node's web server.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Messages between plans.
+    pub topics: Topics,
+    /// Paths at which plans take requests.
+    pub paths: Paths,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { topics: Topics::new(), paths: Paths::new() }
+    }
+}
 
 /// A `@source` or `@sink` of a plan.
 #[derive(Debug, Clone)]
@@ -43,32 +60,34 @@ pub struct Edge {
     stream_name: Arc<str>,
     schema: Arc<Schema>,
     endpoint: Arc<Endpoint>,
+    ports: Ports,
 }
 
 /// The `@source`s of a plan that runs under this name.
 #[must_use]
-pub fn sources(name: &Arc<str>, plan: &Plan) -> Vec<Edge> {
-    edges(name, plan, "receiver", |id| &plan.streams[id].sources)
+pub fn sources(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
+    edges(name, plan, ports, "receiver", |id| &plan.streams[id].sources)
 }
 
 /// The `@sink`s of a plan that runs under this name.
 #[must_use]
-pub fn sinks(name: &Arc<str>, plan: &Plan) -> Vec<Edge> {
-    edges(name, plan, "publisher", |id| &plan.streams[id].sinks)
+pub fn sinks(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
+    edges(name, plan, ports, "publisher", |id| &plan.streams[id].sinks)
 }
 
 /// What is wrong with the `@source`s and `@sink`s of a plan.
 #[must_use]
 pub fn check(plan: &Plan) -> Vec<Diagnostic> {
-    let name: Arc<str> = plan.name.as_str().into();
-    let receivers = sources(&name, plan).into_iter().filter_map(|edge| edge.receiver().err());
-    let publishers = sinks(&name, plan).into_iter().filter_map(|edge| edge.publisher().err());
-    receivers.chain(publishers).flatten().collect()
+    let (name, ports) = (plan.name.as_str().into(), Ports::default());
+    let publishers = sinks(&name, plan, &ports).into_iter();
+    let publishers = publishers.filter_map(|edge| edge.publisher().err()).flatten();
+    receivers::check(plan).into_iter().chain(publishers).collect()
 }
 
 fn edges<'a>(
     name: &Arc<str>,
     plan: &Plan,
+    ports: &Ports,
     kind: &str,
     of: impl Fn(StreamId) -> &'a Vec<Endpoint>,
 ) -> Vec<Edge> {
@@ -83,6 +102,7 @@ fn edges<'a>(
                 stream_name: stream.name.as_str().into(),
                 schema: Arc::new(stream.schema.clone()),
                 endpoint: Arc::new(endpoint.clone()),
+                ports: ports.clone(),
             });
         }
     }
@@ -108,6 +128,8 @@ impl Edge {
             stream: &self.stream_name,
             schema: &self.schema,
             endpoint: &self.endpoint,
+            topics: &self.ports.topics,
+            paths: &self.ports.paths,
         })
     }
 
@@ -124,9 +146,8 @@ impl Edge {
     #[must_use]
     pub fn receiver_job(&self, station: &Arc<Station>, metrics: &Metrics) -> ReceiverJob {
         let (edge, stream) = (self.clone(), Arc::clone(&self.stream_name));
-        let unreadable = metrics.dead_letters(&station.name, "unreadable");
         let make = Arc::new(move || edge.receiver().map_err(|faults| told(&faults)));
-        ReceiverJob::new(make, Arc::clone(station), stream, unreadable)
+        ReceiverJob::new(make, Arc::clone(station), stream, metrics)
     }
 
     /// What a `@sink`'s actors do, life after life, with what comes to this end.

@@ -22,6 +22,7 @@ use crate::actors::tree::Registry;
 use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::config::Config;
+use crate::receivers::http::Paths;
 use crate::rehearsal::Reading;
 use crate::telemetry::metrics::Metrics;
 
@@ -117,6 +118,12 @@ impl Handle {
         }));
         views.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
         views
+    }
+
+    /// The paths at which plans take requests by `@source(type='http')`.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.office.ports.paths
     }
 
     /// Checks a plan's text as a deployment would, and deploys nothing.

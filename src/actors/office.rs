@@ -17,6 +17,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::actors::edges::Ports;
 use crate::actors::slot::Draft;
 use crate::actors::slot::Slot;
 use crate::actors::tree::AddChild;
@@ -36,6 +37,8 @@ pub struct Office {
     pub config: Config,
     /// Registry and metrics.
     pub around: Surroundings,
+    /// Where the plans of this node meet.
+    pub ports: Ports,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     refused: Mutex<BTreeMap<String, RefusedFile>>,
     ready: AtomicBool,
@@ -65,6 +68,7 @@ impl Office {
         Self {
             config,
             around,
+            ports: Ports::default(),
             slots: RwLock::default(),
             refused: Mutex::default(),
             ready: AtomicBool::new(false),
@@ -169,7 +173,7 @@ impl Office {
                 if stopped.is_some() {
                     self.undeploy(&plan).await;
                 }
-                let slot = Slot::new(draft, &self.config, &self.around)
+                let slot = Slot::new(draft, &self.config, &self.around, &self.ports)
                     .map_err(|broken| format!("the plan fell at its start: {}", broken.0))?;
                 self.slots
                     .write()

@@ -31,6 +31,7 @@ use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::Threshold;
 use crate::receivers::Unreadable;
+use crate::telemetry::metrics::Metrics;
 
 /// How long it polls before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(10);
@@ -51,8 +52,8 @@ pub struct ReceiverJob {
     pub station: Arc<Station>,
     /// The stream it feeds.
     pub stream: Arc<str>,
-    /// Inputs that could not be read as rows.
-    pub unreadable: Counter,
+    unreadable: Counter,
+    unmatched: Counter,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -65,12 +66,20 @@ struct Kept {
 
 impl ReceiverJob {
     /// A job that has not begun.
-    pub fn new(make: Make, station: Arc<Station>, stream: Arc<str>, unreadable: Counter) -> Self {
-        Self { make, station, stream, unreadable, kept: Arc::default() }
+    pub fn new(make: Make, station: Arc<Station>, stream: Arc<str>, metrics: &Metrics) -> Self {
+        let unreadable = metrics.dead_letters(&station.name, "unreadable");
+        let unmatched = metrics.dropped(&station.name, &stream, "unmatched");
+        Self { make, station, stream, unreadable, unmatched, kept: Arc::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what is not going to reach the plan.
+    fn account(&self, received: &Received) {
+        self.unmatched.inc_by(received.unmatched as u64);
+        self.complain(&received.unreadable);
     }
 
     fn complain(&self, unreadable: &[Unreadable]) {
@@ -180,7 +189,7 @@ impl ReceiverActor {
 
 /// Keeps what was received until the plan has taken it.
 fn take(job: &ReceiverJob, received: Received) {
-    job.complain(&received.unreadable);
+    job.account(&received);
     let mut kept = job.kept();
     if received.mark.is_some() {
         kept.mark = received.mark;
@@ -216,7 +225,7 @@ struct PlanDoor {
 impl Threshold for PlanDoor {
     fn give(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
-            self.job.complain(&received.unreadable);
+            self.job.account(&received);
             let version = self.job.station.version();
             match version.stream(&self.job.stream) {
                 _ if received.batch.is_empty() => true,

@@ -12,6 +12,7 @@ use tracing::info;
 use crate::actors::clock;
 use crate::actors::edges;
 use crate::actors::edges::Edge;
+use crate::actors::edges::Ports;
 use crate::actors::edges::Rank;
 use crate::actors::plan::Broken;
 use crate::actors::plan::Closed;
@@ -69,6 +70,7 @@ pub struct Slot {
     /// What outlives its actors.
     pub station: Arc<Station>,
     around: Surroundings,
+    ports: Ports,
     limits: SlotLimits,
     thread: Thread,
     parts: Mutex<Parts>,
@@ -120,14 +122,19 @@ impl Slot {
     ///
     /// # Errors
     /// If the plan's code panics at the start.
-    pub fn new(draft: Draft, config: &Config, around: &Surroundings) -> Result<Arc<Self>, Broken> {
+    pub fn new(
+        draft: Draft,
+        config: &Config,
+        around: &Surroundings,
+        ports: &Ports,
+    ) -> Result<Arc<Self>, Broken> {
         let limits = SlotLimits::of(config);
-        let edges = edges::sinks(&draft.name, &draft.plan);
+        let edges = edges::sinks(&draft.name, &draft.plan, ports);
         let ends: Vec<_> =
             edges.iter().map(|edge| new_end(edge, &draft.name, limits, around)).collect();
         let mut tails = Tails::default();
         let file = draft.file.clone();
-        let sources = edges::sources(&draft.name, &draft.plan);
+        let sources = edges::sources(&draft.name, &draft.plan, ports);
         let version = version(draft, 1, &edges, &ends, &mut tails, limits, around);
         let station = Station::new(Arc::new(version), limits.inbox, &around.metrics)?;
         let station = Arc::new(station);
@@ -141,8 +148,8 @@ impl Slot {
         });
         let (sinks, sources) = (sinks.collect(), sources.collect());
         let parts = Mutex::new(Parts { file, tails, sinks, sources, group: None });
-        let (around, thread) = (around.clone(), Thread::start());
-        Ok(Arc::new(Self { station, around, limits, thread, parts }))
+        let (around, ports, thread) = (around.clone(), ports.clone(), Thread::start());
+        Ok(Arc::new(Self { station, around, ports, limits, thread, parts }))
     }
 
     /// The file the plan lies in.
@@ -188,8 +195,8 @@ impl Slot {
     /// If the plan takes nothing any more.
     pub async fn update(&self, draft: Draft) -> Result<(), Closed> {
         let (name, around) = (Arc::clone(&draft.name), &self.around);
-        let sink_edges = edges::sinks(&name, &draft.plan);
-        let source_edges = edges::sources(&name, &draft.plan);
+        let sink_edges = edges::sinks(&name, &draft.plan, &self.ports);
+        let source_edges = edges::sources(&name, &draft.plan, &self.ports);
         let (old_sinks, old_sources, group) = {
             let parts = self.parts();
             (parts.sinks.clone(), parts.sources.clone(), parts.group.clone().ok_or(Closed)?)
