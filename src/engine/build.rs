@@ -153,6 +153,8 @@ impl<'a> Builder<'a> {
         let setup = WindowSetup {
             arguments: &call.arguments,
             types: &call.types,
+            names: &call.names,
+            predicate: call.predicate.as_ref(),
             keep,
             leaving,
             expired,
@@ -176,7 +178,7 @@ impl<'a> Builder<'a> {
             for stage in &port.stages {
                 if let Stage::Window(call) = stage {
                     windowed = true;
-                    expired |= query.events.expired() || !windows::resets(&call.name);
+                    expired |= wants_expired(query, call);
                 }
             }
             let first_operator = *next_operator;
@@ -225,7 +227,7 @@ impl<'a> Builder<'a> {
                     Box::new(Filter::new(self.kernel(condition, &[before.len()])?))
                 }
                 Stage::Window(call) => {
-                    let expired = query.events.expired() || !query.selection.aggregates.is_empty();
+                    let expired = wants_expired(query, call);
                     self.window(call, keep, &leaving[place + 1], expired, false)?
                 }
                 Stage::Function(call) => {
@@ -344,6 +346,12 @@ fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
         types.push(after);
     }
     types
+}
+
+/// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must take
+/// them back, as no reset does that for it.
+fn wants_expired(query: &Query, call: &WindowCall) -> bool {
+    query.events.expired() || !query.selection.aggregates.is_empty() && !windows::resets(&call.name)
 }
 
 fn unknown(what: &str, name: &str) -> BuildError {

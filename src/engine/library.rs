@@ -121,7 +121,16 @@ fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(
     let definition = windows::ALL.iter().find(|definition| definition.signature.name == name);
     let keep = vec![true; types.len()];
     let (keep, leaving) = (keep.as_slice(), keep.as_slice());
-    let setup = WindowSetup { arguments, types, keep, leaving, expired: true, findable: true };
+    let setup = WindowSetup {
+        arguments,
+        types,
+        names: &[],
+        predicate: None,
+        keep,
+        leaving,
+        expired: true,
+        findable: true,
+    };
     (definition.ok_or_else(|| unknown(name))?.build)(&setup).map(drop)
 }
 

@@ -191,6 +191,13 @@ impl Column {
         for_values!(&mut self.values, vector => vector.push(Default::default()), absent => ());
     }
 
+    /// Appends the type's zero so many times.
+    pub fn extend_zeros(&mut self, count: usize) {
+        for_values!(&mut self.values, vector => {
+            vector.resize_with(vector.len() + count, Default::default);
+        }, absent => ());
+    }
+
     /// Appends one of its own rows once more.
     pub fn repeat_row(&mut self, row: usize) {
         if self.nulls.get(row) {

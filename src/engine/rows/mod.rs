@@ -170,20 +170,27 @@ impl Rows {
     }
 
     /// Appends the columns of rows that lie together; times and kinds are the caller's to append.
+    /// Where `into` has a column that is not kept, the rows get zeros.
     pub fn copy(&self, numbers: Range<u64>, into: &mut [Column]) {
         self.stretches(numbers, |segment, rows| {
             for (mine, theirs) in into.iter_mut().zip(&segment.columns) {
-                mine.extend(theirs, rows.start, rows.end);
+                match theirs.values.data_type() {
+                    Some(_) => mine.extend(theirs, rows.start, rows.end),
+                    None => mine.extend_zeros(rows.len()),
+                }
             }
         });
     }
 
-    /// Appends the columns of rows; times and kinds are the caller's to append.
+    /// Appends the columns of rows, as [`Rows::copy`] does.
     pub fn gather(&self, numbers: &[u64], into: &mut [Column]) {
         for &number in numbers {
             let (segment, row) = self.place(number);
             for (mine, theirs) in into.iter_mut().zip(&self.segment(segment).columns) {
-                mine.push_from(theirs, row);
+                match theirs.values.data_type() {
+                    Some(_) => mine.push_from(theirs, row),
+                    None => mine.push_zero(),
+                }
             }
         }
     }

@@ -7,6 +7,7 @@
 use crate::engine::context::Context;
 use crate::engine::state::SavedState;
 use crate::engine::state::StateWriter;
+use crate::engine::windows;
 use crate::engine::windows::ALL;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
@@ -16,8 +17,10 @@ use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Slot;
+use crate::event::Text;
 use crate::event::Value;
 use crate::plan::expression::Expr;
+use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Count;
 use crate::plan::signature::Form;
 use crate::plan::signature::Parameter;
@@ -33,6 +36,9 @@ pub const TYPES: &[DataType] = &[
     DataType::Bool,
     DataType::Float,
 ];
+
+/// Their names.
+pub const NAMES: &[&str] = &["name", "at", "n", "price", "flag", "share"];
 
 const SLOTS: Slot = 3;
 
@@ -54,22 +60,63 @@ pub struct Entry {
     rows: Vec<Row>,
 }
 
-/// A window with arguments, and what is played through it.
+/// A window with arguments and readers.
+#[derive(Clone)]
+pub struct Kit {
+    /// The window.
+    pub definition: &'static WindowDefinition,
+    /// Its arguments.
+    pub arguments: Vec<Expr>,
+    /// Types of the columns.
+    pub types: &'static [DataType],
+    /// Names of the columns.
+    pub names: &'static [&'static str],
+    /// Columns that are read.
+    pub keep: Vec<bool>,
+    /// Columns that are read of expired rows.
+    pub leaving: Vec<bool>,
+    /// Whether anybody reads expired rows.
+    pub expired: bool,
+    /// Whether the contents are looked at.
+    pub findable: bool,
+}
+
+impl Kit {
+    /// Makes the window, if it takes the arguments.
+    pub fn build(&self) -> Result<Box<dyn Window>, ArgumentFault> {
+        let names: Vec<Text> = self.names.iter().map(|&name| name.into()).collect();
+        (self.definition.build)(&WindowSetup {
+            arguments: &self.arguments,
+            types: self.types,
+            names: &names,
+            predicate: None,
+            keep: &self.keep,
+            leaving: &self.leaving,
+            expired: self.expired,
+            findable: self.findable,
+        })
+    }
+}
+
+impl std::fmt::Debug for Kit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let arguments: Vec<_> = self.arguments.iter().map(|argument| &argument.node).collect();
+        writeln!(formatter, "{}({arguments:?})", self.definition.signature.name)?;
+        writeln!(formatter, "keep {:?}, leaving {:?}", self.keep, self.leaving)?;
+        writeln!(formatter, "expired {}, findable {}", self.expired, self.findable)
+    }
+}
+
+/// A window and what is played through it.
 #[derive(Clone)]
 pub struct Case {
-    definition: &'static WindowDefinition,
-    arguments: Vec<Expr>,
-    keep: Vec<bool>,
-    expired: bool,
-    findable: bool,
+    kit: Kit,
     entries: Vec<Entry>,
 }
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let arguments: Vec<_> = self.arguments.iter().map(|argument| &argument.node).collect();
-        writeln!(formatter, "{}({arguments:?})", self.definition.signature.name)?;
-        writeln!(formatter, "keep {:?}, expired {}", self.keep, self.expired)?;
+        write!(formatter, "{:?}", self.kit)?;
         self.entries.iter().try_for_each(|entry| writeln!(formatter, "{entry:?}"))
     }
 }
@@ -100,12 +147,7 @@ enum Way {
 
 /// The outside of a window: clock, timers, and a record of all that comes out.
 pub struct Stage {
-    definition: &'static WindowDefinition,
-    arguments: Vec<Expr>,
-    types: Vec<DataType>,
-    keep: Vec<bool>,
-    expired: bool,
-    findable: bool,
+    kit: Kit,
     pub window: Box<dyn Window>,
     pub context: Context,
     pub seen: Vec<Seen>,
@@ -115,25 +157,11 @@ pub struct Stage {
 
 impl Stage {
     /// Builds the window; `None` if it does not take the arguments.
-    pub fn new(
-        definition: &'static WindowDefinition,
-        arguments: &[Expr],
-        types: &[DataType],
-        keep: &[bool],
-        expired: bool,
-        findable: bool,
-    ) -> Option<Stage> {
-        let setup = WindowSetup { arguments, types, keep, leaving: keep, expired, findable };
-        let window = (definition.build)(&setup).ok()?;
+    pub fn new(kit: Kit) -> Option<Stage> {
         let births = (0..u64::from(SLOTS) + 8).collect();
         Some(Stage {
-            definition,
-            arguments: arguments.to_vec(),
-            types: types.to_vec(),
-            keep: keep.to_vec(),
-            expired,
-            findable,
-            window,
+            window: kit.build().ok()?,
+            kit,
             context: Context { births, ..Context::default() },
             seen: Vec::new(),
             chunks: 0,
@@ -142,18 +170,23 @@ impl Stage {
     }
 
     fn collect(&mut self, output: &Batch) {
-        for (column, keep) in output.columns.iter().zip(&self.keep) {
+        for (column, keep) in output.columns.iter().zip(&self.kit.keep) {
             let wanted = if *keep { output.len() } else { 0 };
             assert_eq!(column.len(), wanted, "a column is as long as the batch, or absent");
         }
         for row in 0..output.len() {
             let kind = output.kind(row);
+            let mut values = if kind == Kind::Reset { Vec::new() } else { output.row(row) };
+            if kind == Kind::Expired {
+                let unread = values.iter_mut().zip(&self.kit.leaving).filter(|(_, read)| !**read);
+                unread.for_each(|(value, _)| *value = Value::Null);
+            }
             self.seen.push(Seen {
                 at: self.context.now,
                 slot: output.slot(row),
                 kind: Some(kind),
                 timestamp: output.timestamps[row],
-                values: if kind == Kind::Reset { Vec::new() } else { output.row(row) },
+                values,
                 chunk: self.chunks,
             });
             self.chunks += usize::from(!output.chunk_continues(row));
@@ -163,7 +196,7 @@ impl Stage {
     }
 
     fn with_output(&mut self, act: impl FnOnce(&mut dyn Window, &mut Context, &mut Batch)) {
-        let mut output = Batch::keeping(&self.types, &self.keep);
+        let mut output = Batch::keeping(self.kit.types, &self.kit.keep);
         act(&mut *self.window, &mut self.context, &mut output);
         self.collect(&output);
     }
@@ -200,7 +233,7 @@ impl Stage {
     /// Notes what the window holds.
     fn look(&mut self) {
         for slot in 0..SLOTS {
-            let mut held = Batch::keeping(&self.types, &self.keep);
+            let mut held = Batch::keeping(self.kit.types, &self.kit.keep);
             self.window.contents(slot, &mut held);
             let look = |row| Seen {
                 at: self.context.now,
@@ -221,17 +254,7 @@ impl Stage {
         self.window.save(&mut writer);
         let bytes = writer.freeze().to_bytes();
         let state = SavedState::parse(&bytes).expect("own bytes");
-        let (types, keep) = (&self.types[..], &self.keep[..]);
-        let (expired, findable) = (self.expired, self.findable);
-        let setup = WindowSetup {
-            arguments: &self.arguments,
-            types,
-            keep,
-            leaving: keep,
-            expired,
-            findable,
-        };
-        self.window = (self.definition.build)(&setup).expect("as before");
+        self.window = self.kit.build().expect("as before");
         let mut section = state.section("window", self.window.version()).expect("own section");
         self.window.load(&mut section).expect("own state");
         assert!(section.is_at_end(), "all that was saved is read");
@@ -239,15 +262,10 @@ impl Stage {
 }
 
 impl Case {
-    fn stage(&self) -> Option<Stage> {
-        let Case { definition, arguments, keep, expired, findable, .. } = self;
-        Stage::new(definition, arguments, TYPES, keep, *expired, *findable)
-    }
-
     /// Plays all entries and gives what was seen, chunks counted from 0. `forget` drops a slot
     /// before an entry.
     fn play(&self, way: Way, forget: Option<(usize, Slot)>) -> Option<(Vec<Seen>, usize)> {
-        let mut stage = self.stage()?;
+        let mut stage = Stage::new(self.kit.clone())?;
         let mut clock = 1_700_000_000_000;
         let gathers = stage.window.gathers_sends();
         let mut place = 0;
@@ -267,7 +285,7 @@ impl Case {
             self.feed(&mut stage, &rows, clock, way);
             stage.end_send();
             let settled = self.entries.get(place).is_none_or(|next| next.wait > 0);
-            if self.findable && settled {
+            if self.kit.findable && settled {
                 stage.look();
             }
         }
@@ -416,16 +434,22 @@ fn entries(keyed: bool) -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn case(definition: &'static WindowDefinition) -> impl Strategy<Value = Case> {
-    let keep = proptest::collection::vec(any::<bool>(), TYPES.len());
+    let reads = proptest::collection::vec((any::<bool>(), any::<bool>()), TYPES.len());
     let entries = any::<bool>().prop_flat_map(entries);
-    (arguments(definition), keep, any::<bool>(), entries).prop_map(
-        move |(arguments, mut keep, findable, entries)| {
-            for argument in &arguments {
-                if let Some(column) = argument.as_column() {
-                    keep[column] = true;
+    (arguments(definition), reads, any::<bool>(), entries).prop_map(
+        move |(arguments, mut reads, findable, entries)| {
+            let all = windows::reads_all(definition.signature.name);
+            for (column, read) in reads.iter_mut().enumerate() {
+                let named = arguments.iter().any(|each| each.as_column() == Some(column));
+                if all || named {
+                    *read = (true, true);
                 }
             }
-            Case { definition, arguments, keep, expired: true, findable, entries }
+            let keep: Vec<bool> = reads.iter().map(|read| read.0).collect();
+            let leaving = reads.iter().map(|read| read.0 && (read.1 || findable)).collect();
+            let (types, names, expired) = (TYPES, NAMES, true);
+            let kit = Kit { definition, arguments, types, names, keep, leaving, expired, findable };
+            Case { kit, entries }
         },
     )
 }
@@ -439,13 +463,14 @@ fn check(case: &Case) -> Result<bool, TestCaseError> {
         prop_assert_eq!(found, faults);
     }
     // Without readers of expired rows the same comes, but for these.
-    let fewer = Case { expired: false, ..case.clone() };
+    let mut fewer = case.clone();
+    fewer.kit.expired = false;
     let (seen, _) = fewer.play(Way::Whole, None).expect("it was taken before");
     let others = whole.iter().filter(|each| each.kind != Some(Kind::Expired)).cloned().collect();
     let seen = seen.into_iter().filter(|each| each.kind != Some(Kind::Expired)).collect();
     prop_assert_eq!(in_chunks(seen), in_chunks(others), "without readers of expired rows");
     // Each slot gets what it gets alone; in a send its rows may lie apart.
-    let gathers = case.stage().is_some_and(|stage| stage.window.gathers_sends());
+    let gathers = case.kit.build().is_ok_and(|window| window.gathers_sends());
     for slot in 0..SLOTS {
         let mut alone = case.clone();
         alone.entries.iter_mut().for_each(|entry| entry.rows.retain(|row| row.slot == slot));

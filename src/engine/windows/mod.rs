@@ -38,7 +38,9 @@ use crate::engine::operator::Operator;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Slot;
+use crate::event::Text;
 use crate::plan::expression::Expr;
+use crate::plan::logical::Predicate;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
 
@@ -63,6 +65,11 @@ pub struct WindowSetup<'a> {
     pub arguments: &'a [Expr],
     /// Types of the columns.
     pub types: &'a [DataType],
+    /// Names of the columns, for windows whose arguments hold conditions as text; empty while a
+    /// plan is only checked.
+    pub names: &'a [Text],
+    /// The condition that the first argument holds as constant text.
+    pub predicate: Option<&'a Predicate>,
     /// Columns that are read after the window or by it; the others need not be kept.
     pub keep: &'a [bool],
     /// Of these, the columns that are read of expired rows too. Of the others an expired row may
@@ -101,6 +108,5 @@ pub fn reads_all(name: &str) -> bool {
 /// Whether a window starts anew with each batch, by a reset, so that no aggregate needs to take
 /// expired rows back.
 pub fn resets(name: &str) -> bool {
-    let resetting = ["lengthBatch", "timeBatch", "externalTimeBatch", "batch", "expressionBatch"];
-    resetting.contains(&name)
+    matches!(name, "lengthBatch" | "timeBatch" | "externalTimeBatch" | "batch")
 }

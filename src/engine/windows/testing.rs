@@ -9,6 +9,7 @@
 //! clock has moved; `^` gives the row's time where it is not the clock's.
 
 use crate::engine::windows::ALL;
+use crate::engine::windows::harness::Kit;
 use crate::engine::windows::harness::Stage;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -46,23 +47,27 @@ pub fn contents(window: &str, arguments: &str, script: &str) -> String {
 
 /// Why a window does not take arguments.
 pub fn refusal(window: &str, arguments: &str) -> String {
-    let setup = crate::engine::windows::WindowSetup {
-        arguments: &self::arguments(arguments),
-        types: TYPES,
-        keep: &[true; 3],
-        expired: true,
-        findable: true,
-    };
-    let definition = ALL.iter().find(|each| each.signature.name == window).expect("in the list");
-    let fault = (definition.build)(&setup).err().expect("it is refused");
+    let fault = kit(window, arguments, true).build().err().expect("it is refused");
     format!("{:?}: {}", fault.argument, fault.message)
 }
 
 /// A window on a stage.
 pub fn stage(window: &str, arguments: &str, expired: bool) -> Stage {
+    Stage::new(kit(window, arguments, expired)).expect("it takes the arguments")
+}
+
+fn kit(window: &str, arguments: &str, expired: bool) -> Kit {
     let definition = ALL.iter().find(|each| each.signature.name == window).expect("in the list");
-    let arguments = self::arguments(arguments);
-    Stage::new(definition, &arguments, TYPES, &[true; 3], expired, true).expect("it takes them")
+    Kit {
+        definition,
+        arguments: self::arguments(arguments),
+        types: TYPES,
+        names: &["value", "at", "key"],
+        keep: vec![true; 3],
+        leaving: vec![true; 3],
+        expired,
+        findable: true,
+    }
 }
 
 fn arguments(text: &str) -> Vec<Expr> {
