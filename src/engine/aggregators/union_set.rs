@@ -26,7 +26,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
         }],
         example: "define stream Trades (symbol string);
 from Trades select createSet(symbol) as symbols insert into Sets;
-from Sets#window.timeBatch(10 sec) select unionSet(symbols) as symbols insert into Unions;",
+from Sets#window.lengthBatch(10) select unionSet(symbols) as symbols insert into Unions;",
     },
     build: |_| Ok(PerGroup::<Union>::boxed()),
 };

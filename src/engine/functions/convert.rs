@@ -145,10 +145,8 @@ fn same_in<T: Native>(value: &Value) -> Option<T> {
     let wanted = match T::TYPE {
         DataType::Int => i32::try_from(whole(value)?).ok().map(Value::Int),
         DataType::Long => whole(value).map(Value::Long),
-        DataType::Float => {
-            let double = value.as_double()?;
-            (f64::from(double as f32) == double).then_some(Value::Float(double as f32))
-        }
+        // Most doubles are no float, but all have one beside them.
+        DataType::Float => value.as_double().map(|double| Value::Float(double as f32)),
         DataType::Double => value.as_double().map(Value::Double),
         DataType::Bool | DataType::Text | DataType::Object => None,
     };
