@@ -48,6 +48,8 @@ pub struct PlanCore {
     operators: Vec<Address>,
     /// Steps that gather rows by sends.
     gatherers: Vec<(QueryId, usize, usize)>,
+    /// Named windows that gather rows by sends.
+    gathering_windows: Vec<WindowId>,
     context: Context,
     /// Timers by the wall clock; apart from the others only under playback.
     wall_timers: Timers,
@@ -209,7 +211,7 @@ impl PlanCore {
             let same = |&&time: &&Millis| time == batch.timestamps[start] || time <= clock;
             end = start + batch.timestamps[start..].iter().take_while(same).count();
         }
-        if !self.gatherers.is_empty() {
+        if !self.gatherers.is_empty() || !self.gathering_windows.is_empty() {
             let send = (start..end).find(|&row| !batch.send_continues.get(row));
             end = send.map_or(end, |row| row + 1);
         }
@@ -369,9 +371,20 @@ impl PlanCore {
 
     /// Lets steps put out what they gathered, unless a send is still coming in.
     fn end_send(&mut self, outlet: &mut dyn Outlet) {
+        self.end_send_in_windows(outlet);
         for gatherer in 0..self.gatherers.len() {
             let (query, port, step) = self.gatherers[gatherer];
             self.run_query(query, port, Cause::SendEnd(step), outlet);
+        }
+        // What these queries insert into named windows is of this send, too.
+        if !self.gatherers.is_empty() {
+            self.end_send_in_windows(outlet);
+        }
+    }
+
+    fn end_send_in_windows(&mut self, outlet: &mut dyn Outlet) {
+        for place in 0..self.gathering_windows.len() {
+            self.run_window(self.gathering_windows[place], Cause::SendEnd(0), outlet);
         }
     }
 

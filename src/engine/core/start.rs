@@ -83,6 +83,9 @@ impl PlanCore {
             }
             pipelines.push(pipeline);
         }
+        let gathers =
+            |id: &usize| context.windows[*id].as_ref().is_some_and(|window| window.gathers_sends());
+        let gathering_windows = (0..context.windows.len()).filter(gathers).collect();
         let mut core = PlanCore {
             streams: Vec::new(),
             singles: plan.streams.iter().map(|each| Batch::new(&each.schema.types())).collect(),
@@ -92,6 +95,7 @@ impl PlanCore {
             triggers,
             operators,
             gatherers,
+            gathering_windows,
             context,
             wall_timers: Timers::default(),
             wall: 0,
