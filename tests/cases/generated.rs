@@ -2,6 +2,8 @@
 //! or not the state is saved and loaded in between, the same must come out.
 
 use crate::grammar;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use twinflow::plan::logical::Plan;
 use twinflow::rehearsal::Act;
@@ -32,7 +34,7 @@ fn no_cut_of_the_input_shows_in_the_results() {
             _ => panic!("seed {seed}: {:#?}\n{text}", reading.diagnostics),
         };
         let steps = grammar::input(&mut dice, &plan);
-        match compare_ways(&plan, &steps, seed) {
+        match compare(&plan, &steps, seed) {
             Ok(seen) => rows += seen,
             Err(_) => fail(seed, &text, &plan, steps),
         }
@@ -42,9 +44,18 @@ fn no_cut_of_the_input_shows_in_the_results() {
     assert!(rows as u64 > played * 20, "{played} plans gave only {rows} rows");
 }
 
+/// Plays in every way; a panic is a difference too.
+fn compare(plan: &Arc<Plan>, steps: &[Step], seed: u64) -> Result<usize, String> {
+    let played = catch_unwind(AssertUnwindSafe(|| compare_ways(plan, steps, seed)));
+    match played {
+        Ok(compared) => compared.map_err(|failure| failure.to_string()),
+        Err(_) => Err("the engine panicked".to_owned()),
+    }
+}
+
 /// Leaves out what does not matter and shows the rest as a play.
 fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
-    let fails = |steps: &[Step]| compare_ways(plan, steps, seed).is_err();
+    let fails = |steps: &[Step]| compare(plan, steps, seed).is_err();
     let mut place = 0;
     while place < steps.len() {
         let mut fewer = steps.clone();
@@ -60,7 +71,7 @@ fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
             place += 1;
         }
     }
-    let failure = compare_ways(plan, &steps, seed).expect_err("it failed before");
+    let failure = compare(plan, &steps, seed).expect_err("it failed before");
     let mut shown = String::new();
     for step in &steps {
         let act = match &step.act {

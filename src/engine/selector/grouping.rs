@@ -178,12 +178,27 @@ impl Grouping {
         (self.hashes.len() - 1) as u32
     }
 
+    /// Takes all rows of the groups named for gone.
+    pub fn empty(&mut self, groups: &[u32]) {
+        for &number in groups {
+            let present = &mut self.present[number as usize];
+            self.occupied -= usize::from(*present > 0);
+            *present = 0;
+        }
+    }
+
+    /// Whether most groups have no rows. While they are few they are kept for the rows to come: a
+    /// batch window mostly brings the same ones again.
+    pub fn is_sparse(&self) -> bool {
+        self.numbers.len() > 2 * self.occupied + 64
+    }
+
     /// Of the groups named, gives up those that are there and have no rows; their numbers go to
     /// `gone`.
     pub fn give_up_empty(&mut self, groups: &[u32], gone: &mut Vec<u32>) {
         for &number in groups {
             let at = number as usize;
-            // Numbers from before a reset may be beyond what there is now.
+            // A reset stands for a group that may not be there.
             if self.present.get(at) != Some(&0) {
                 continue;
             }
@@ -196,26 +211,20 @@ impl Grouping {
         }
     }
 
-    /// The groups of a partition key, in order of number.
+    /// Appends the groups of a partition key, in order of number.
     pub fn of_slot(&self, slot: Slot, found: &mut Vec<u32>) {
         if slot == 0 && self.numbers.len() == self.hashes.len() && !self.keyed {
             return found.extend(0..self.hashes.len() as u32);
         }
+        let before = found.len();
         found.extend(self.numbers.iter().copied().filter(|&n| self.slots[n as usize] == slot));
-        found.sort_unstable();
+        found[before..].sort_unstable();
     }
 
-    /// Empties groups whatever they hold, and gives them up. Where these are all there are, and
-    /// most of them were in use, they are kept for the rows to come: a batch window mostly brings
-    /// the same ones again.
+    /// Gives up groups whatever they hold.
     pub fn give_up(&mut self, groups: &[u32]) {
         if groups.len() == self.numbers.len() {
-            if self.numbers.len() > 2 * self.occupied + 64 {
-                return self.clear();
-            }
-            self.present.fill(0);
-            self.occupied = 0;
-            return;
+            return self.clear();
         }
         for &number in groups {
             let hash = self.hashes[number as usize];

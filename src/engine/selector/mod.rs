@@ -126,9 +126,9 @@ impl Selector {
                 match &mut self.grouping {
                     Some(grouping) => {
                         grouping.of_slot(input.slot(end), &mut self.reset_groups);
-                        if grouping.gives_up() {
-                            grouping.give_up(&self.reset_groups[first..]);
-                        }
+                        // Their numbers stay until the batch ends: a row of the same chunk may be
+                        // of the same group.
+                        grouping.empty(&self.reset_groups[first..]);
                         self.groups.push(0);
                     }
                     None => {
@@ -145,7 +145,6 @@ impl Selector {
     /// Fills `results`.
     fn aggregate(&mut self, input: &Batch, context: &mut Context) {
         let frame = Frame::new(&input.columns, &input.timestamps);
-        let forget = self.grouping.as_ref().is_some_and(Grouping::gives_up);
         for (aggregate, result) in self.aggregates.iter_mut().zip(&mut self.results) {
             result.clear();
             let arguments: SmallVec<[&Column; 2]> = aggregate
@@ -160,7 +159,7 @@ impl Selector {
                 running.run(&rows(start..*row), &arguments, result);
                 // The reset itself: a row nobody selects.
                 result.push_null();
-                running.reset(&self.reset_groups[groups.clone()], forget);
+                running.reset(&self.reset_groups[groups.clone()], false);
                 start = row + 1;
             }
             running.run(&rows(start..input.len()), &arguments, result);
@@ -211,6 +210,9 @@ impl Selector {
         let Some(grouping) = &mut self.grouping else { return };
         self.scratch.clear();
         grouping.give_up_empty(&self.groups, &mut self.scratch);
+        if grouping.is_sparse() {
+            grouping.give_up_empty(&self.reset_groups, &mut self.scratch);
+        }
         if !self.scratch.is_empty() {
             for aggregate in &mut self.aggregates {
                 aggregate.running.reset(&self.scratch, true);
