@@ -29,6 +29,7 @@ pub use message::Fault;
 pub use message::Messages;
 pub use pass_through::check_rows;
 pub use pass_through::row_decoder;
+pub use template::Part;
 pub use template::Template;
 
 use crate::event::Batch;

@@ -68,6 +68,23 @@ impl Template {
         }
     }
 
+    /// The text for one row, with each attribute's value changed, such as escaped.
+    pub fn text_with(&self, batch: &Batch, row: usize, change: impl Fn(&str) -> String) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Words(words) => text.push_str(words),
+                Part::Attribute(attribute) => {
+                    let mut bytes = Vec::new();
+                    crate::mappers::plain::write(&batch.columns[*attribute], row, &mut bytes);
+                    let value = String::from_utf8(bytes).expect("printed values are UTF-8");
+                    text.push_str(&change(&value));
+                }
+            }
+        }
+        text
+    }
+
     /// The text for one row.
     pub fn text(&self, batch: &Batch, row: usize) -> String {
         let mut bytes = Vec::new();

@@ -11,14 +11,36 @@
 //! ```
 //!
 //! Parcels come in the order of the results, one at a time. What happens to a parcel that cannot be
-//! published is [`OnError`], the option `on.error` of the `@sink`.
+//! published is [`OnError`], the option `on.error` of the `@sink`. A publisher that carries a parcel
+//! in pieces remembers how far it came, so that a parcel given again goes on there.
 
+mod check;
+mod file;
+mod http;
+mod in_memory;
+mod log;
+mod outgoing;
+
+#[cfg(test)]
+mod harness;
+
+pub use check::check;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::event::Batch;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
+use crate::mappers::codes;
+use crate::mappers::options;
+use crate::mappers::options::Form;
+use crate::mappers::options::OptionDefinition;
+use crate::mappers::options::Options;
+use crate::mappers::options::option;
+use crate::mappers::unknown_type;
 use crate::plan::logical::Endpoint;
+use crate::topics::Topics;
 
 /// Rows of one stream on their way out, with the numbers they have for ever.
 #[derive(Debug, Clone)]
@@ -68,24 +90,43 @@ pub trait Publisher {
 }
 
 /// Why a publisher could not do its work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PublishError {
     /// What went wrong: what was expected and what came.
     pub message: String,
     /// Whether trying again may help.
     pub transient: bool,
+    /// Nothing is wrong, the place only takes no more for now: trying again soon will help, and
+    /// the try does not count. Always transient.
+    pub busy: bool,
+    /// Of a permanent error: the rows of the parcel that are refused for good. Those before them
+    /// have arrived; given the parcel again, the publisher goes on after them. `None`: no row of the
+    /// parcel can be published.
+    pub rows: Option<Range<usize>>,
 }
 
 impl PublishError {
     /// An error that may pass, such as a server that is away.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: true }
+        Self { message: message.into(), transient: true, ..Self::default() }
     }
 
     /// An error that the same parcel would meet again, such as a body that is refused.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: false }
+        Self { message: message.into(), transient: false, ..Self::default() }
+    }
+
+    /// A place that takes no more for now.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self { busy: true, ..Self::transient(message) }
+    }
+
+    /// The same, about some rows of the parcel only.
+    #[must_use]
+    pub fn of_rows(mut self, rows: Range<usize>) -> Self {
+        self.rows = Some(rows);
+        self
     }
 }
 
@@ -112,6 +153,8 @@ pub struct Setup<'a> {
     pub schema: &'a Schema,
     /// The `@sink`, as written.
     pub endpoint: &'a Endpoint,
+    /// The topics of this node.
+    pub topics: &'a Topics,
 }
 
 /// A publisher with what its `@sink` says about errors.
@@ -122,34 +165,101 @@ pub struct Built {
     pub on_error: OnError,
 }
 
+/// Makes a publisher; faults are appended. It touches nothing outside, so that a plan can be checked
+/// by building.
+pub type Build = fn(&Setup<'_>, &Options, &mut Vec<Diagnostic>) -> Option<Box<dyn Publisher>>;
+
 /// One kind of publisher.
 #[derive(Debug)]
 pub struct Definition {
-    /// The `type` of the `@sink`.
-    pub name: &'static str,
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// Builds one; touches nothing outside, so that a plan can be checked by building.
-    pub build: fn(&Setup<'_>) -> Result<Built, Vec<Diagnostic>>,
+    /// Its name, the `type` of the `@sink`, with its options.
+    pub options: &'static options::Definition,
+    /// The mapper of a `@sink` without `@map`.
+    pub default_mapper: &'static str,
+    build: Build,
 }
 
+/// The option that every publisher has.
+const ON_ERROR: OptionDefinition = option(
+    "on.error",
+    Form::Word(&["LOG", "WAIT", "STREAM", "STORE"]),
+    "LOG",
+    "What is done with what cannot be published: after a few tries counted and logged (`LOG`), tried \
+     until it is taken while the plan waits (`WAIT`), or sent to the fault stream (`STREAM`).",
+);
+
 /// All kinds of publishers.
-pub const ALL: &[&Definition] = &[];
+pub const ALL: &[&Definition] =
+    &[&file::DEFINITION, &http::DEFINITION, &in_memory::DEFINITION, &log::DEFINITION];
+
+/// Kinds of the reference that this engine does not have yet.
+const NOT_YET: &[&str] = &[
+    "tcp",
+    "kafka",
+    "kafkaMultiDC",
+    "kafka-replay-request",
+    "jms",
+    "mqtt",
+    "rabbitmq",
+    "email",
+    "websocket",
+    "websocket-server",
+    "wso2event",
+    "sqs",
+    "s3",
+    "gcs",
+    "azuredatalake",
+    "hl7",
+    "snmp",
+    "googlepubsub",
+    "prometheus",
+    "nats",
+    "grpc",
+    "grpc-call",
+    "grpc-service-response",
+    "ibmmq",
+    "report",
+    "http-request",
+    "http-call",
+    "http-response",
+    "http-service-response",
+    "sse-server",
+    "websubhub",
+];
 
 /// Builds the publisher that a `@sink` asks for, without touching anything outside.
 ///
 /// # Errors
 /// What is wrong with the `@sink`, at its place in the plan.
 pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
-    let kind = setup.endpoint.kind.as_str();
-    match ALL.iter().find(|definition| definition.name.eq_ignore_ascii_case(kind)) {
-        Some(definition) => (definition.build)(setup),
-        None => {
-            let known: Vec<_> = ALL.iter().map(|definition| definition.name).collect();
-            let message = format!("no publisher is called `{kind}`");
-            let help = format!("there are: {}", known.join(", "));
-            Err(vec![Diagnostic::error("S0001", setup.endpoint.span, message).help(help)])
+    let endpoint = setup.endpoint;
+    let kind = endpoint.kind.as_str();
+    let known = ALL.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
+    let Some(definition) = known else {
+        let names: Vec<&str> = ALL.iter().map(|definition| definition.options.name).collect();
+        return Err(vec![unknown_type("publisher", kind, &names, NOT_YET, endpoint.span)]);
+    };
+    let mut faults = Vec::new();
+    let (options, span) = (&endpoint.options, endpoint.span);
+    let options = Options::read("publisher", definition.options, options, span, &mut faults);
+    let on_error = on_error(&options, &mut faults);
+    let built = (definition.build)(setup, &options, &mut faults);
+    match built.filter(|_| faults.is_empty()) {
+        Some(publisher) => Ok(Built { publisher, on_error }),
+        None => Err(faults),
+    }
+}
+
+fn on_error(options: &Options, faults: &mut Vec<Diagnostic>) -> OnError {
+    match options.word("on.error") {
+        Some("WAIT") => OnError::Wait,
+        Some("STREAM") => OnError::Stream,
+        Some("STORE") => {
+            let (place, what) = (options.place("on.error"), "a store of errors");
+            faults.push(Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what));
+            OnError::Log
         }
+        _ => OnError::Log,
     }
 }
 
