@@ -27,7 +27,7 @@ use crate::topics::Topics;
 pub const DEFINITION: Definition = Definition {
     options: &options::Definition {
         name: "inMemory",
-        help: "Gives events to the receivers of type `inMemory` in this node that listen on a topic.",
+        help: "Gives events to those receivers of type `inMemory` that listen on a topic.",
         options: &[needed("topic", Form::Text, "The topic to speak on.").dynamic(), ON_ERROR],
         not_yet: &[],
         example: "@sink(type='inMemory', topic='alerts')\n\

@@ -10,9 +10,9 @@
 //!   └─ after a wait ┘      a new one is built and gets the parcel again
 //! ```
 //!
-//! Parcels come in the order of the results, one at a time. What happens to a parcel that cannot be
-//! published is [`OnError`], the option `on.error` of the `@sink`. A publisher that carries a parcel
-//! in pieces remembers how far it came, so that a parcel given again goes on there.
+//! Parcels come in the order of the results, one at a time. What happens to a parcel that cannot
+//! be published is [`OnError`], the option `on.error` of the `@sink`. A publisher that carries a
+//! parcel in pieces remembers how far it came, so that a parcel given again goes on there.
 
 mod check;
 mod file;
@@ -101,8 +101,8 @@ pub struct PublishError {
     /// the try does not count. Always transient.
     pub busy: bool,
     /// Of a permanent error: the rows of the parcel that are refused for good. Those before them
-    /// have arrived; given the parcel again, the publisher goes on after them. `None`: no row of the
-    /// parcel can be published.
+    /// have arrived; given the parcel again, the publisher goes on after them. `None`: no row of
+    /// the parcel can be published.
     pub rows: Option<Range<usize>>,
 }
 
@@ -165,8 +165,8 @@ pub struct Built {
     pub on_error: OnError,
 }
 
-/// Makes a publisher; faults are appended. It touches nothing outside, so that a plan can be checked
-/// by building.
+/// Makes a publisher; faults are appended. It touches nothing outside, so that a plan can be
+/// checked by building.
 pub type Build = fn(&Setup<'_>, &Options, &mut Vec<Diagnostic>) -> Option<Box<dyn Publisher>>;
 
 /// One kind of publisher.
@@ -184,8 +184,9 @@ const ON_ERROR: OptionDefinition = option(
     "on.error",
     Form::Word(&["LOG", "WAIT", "STREAM", "STORE"]),
     "LOG",
-    "What is done with what cannot be published: after a few tries counted and logged (`LOG`), tried \
-     until it is taken while the plan waits (`WAIT`), or sent to the fault stream (`STREAM`).",
+    "What is done with what cannot be published: after a few tries counted and logged (`LOG`), \
+     tried until it is taken while the plan waits (`WAIT`), or sent to the fault stream \
+     (`STREAM`).",
 );
 
 /// All kinds of publishers.

@@ -2,7 +2,8 @@
 
 mod client;
 
-#[cfg(all(test, feature = "node"))]
+#[cfg(feature = "node")]
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
