@@ -348,8 +348,8 @@ fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
     types
 }
 
-/// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must take
-/// them back, as no reset does that for it.
+/// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must
+/// take them back, as no reset does that for it.
 fn wants_expired(query: &Query, call: &WindowCall) -> bool {
     query.events.expired() || !query.selection.aggregates.is_empty() && !windows::resets(&call.name)
 }

@@ -7,8 +7,8 @@ use crate::plan::expression::Expr;
 use crate::plan::logical::Selection;
 use crate::plan::logical::Stage;
 
-/// The columns that are read before each stage, and after the last. `types` are those of the columns
-/// at the same places.
+/// The columns that are read before each stage, and after the last. `types` are those of the
+/// columns at the same places.
 pub fn of_rows(selection: &Selection, stages: &[Stage], types: &[Vec<DataType>]) -> Vec<Vec<bool>> {
     let sorted = selection.order_by.iter().map(|(key, _)| key);
     let read =

@@ -1,5 +1,5 @@
-//! Plays every `.test` file there is, and generated plans. A new file takes part without being named
-//! anywhere.
+//! Plays every `.test` file there is, and generated plans. A new file takes part without being
+//! named anywhere.
 
 mod examples;
 mod generated;

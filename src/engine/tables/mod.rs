@@ -1,5 +1,5 @@
-//! Tables in memory: rows found by primary key, by index or one by one, in order of insertion, or of
-//! the primary key where it is one number.
+//! Tables in memory: rows found by primary key, by index or one by one, in order of insertion, or
+//! of the primary key where it is one number.
 //!
 //! Rows lie in segments that are shared with whoever froze the state and copied on the first write
 //! after. A row keeps its number until so many rows were deleted that the table is packed.
