@@ -1,5 +1,8 @@
 //! The command line: arguments, dispatch and exit status.
 
+mod check;
+mod files;
+mod format;
 mod replay;
 mod report;
 pub mod test;
@@ -18,6 +21,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what is wrong with plans, and start nothing
+    Check(check::Arguments),
+    /// Rewrite plans in house style
+    Fmt(format::Arguments),
     /// Run a plan on a virtual clock: events in as JSON lines, results out as JSON lines
     Replay(replay::Arguments),
     /// Play the `.test` files beside plans and compare what comes out
@@ -27,6 +34,8 @@ enum Command {
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Fmt(arguments) => format::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
