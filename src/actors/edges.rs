@@ -78,10 +78,7 @@ pub fn sinks(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
 /// What is wrong with the `@source`s and `@sink`s of a plan.
 #[must_use]
 pub fn check(plan: &Plan) -> Vec<Diagnostic> {
-    let (name, ports) = (plan.name.as_str().into(), Ports::default());
-    let publishers = sinks(&name, plan, &ports).into_iter();
-    let publishers = publishers.filter_map(|edge| edge.publisher().err()).flatten();
-    receivers::check(plan).into_iter().chain(publishers).collect()
+    receivers::check(plan).into_iter().chain(publishers::check(plan)).collect()
 }
 
 fn edges<'a>(
@@ -139,6 +136,7 @@ impl Edge {
             stream: &self.stream_name,
             schema: &self.schema,
             endpoint: &self.endpoint,
+            topics: &self.ports.topics,
         })
     }
 
