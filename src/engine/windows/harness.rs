@@ -350,6 +350,12 @@ fn constant(parameter: &'static Parameter) -> BoxedStrategy<Expr> {
     let texts: &'static [&'static str] = match parameter.name {
         "cron" => &["*/2 * * * * ?", "* * * * * ?", "0 0 12 * * ?"],
         "order" => &["asc", "DESC"],
+        "condition" => &[
+            "count() <= 3",
+            "sum(n) < 6 and price < 3.0",
+            "eventTimestamp(last) - eventTimestamp(first) < 5",
+            "first.name == last.name or max(n) > 2",
+        ],
         _ => &[],
     };
     let value = select(parameter.types).prop_flat_map(move |ty| match ty {
@@ -394,7 +400,8 @@ fn arguments(definition: &'static WindowDefinition) -> BoxedStrategy<Vec<Expr>> 
 
 fn row() -> impl Strategy<Value = Row> {
     let values = (
-        select(&["a", "b", "a longer text that is shared"][..]).prop_map(Value::from),
+        select(&["a", "b", "a longer text that is shared", "count() < 3", "sum(n) < 5"][..])
+            .prop_map(Value::from),
         prop_oneof![9 => (0i64..12).prop_map(Value::Long), 1 => Just(Value::Null)],
         (0..4).prop_map(Value::Int),
         prop_oneof![(0..4).prop_map(|n| Value::Double(f64::from(n))), Just(Value::Null)],

@@ -12,9 +12,12 @@ mod alarms;
 mod arguments;
 mod arrivals;
 mod batch;
+mod condition;
 mod counted;
 mod cron;
 mod delay;
+mod expression;
+mod expression_batch;
 mod external_time;
 mod external_time_batch;
 mod frequent;
@@ -96,6 +99,8 @@ pub const ALL: &[&WindowDefinition] = &[
     &session::DEFINITION,
     &sort::DEFINITION,
     &cron::DEFINITION,
+    &expression::DEFINITION,
+    &expression_batch::DEFINITION,
     &frequent::DEFINITION,
     &lossy_frequent::DEFINITION,
 ];
