@@ -315,6 +315,10 @@ impl PlanCore {
             Target::Nowhere => {}
             Target::Table(writer) => {
                 writer.apply(&rows, &mut self.context);
+                if !self.context.faults.is_empty() {
+                    let what = format!("query `{}`", self.plan.queries[query].name);
+                    self.report_store(&what, outlet);
+                }
             }
             Target::Stream { stream, inner } => {
                 // What leaves a window enters the next stream as something that arrives.
@@ -348,6 +352,10 @@ impl PlanCore {
             Cause::SendEnd(_) => window.end_send(&mut self.context, &mut output),
         }
         self.context.windows[id] = Some(window);
+        if !self.context.faults.is_empty() {
+            let what = format!("window `{}`", self.plan.windows[id].name);
+            self.report_store(&what, outlet);
+        }
         let events = self.windows[id].output;
         if events != OutputEvents::All {
             let unwanted = if events.current() { Kind::Expired } else { Kind::Current };
@@ -385,6 +393,17 @@ impl PlanCore {
     fn end_send_in_windows(&mut self, outlet: &mut dyn Outlet) {
         for place in 0..self.gathering_windows.len() {
             self.run_window(self.gathering_windows[place], Cause::SendEnd(0), outlet);
+        }
+    }
+
+    /// Counts rows that a named window or the writing of a table could not take: they have left
+    /// their query, and the query that runs next must not be taken for the one that met them.
+    fn report_store(&mut self, what: &str, outlet: &mut dyn Outlet) {
+        let faults = std::mem::take(&mut self.context.faults);
+        self.context.drops.fault += faults.len() as u64;
+        for fault in faults {
+            let text = format!("{what} could not take a row: {}", fault.message);
+            outlet.note(Note { level: Level::Error, text });
         }
     }
 
