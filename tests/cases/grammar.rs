@@ -154,8 +154,8 @@ impl Maker<'_> {
         if self.dice.below(2) == 0 {
             let _ = write!(text, "[{}]", self.condition(columns, 2));
         }
-        let whole = columns.iter().any(|(name, _)| name == "t")
-            && columns.iter().any(|(name, _)| name == "k");
+        let has = |wanted: &str| columns.iter().any(|(name, _)| name == wanted);
+        let whole = has("k") && has("n") && has("t");
         let windowed = whole && !source.starts_with('W') && self.dice.below(2) == 0;
         if windowed {
             let _ = write!(text, "#window.{}", self.window());

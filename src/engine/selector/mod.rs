@@ -66,6 +66,8 @@ enum Output {
 impl Selector {
     /// Selects from a batch. `selected` comes empty.
     pub fn run(&mut self, input: &Batch, context: &mut Context, selected: &mut Batch) {
+        // Rows that a step before could not compute are not among these.
+        let earlier = std::mem::take(&mut context.faults);
         if !self.aggregates.is_empty() || self.grouping.is_some() {
             self.group(input, context);
             self.aggregate(input, context);
@@ -92,6 +94,9 @@ impl Selector {
         self.emit(input, context, selected);
         if !context.faults.is_empty() {
             self.emit_without_faults(input, context, selected);
+        }
+        if !earlier.is_empty() {
+            context.faults.splice(0..0, earlier);
         }
         match &mut self.grouping {
             // Without aggregates a group means nothing beyond its chunk.
