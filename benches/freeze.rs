@@ -3,6 +3,8 @@
 //! `cargo bench --bench freeze -- [ROWS]` fills a window, freezes it a few times with rows coming
 //! in between, and turns the last frozen state into bytes, which a node does on another thread.
 
+#![expect(clippy::print_stdout, reason = "what is measured is printed")]
+
 use std::time::Instant;
 use twinflow::engine::core::PlanCore;
 use twinflow::engine::entry::Entry;

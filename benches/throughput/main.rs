@@ -6,6 +6,8 @@
 //! query by heart and has no engine; the ratio to it is the figure we steer by. The number of rows
 //! that come out is asserted.
 
+#![expect(clippy::print_stdout, reason = "what is measured is printed")]
+
 mod generator;
 mod limits;
 mod workloads;

@@ -149,7 +149,10 @@ pub fn read(text: &str) -> Result<Script, Vec<ScriptFault>> {
             let read = match part {
                 Part::Play => cue(number, line).map(|cue| cues.push(cue)),
                 _ => match line.trim().strip_prefix("refused ") {
-                    Some(code) => Ok(refused.push(code.trim().to_owned())),
+                    Some(code) => {
+                        refused.push(code.trim().to_owned());
+                        Ok(())
+                    }
                     None => expectation(number, line).map(|row| expected.push(row)),
                 },
             };
