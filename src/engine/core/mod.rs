@@ -358,9 +358,10 @@ impl PlanCore {
         }
         let events = self.windows[id].output;
         if events != OutputEvents::All {
-            let unwanted = if events.current() { Kind::Expired } else { Kind::Current };
+            // Resets pass only with all the rest, as in the reference.
+            let wanted = if events.current() { Kind::Current } else { Kind::Expired };
             let kept: Vec<u32> = (0..output.len() as u32)
-                .filter(|&row| output.kind(row as usize) != unwanted)
+                .filter(|&row| output.kind(row as usize) == wanted)
                 .collect();
             if kept.len() < output.len() {
                 let mut filtered = Batch::new(&self.plan.windows[id].schema.types());

@@ -398,10 +398,12 @@ fn arguments(definition: &'static WindowDefinition) -> BoxedStrategy<Vec<Expr>> 
     lists.prop_map(|lists| lists.concat()).boxed()
 }
 
+const TEXTS: &[&str] =
+    &["a", "b", "a longer text that is shared by handle", "count() < 3", "sum(n) < 5"];
+
 fn row() -> impl Strategy<Value = Row> {
     let values = (
-        select(&["a", "b", "a longer text that is shared", "count() < 3", "sum(n) < 5"][..])
-            .prop_map(Value::from),
+        prop_oneof![9 => select(TEXTS).prop_map(Value::from), 1 => Just(Value::Null)],
         prop_oneof![9 => (0i64..12).prop_map(Value::Long), 1 => Just(Value::Null)],
         (0..4).prop_map(Value::Int),
         prop_oneof![(0..4).prop_map(|n| Value::Double(f64::from(n))), Just(Value::Null)],
