@@ -9,6 +9,7 @@ use crate::event::Text;
 use crate::event::Values;
 use crate::mappers::Arrival;
 use crate::mappers::Decoder;
+use crate::mappers::json::encode::write_text;
 use crate::mappers::json::paths::Paths;
 use crate::mappers::json::scanner::Bad;
 use crate::mappers::json::scanner::Scanner;
@@ -35,6 +36,8 @@ pub struct JsonDecoder {
 #[derive(Debug)]
 pub(super) struct Filler {
     pub(super) schema: Schema,
+    /// `"name":` of each attribute.
+    keys: Vec<Box<[u8]>>,
     /// A missing attribute is an error, not null.
     pub(super) fail_on_missing: bool,
     /// An unknown attribute is an error, not passed over.
@@ -70,6 +73,7 @@ impl JsonDecoder {
         };
         JsonDecoder {
             columns: Filler {
+                keys: schema.names().map(key).collect(),
                 filled: vec![0; schema.len()],
                 event: 0,
                 wrapped: !is_object("event"),
@@ -246,10 +250,7 @@ impl Filler {
         loop {
             scanner.peek();
             let at = scanner.at();
-            let foreseen = match self.schema.attributes.get(next) {
-                Some(attribute) => scanner.take_key(&attribute.name),
-                None => false,
-            };
+            let foreseen = self.keys.get(next).is_some_and(|key| scanner.take_exactly(key));
             let attribute = match foreseen {
                 true => Some(next),
                 false => self.key(scanner, scratch)?,
@@ -272,7 +273,9 @@ impl Filler {
     fn wrapper(&self, scanner: &mut Scanner<'_>) -> bool {
         scanner.peek();
         let start = scanner.at();
-        let found = scanner.take_key("event") && scanner.peek() == Some(b'{');
+        let found = scanner.take_exactly(b"\"event\"")
+            && scanner.take(b':')
+            && scanner.peek() == Some(b'{');
         if !found {
             scanner.go_to(start);
         }
@@ -333,6 +336,15 @@ impl Filler {
         }
         Ok(())
     }
+}
+
+/// A name as compact JSON writes it; one with characters that JSON may write in other ways too is
+/// found on the slow path.
+fn key(name: &str) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    write_text(name, &mut bytes);
+    bytes.push(b':');
+    bytes.into_boxed_slice()
 }
 
 /// Takes one value of a type into a column of that type, or into an absent one.

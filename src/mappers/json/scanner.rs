@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Brackets within brackets at most.
 pub const DEPTH_MAX: usize = 64;
 
+/// So many digits fit into 64 bits, whatever they are.
+const DIGITS_MAX: usize = 19;
+
 /// What is wrong at a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bad {
@@ -145,22 +148,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Takes `"name":` if exactly this comes next; the common case of a key that was foreseen.
+    /// Takes these bytes, such as `"name":`, if exactly they come next: the common case of a key that
+    /// was foreseen.
     #[inline]
-    pub fn take_key(&mut self, name: &str) -> bool {
-        let start = self.at + 1;
-        let end = start + name.len();
-        let fits = self.bytes.get(self.at) == Some(&b'"')
-            && self.bytes.get(start..end) == Some(name.as_bytes())
-            && self.bytes.get(end) == Some(&b'"');
-        if !fits {
-            return false;
-        }
-        let before = std::mem::replace(&mut self.at, end + 1);
-        let found = self.take(b':');
-        if !found {
-            self.at = before;
-        }
+    pub fn take_exactly(&mut self, bytes: &[u8]) -> bool {
+        let found = self.bytes[self.at..].starts_with(bytes);
+        self.at += if found { bytes.len() } else { 0 };
         found
     }
 
@@ -224,8 +217,7 @@ impl<'a> Scanner<'a> {
         let negative = self.bytes[at] == b'-';
         at += usize::from(negative);
         let mut digits = 0u64;
-        let mut overflow = false;
-        let whole = self.digits(&mut at, &mut digits, &mut overflow);
+        let whole = self.digits(&mut at, &mut digits, 0);
         let leading_zero = whole > 1 && self.bytes[at - whole] == b'0';
         if whole == 0 || leading_zero {
             return Err(Self::bad_at(start, Fault::Syntax, "a number as JSON writes it"));
@@ -233,7 +225,7 @@ impl<'a> Scanner<'a> {
         let (mut broken, mut scaled, mut fraction) = (false, false, 0);
         if self.bytes.get(at) == Some(&b'.') {
             at += 1;
-            fraction = self.digits(&mut at, &mut digits, &mut overflow);
+            fraction = self.digits(&mut at, &mut digits, whole);
             broken = true;
             if fraction == 0 {
                 return Err(Self::bad_at(at, Fault::Syntax, "digits after the point"));
@@ -242,8 +234,7 @@ impl<'a> Scanner<'a> {
         if let Some(b'e' | b'E') = self.bytes.get(at) {
             at += 1;
             at += usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
-            let (mut exponent, mut too_long) = (0, false);
-            if self.digits(&mut at, &mut exponent, &mut too_long) == 0 {
+            if self.digits(&mut at, &mut 0, DIGITS_MAX) == 0 {
                 return Err(Self::bad_at(at, Fault::Syntax, "digits of the exponent"));
             }
             (broken, scaled) = (true, true);
@@ -252,25 +243,23 @@ impl<'a> Scanner<'a> {
         Ok(Number {
             text: &self.text[start..at],
             negative,
-            digits: (!overflow).then_some(digits),
+            digits: (whole + fraction <= DIGITS_MAX).then_some(digits),
             fraction: u32::try_from(fraction).unwrap_or(u32::MAX),
             broken,
             scaled,
         })
     }
 
-    /// Reads digits onto `value`; says how many.
+    /// Reads digits onto `value`, which has `before` digits already; says how many.
     #[inline]
-    fn digits(&self, at: &mut usize, value: &mut u64, overflow: &mut bool) -> usize {
+    fn digits(&self, at: &mut usize, value: &mut u64, before: usize) -> usize {
         let start = *at;
         while let Some(byte @ b'0'..=b'9') = self.bytes.get(*at) {
-            let digit = u64::from(byte - b'0');
-            match value.checked_mul(10).and_then(|tens| tens.checked_add(digit)) {
-                Some(next) => *value = next,
-                None => *overflow = true,
-            }
+            // Wraps only where there are more than DIGITS_MAX, which the caller sees.
+            *value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
             *at += 1;
         }
+        debug_assert!(before + *at - start > DIGITS_MAX || *value < 10u64.pow(19));
         *at - start
     }
 

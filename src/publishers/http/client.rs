@@ -1,6 +1,8 @@
 //! One HTTP request and its status; the only file here that knows the client.
 
 /// A request.
+// A build that has no client reads none.
+#[cfg_attr(not(feature = "node"), allow(dead_code))]
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The method.
