@@ -224,3 +224,116 @@ async fn whoever_falls_the_others_go_on_and_nothing_accepted_is_lost() {
     let left = node.handle.actors().into_iter().filter(|actor| actor.state == State::Running);
     assert_eq!(left.map(|actor| actor.name).collect::<Vec<_>>(), [] as [String; 0]);
 }
+
+/// A plan that reads numbers from a file and writes them, changed, to another.
+fn copier(node: &Node, change: &str, out: &str) -> String {
+    let path = |name: &str| node.folder.path().join(name).display().to_string();
+    format!(
+        "@source(type='file', file.uri='{}', start.position='beginning', @map(type='csv'))\n\
+         define stream In (n long);\n\
+         @sink(type='file', file.uri='{}', @map(type='csv'))\n\
+         define stream Out (n long);\n\
+         from In select {change} as n insert into Out;",
+        path("in.csv"),
+        path(out),
+    )
+}
+
+impl Node {
+    fn append(&self, numbers: std::ops::Range<i64>) {
+        use std::io::Write as _;
+        let file = self.folder.path().join("in.csv");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        let lines: String = numbers.map(|n| format!("{n}\n")).collect();
+        file.write_all(lines.as_bytes()).unwrap();
+    }
+
+    async fn until_written(&self, file: &str, expected: &[i64]) {
+        let file = self.folder.path().join(file);
+        let read = || -> Vec<i64> {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            text.lines().map(|line| line.trim().parse().unwrap()).collect()
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while read().len() < expected.len() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let found = read();
+        assert_eq!(found, expected, "{} of {}", found.len(), expected.len());
+    }
+
+    async fn let_fall(&self, actor: &str) {
+        let restarts = |handle: &Handle| handle.registry().one(actor).map(|status| status.restarts);
+        let before = restarts(&self.handle);
+        assert!(self.handle.registry().send(actor, Control::Fall), "{actor} is at work");
+        let raised = |handle: &Handle| {
+            let status = handle.registry().one(actor);
+            restarts(handle) > before && status.is_some_and(|s| s.state == State::Running)
+        };
+        self.until(&format!("{actor} is raised"), raised).await;
+    }
+}
+
+#[actix::test]
+async fn receivers_and_publishers_fall_and_nothing_is_lost_or_doubled() {
+    let node = Node::start(&[]).await;
+    node.write("copy.siddhi", &copier(&node, "n", "out.csv"));
+    node.until_version("copy", 1).await;
+    let mut next = 0;
+    let actors = ["receiver:In:1", "core", "publisher:Out:1", "receiver:In:1", "publisher:Out:1"];
+    for actor in actors {
+        node.append(next..next + 200);
+        node.let_fall(&format!("plans/copy/{actor}")).await;
+        node.append(next + 200..next + 400);
+        next += 400;
+    }
+    node.until_written("out.csv", &(0..next).collect::<Vec<_>>()).await;
+    let left = node.handle.metrics().print();
+    assert!(!left.lines().any(|line| line.contains("dead_letters") && line.ends_with(" 1")));
+    node.handle.stop().await;
+}
+
+#[actix::test]
+async fn a_new_version_keeps_the_ways_in_and_out_that_did_not_change() {
+    let node = Node::start(&[]).await;
+    node.append(0..100);
+    node.write("copy.siddhi", &copier(&node, "n", "out.csv"));
+    node.until_version("copy", 1).await;
+    node.until_written("out.csv", &(0..100).collect::<Vec<_>>()).await;
+    let since = |actor: &str| {
+        node.handle.registry().one(&format!("plans/copy/{actor}")).map(|status| status.since_ms)
+    };
+    let (receiver, publisher) = (since("receiver:In:1"), since("publisher:Out:1"));
+
+    node.write("copy.siddhi", &copier(&node, "n + 1000", "out.csv"));
+    node.until_version("copy", 2).await;
+    node.append(100..200);
+    let expected: Vec<_> = (0..100).chain(1100..1200).collect();
+    node.until_written("out.csv", &expected).await;
+    assert_eq!((since("receiver:In:1"), since("publisher:Out:1")), (receiver, publisher));
+
+    node.write("copy.siddhi", &copier(&node, "n + 2000", "other.csv"));
+    node.until_version("copy", 3).await;
+    node.append(200..300);
+    node.until_written("other.csv", &(2200..2300).collect::<Vec<_>>()).await;
+    node.until_written("out.csv", &expected).await;
+    assert_eq!(since("receiver:In:1"), receiver);
+    node.handle.stop().await;
+}
+
+#[actix::test]
+async fn what_was_taken_is_published_before_the_node_ends() {
+    let node = Node::start(&[]).await;
+    node.append(0..5000);
+    node.write("copy.siddhi", &copier(&node, "n", "out.csv"));
+    node.until_version("copy", 1).await;
+    let taken = |handle: &Handle| {
+        let version = handle.plan("copy").unwrap().version();
+        version.stream("In").unwrap().1.taken.get() > 0
+    };
+    node.until("some are taken", taken).await;
+    node.handle.stop().await;
+    let taken = node.handle.plan("copy").unwrap().version().stream("In").unwrap().1.taken.get();
+    let taken = i64::try_from(taken).unwrap();
+    node.until_written("out.csv", &(0..taken).collect::<Vec<_>>()).await;
+}

@@ -211,7 +211,7 @@ fn deliver(job: &ReceiverJob) -> bool {
         kept.pending = Some(batch);
         return false;
     };
-    kept.pending = job.station.put_now(&version, stream, batch).err();
+    kept.pending = job.station.put_now(&version, stream, batch).err().map(|batch| *batch);
     kept.pending.is_none()
 }
 

@@ -18,8 +18,8 @@ const NOT_SUPPORTED: u8 = 3;
 /// Check plans as a node would before it runs them, and start nothing.
 ///
 /// Each fault is shown with its line, a caret, what was expected and, where it can be guessed, what
-/// was meant. Of two plans with one name the second is refused, as a node would. `${name}` in a plan
-/// takes its value from the environment.
+/// was meant. Of two plans with one name the second is refused, as a node would. `${name}` in a
+/// plan takes its value from the environment.
 ///
 /// Exit status: 0 all plans can run; 1 a file could not be read; 2 a plan is refused; 3 a plan uses
 /// what is not supported yet.

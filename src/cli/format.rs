@@ -14,14 +14,14 @@ use crate::language::source::Source;
 
 const REFUSED: u8 = 2;
 
-/// Rewrite plans in house style: one way to break, indent and space them. Comments are kept, and the
-/// meaning never changes.
+/// Rewrite plans in house style: one way to break, indent and space them.
 ///
-/// With `-` for the path the plan is read from standard input and printed on standard output. A plan
-/// with errors is left as it is, and the errors are shown.
+/// Comments are kept, and the meaning never changes.
+/// With `-` for the path the plan is read from standard input and printed on standard output. A
+/// plan with errors is left as it is, and the errors are shown.
 ///
-/// Exit status: 0 done; 1 a file could not be read or written, or with `--check` one is not in house
-/// style; 2 a plan has errors.
+/// Exit status: 0 done; 1 a file could not be read or written, or with `--check` one is not in
+/// house style; 2 a plan has errors.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {

@@ -11,9 +11,19 @@ use clap::Parser;
 use clap::Subcommand;
 use std::process::ExitCode;
 
+const AFTER_HELP: &str = "\
+A first plan, plans/hot.siddhi:
+
+    @app:name('hot')
+    define stream Readings (sensor string, celsius double);
+    from Readings[celsius > 90.0] select sensor, celsius insert into Hot;
+
+Exit status: 0 done; 1 something failed; 2 wrong arguments, settings or plans; 3 a plan uses what is
+not supported yet.";
+
 /// A stream engine that runs as a pair: SiddhiQL plans in, alerts and figures out.
 #[derive(Debug, Parser)]
-#[command(name = "twinflow", version, about)]
+#[command(name = "twinflow", version, about, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -21,13 +31,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say what is wrong with plans, and start nothing
     Check(check::Arguments),
-    /// Rewrite plans in house style
     Fmt(format::Arguments),
-    /// Run a plan on a virtual clock: events in as JSON lines, results out as JSON lines
     Replay(replay::Arguments),
-    /// Play the `.test` files beside plans and compare what comes out
     Test(test::Arguments),
 }
 

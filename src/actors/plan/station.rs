@@ -99,10 +99,12 @@ impl Station {
         version: &Arc<Version>,
         stream: StreamId,
         batch: Batch,
-    ) -> Result<(), Batch> {
+    ) -> Result<(), Box<Batch>> {
         let rows = rows(version, stream, batch, None);
         self.inbox.try_put(Work::Rows(rows)).map_err(|error| match error {
-            PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => rows.batch,
+            PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
+                Box::new(rows.batch)
+            }
             _ => unreachable!("what comes back is what was put in"),
         })
     }
