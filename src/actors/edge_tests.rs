@@ -70,6 +70,8 @@ enum Mood {
     Takes,
     IsAway,
     Refuses,
+    RefusesRow,
+    IsFull,
     Panics,
 }
 
@@ -93,6 +95,8 @@ impl Publisher for Place {
         match mood {
             Mood::IsAway => Err(PublishError::transient("away")),
             Mood::Refuses => Err(PublishError::permanent("not this one")),
+            Mood::RefusesRow => Err(PublishError::permanent("not this row").of_rows(0..1)),
+            Mood::IsFull => Err(PublishError::busy("no room")),
             Mood::Panics => panic!("a publisher's fault"),
             Mood::Takes => {
                 let value = parcel.batch.row(0)[0].as_long().unwrap();
@@ -176,6 +180,24 @@ async fn what_cannot_be_published_is_counted_and_the_next_follows() {
     way.publish(4).await;
     until("the rest is there", || way.taken().len() == 2).await;
     assert_eq!((way.taken(), way.dead()), (vec![(2, 2), (4, 4)], 2));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn rows_that_are_refused_are_counted_and_the_rest_of_the_parcel_follows() {
+    let mut way = Way::new(OnError::Log, &[Mood::RefusesRow, Mood::IsAway, Mood::IsAway]);
+    way.publish(2).await;
+    until("both came again", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2)], 1));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn a_place_without_room_is_waited_for() {
+    let mut way = Way::new(OnError::Log, &[Mood::IsFull; 20]);
+    way.publish(2).await;
+    until("both are there", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2)], 0));
     way.root.send(StopAll).await.unwrap();
 }
 

@@ -4,6 +4,7 @@
 //! publisher panics is tried again, and given up like any other after a few tries.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -37,6 +38,8 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The longest wait of those who wait for ever.
 const BACKOFF_MAX_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits for a place that takes no more for now.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// How long it works before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(20);
 
@@ -163,6 +166,20 @@ impl PublisherActor {
             self.unflushed = true;
             match published {
                 Ok(()) => self.succeeded(),
+                Err(error) if error.busy => {
+                    self.count_no_try();
+                    return Pause::Later(BUSY_PAUSE);
+                }
+                Err(error) if !error.transient && error.rows.is_some() => {
+                    let part = part(&parcel, error.rows.clone().unwrap_or_default());
+                    self.give_up(built.on_error, &part, &error);
+                    // The rest of the parcel has its tries still before it.
+                    self.count_no_try();
+                    if clock::elapsed().saturating_sub(began) > SHIFT {
+                        return Pause::Shift;
+                    }
+                    continue;
+                }
                 Err(error) => {
                     let wait = self.failed(built.on_error, &error, "could not publish");
                     let again =
@@ -188,6 +205,13 @@ impl PublisherActor {
             }
         }
         Pause::Idle
+    }
+
+    /// The last try was none, or it came to an end of its own: the next one is the first.
+    fn count_no_try(&self) {
+        if let Some(at_hand) = &mut *self.at_hand() {
+            at_hand.tries = 0;
+        }
     }
 
     fn at_hand(&self) -> std::sync::MutexGuard<'_, Option<AtHand>> {
@@ -273,6 +297,14 @@ impl PublisherActor {
         // Waiting for room could be for ever: the plan may be waiting for this publisher.
         self.job.station.put_now(&version, stream, batch).is_ok()
     }
+}
+
+/// Some rows of a parcel as a parcel of their own.
+fn part(parcel: &Parcel, rows: Range<usize>) -> Parcel {
+    let mut batch = Batch::new(&parcel.schema.types());
+    batch.extend(&parcel.batch, rows.start, rows.end);
+    let number = parcel.number + rows.start as u64;
+    Parcel { number, batch: Arc::new(batch), ..parcel.clone() }
 }
 
 impl Actor for PublisherActor {

@@ -1,23 +1,23 @@
 //! The codes of messages about `@source`, `@sink` and `@map`.
 
 /// No receiver, publisher or mapper has this name.
-pub const UNKNOWN_TYPE: &str = "E0001";
+pub const UNKNOWN_TYPE: &str = "M0001";
 /// Right in the language, but this engine does not have it yet.
-pub const NOT_SUPPORTED: &str = "E0002";
+pub const NOT_SUPPORTED: &str = "M0002";
 /// An option that the type does not have.
-pub const UNKNOWN_OPTION: &str = "E0003";
+pub const UNKNOWN_OPTION: &str = "M0003";
 /// An option without which the type cannot work.
-pub const MISSING_OPTION: &str = "E0004";
+pub const MISSING_OPTION: &str = "M0004";
 /// An option whose value cannot be read.
-pub const OPTION_VALUE: &str = "E0005";
+pub const OPTION_VALUE: &str = "M0005";
 /// An option given twice.
-pub const REPEATED_OPTION: &str = "E0006";
+pub const REPEATED_OPTION: &str = "M0006";
 /// `@attributes` or `@payload` do not fit the stream or the mapper.
-pub const MAPPING: &str = "E0007";
+pub const MAPPING: &str = "M0007";
 /// A `{{template}}` that cannot be read or names no attribute.
-pub const TEMPLATE: &str = "E0008";
+pub const TEMPLATE: &str = "M0008";
 /// A stream that the endpoint cannot serve.
-pub const STREAM: &str = "E0009";
+pub const STREAM: &str = "M0009";
 
 /// Each code with what it means and what to do, for the manual.
 pub const ALL: &[(&str, &str)] = &[
