@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
         Ok(Pipeline {
             ports,
             selector: Selector::build(&query.selection, query.events, expired, windowed, self)?,
-            selected: Batch::new(&outputs),
+            selected: Some(Box::new(Batch::new(&outputs))),
             target: self.target(&query.output, &outputs)?,
             partition: query.partition,
             watched: false,
@@ -305,13 +305,13 @@ impl<'a> Builder<'a> {
                     Some(known) => &mut routes[known],
                     None => {
                         let (by, readers, reads) = (None, Vec::new(), vec![false; types.len()]);
-                        routes.push(Route { stream, by, readers, reads, routed: Batch::default() });
+                        routes.push(Route { stream, by, readers, reads, routed: None });
                         routes.last_mut().expect("just pushed")
                     }
                 };
                 route.readers.push((query_id, port));
                 route.reads.iter_mut().zip(read).for_each(|(reads, read)| *reads |= read);
-                route.routed = Batch::keeping(&types, &route.reads);
+                route.routed = Some(Box::new(Batch::keeping(&types, &route.reads)));
             }
         }
         for key in &partition.keys {

@@ -20,7 +20,7 @@ pub struct Context {
     /// When each partition key of the partition at hand first appeared, as a count; by slot.
     pub births: Vec<u64>,
     /// Tables by id; a table is away while it is searched.
-    pub tables: Vec<Option<MemoryTable>>,
+    pub tables: Vec<Option<Box<MemoryTable>>>,
     /// Named windows by id; a window is away while it takes rows.
     pub windows: Vec<Option<Box<dyn Window>>>,
     /// What was dropped inside the plan, by reason.

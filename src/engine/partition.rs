@@ -46,8 +46,8 @@ pub struct Route {
     pub readers: Vec<(QueryId, usize)>,
     /// Which of the stream's columns any of them reads; the others are not copied.
     pub reads: Vec<bool>,
-    /// The rows last routed, with their slots.
-    pub routed: Batch,
+    /// The rows last routed, with their slots; away while they are on their way.
+    pub routed: Option<Box<Batch>>,
 }
 
 /// What gives a row its keys.
@@ -102,7 +102,7 @@ impl Partition {
         }
         let route = &mut self.routes[route];
         route.by = by;
-        let routed = &mut route.routed;
+        let Some(routed) = &mut route.routed else { return };
         routed.clear();
         let everything = self.rows.len() == input.len()
             && self.rows.iter().enumerate().all(|(place, &row)| place == row as usize);

@@ -17,8 +17,8 @@ pub struct Pipeline {
     pub ports: Vec<Way>,
     /// What is selected.
     pub selector: Selector,
-    /// What the last run selected.
-    pub selected: Batch,
+    /// What the last run selected; away while it is on its way to the target.
+    pub selected: Option<Box<Batch>>,
     /// Where it goes.
     pub target: Target,
     /// The partition the query stands in.
@@ -68,7 +68,9 @@ pub enum Cause<'a> {
 impl Pipeline {
     /// Runs the steps from where the cause acts, then the selection; the result is in `selected`.
     pub fn run(&mut self, port: usize, cause: Cause<'_>, context: &mut Context) {
-        self.selected.clear();
+        let selected = self.selected.as_mut();
+        let selected = selected.expect("a query never feeds itself, so that its rows are back");
+        selected.clear();
         let way = &mut self.ports[port];
         let mut input: Option<&Batch> = None;
         let mut next = 0;
@@ -105,8 +107,10 @@ impl Pipeline {
         let rows = input.unwrap_or_else(|| &way.buffers[next - 1]);
         // The selection leaves out rows that it could not compute; those of the steps are gone.
         let faults = std::mem::take(&mut context.faults);
-        self.selector.run(rows, context, &mut self.selected);
-        context.faults.splice(0..0, faults);
+        self.selector.run(rows, context, selected);
+        if !faults.is_empty() {
+            context.faults.splice(0..0, faults);
+        }
     }
 
     /// Drops the state of a partition key.

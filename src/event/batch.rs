@@ -179,6 +179,9 @@ impl Batch {
     }
 
     fn extend_heads(&mut self, other: &Batch, start: usize, end: usize) {
+        if end == start + 1 {
+            return self.push_head(other.timestamps[start], other.kind(start), other.slot(start));
+        }
         let rows = self.len();
         self.timestamps.extend_from_slice(&other.timestamps[start..end]);
         if !other.kinds.is_empty() || !self.kinds.is_empty() {
@@ -208,6 +211,10 @@ impl Batch {
 
     /// As [`Batch::gather`], without the columns.
     pub fn gather_heads(&mut self, other: &Batch, rows: &[u32]) {
+        if let [row] = *rows {
+            let row = row as usize;
+            return self.push_head(other.timestamps[row], other.kind(row), other.slot(row));
+        }
         let at = self.len();
         self.timestamps.extend(rows.iter().map(|&row| other.timestamps[row as usize]));
         if !other.kinds.is_empty() || !self.kinds.is_empty() {

@@ -236,7 +236,16 @@ impl Column {
     }
 
     /// Appends rows `start..end` of a column of the same type.
+    #[inline]
     pub fn extend(&mut self, other: &Column, start: usize, end: usize) {
+        // One row is common, and copying a block costs more than a push.
+        if end == start + 1 {
+            return self.push_from(other, start);
+        }
+        self.extend_block(other, start, end);
+    }
+
+    fn extend_block(&mut self, other: &Column, start: usize, end: usize) {
         self.nulls.extend(self.len(), &other.nulls, start, end);
         for_pair!(&mut self.values, &other.values, mine, theirs =>
             mine.extend_from_slice(&theirs[start..end]));
@@ -245,6 +254,9 @@ impl Column {
     /// Appends the named rows of a column of the same type, in the order given.
     #[expect(clippy::clone_on_copy, reason = "the same code serves texts, which are cloned")]
     pub fn gather(&mut self, other: &Column, rows: &[u32]) {
+        if let [row] = rows {
+            return self.push_from(other, *row as usize);
+        }
         if other.nulls.any() {
             let at = self.len();
             for (offset, &row) in rows.iter().enumerate() {

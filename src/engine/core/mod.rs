@@ -268,14 +268,14 @@ impl PlanCore {
     ) {
         let partition = &mut self.partitions[id];
         partition.route(route, rows, &mut self.context);
-        let routed = std::mem::take(&mut partition.routes[route].routed);
+        let Some(routed) = partition.routes[route].routed.take() else { return };
         if !routed.is_empty() {
             for reader in 0..self.partitions[id].routes[route].readers.len() {
                 let (query, port) = self.partitions[id].routes[route].readers[reader];
                 self.run_query(query, port, Cause::Rows(&routed), outlet);
             }
         }
-        self.partitions[id].routes[route].routed = routed;
+        self.partitions[id].routes[route].routed = Some(routed);
     }
 
     /// Runs a query and brings what it selects to its target.
@@ -300,14 +300,14 @@ impl PlanCore {
         if !self.context.faults.is_empty() || !self.context.notes.is_empty() {
             self.report(query, outlet);
         }
-        if !self.pipelines[query].selected.is_empty() {
+        if self.pipelines[query].selected.as_ref().is_some_and(|rows| !rows.is_empty()) {
             self.emit(query, outlet);
         }
     }
 
     fn emit(&mut self, query: QueryId, outlet: &mut dyn Outlet) {
         let pipeline = &mut self.pipelines[query];
-        let mut rows = std::mem::take(&mut pipeline.selected);
+        let Some(mut rows) = pipeline.selected.take() else { return };
         if pipeline.watched {
             outlet.query(query, self.context.now, &rows);
         }
@@ -336,7 +336,7 @@ impl PlanCore {
                 self.run_window(window, Cause::Rows(&rows), outlet);
             }
         }
-        self.pipelines[query].selected = rows;
+        self.pipelines[query].selected = Some(rows);
     }
 
     /// Runs a named window and brings what it puts out to its readers.

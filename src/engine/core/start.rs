@@ -47,7 +47,7 @@ impl PlanCore {
         for table in &plan.tables {
             let types = table.schema.types();
             let table = MemoryTable::new(types, &table.primary_key, &table.indexes);
-            context.tables.push(Some(table));
+            context.tables.push(Some(Box::new(table)));
         }
         let mut triggers = Vec::new();
         for (id, trigger) in plan.triggers.iter().enumerate() {

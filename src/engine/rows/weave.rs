@@ -138,6 +138,19 @@ impl<'a> Source<'a> {
     fn weave_values<T: Element>(&self, into: &mut Column) {
         let into = T::write(into);
         let arriving = T::read(&self.batch.columns[self.place]);
+        if let ([value], Shape::Pairs, Leaving::From(number)) = (arriving, self.shape, self.leaving)
+        {
+            // One row for one row: what a call with one event mostly brings.
+            let old = match self.is_kept() {
+                true => {
+                    let (segment, row) = self.rows.place(number);
+                    T::read(&self.rows.segment(segment).columns[self.place])[row].clone()
+                }
+                false => T::default(),
+            };
+            into.push(old);
+            return into.push(value.clone());
+        }
         if self.shape != Shape::None && !self.is_kept() {
             return self.arriving_only(arriving, into);
         }
