@@ -56,6 +56,8 @@ pub mod config;
 pub mod engine;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod event;
+#[cfg(feature = "node")]
+pub mod http;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod language;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -5,6 +5,8 @@ mod files;
 mod format;
 mod replay;
 mod report;
+#[cfg(feature = "node")]
+mod run;
 pub mod test;
 
 use clap::Parser;
@@ -31,6 +33,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "node")]
+    Run(run::Arguments),
     Check(check::Arguments),
     Fmt(format::Arguments),
     Replay(replay::Arguments),
@@ -40,6 +44,8 @@ enum Command {
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
+        #[cfg(feature = "node")]
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

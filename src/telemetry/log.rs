@@ -12,8 +12,9 @@ use crate::config::LogFormat;
 ///
 /// Standard output stays free for what commands print.
 pub fn start_log(log: &Log) {
+    // The web server tells of each worker; who wants that asks for `actix_server=info`.
     let filter = EnvFilter::builder()
-        .parse(&log.level)
+        .parse(format!("actix_server=warn,{}", log.level))
         .expect("a checked configuration holds a filter that parses");
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {

@@ -289,7 +289,13 @@ impl Filler {
         scratch: &mut String,
     ) -> Result<Option<usize>, Failure> {
         let at = scanner.at();
-        let name = scanner.string(scratch, "the name of an attribute in quotes")?;
+        // What stands where a name must stand is no JSON, whatever it is.
+        let name = scanner.string(scratch, "the name of an attribute in quotes").map_err(
+            |bad| match bad.fault {
+                Fault::Type => Bad { fault: Fault::Syntax, ..bad },
+                _ => bad,
+            },
+        )?;
         let attribute = self.schema.position(name);
         if attribute.is_none() && self.fail_on_unknown {
             let bad = Bad { at, fault: Fault::Unknown, expected: "" };

@@ -1,0 +1,151 @@
+//! How many events a second one client can send over HTTP: JSON arrays into a filter plan.
+//!
+//! `cargo bench --bench ingest -- [--seconds N] [--rows N] [--clients N]` starts a node of its own
+//! in a folder of its own, sends for so long over kept-alive connections, one request after the
+//! answer to the one before, and prints events a second and the node's memory. Bodies lie ready
+//! before the clock starts. At the end the node is asked how many events it took: all of them.
+
+#[path = "../throughput/generator.rs"]
+#[expect(dead_code, reason = "the other bench uses the rest")]
+mod generator;
+#[path = "../../tests/system/node.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod node;
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use node::Node;
+
+const PLAN: &str = "
+define stream S (symbol string, price double, volume long, ts long);
+from S[price > 50.0 and volume > 100] select symbol, price * volume as amount insert into Out;
+";
+/// Different bodies, sent in turn.
+const BODIES: usize = 64;
+
+struct Settings {
+    seconds: u64,
+    rows: usize,
+    clients: usize,
+}
+
+fn main() {
+    let settings = settings();
+    let node = Node::start(&[("load.siddhi", PLAN)], "");
+    node.wait_for_plan("load");
+    let bodies = bodies(settings.rows);
+    let address = node.address();
+    let end = Instant::now() + Duration::from_secs(settings.seconds);
+    let clients: Vec<_> = (0..settings.clients)
+        .map(|_| {
+            let bodies = bodies.clone();
+            thread::spawn(move || send(address, &bodies, end))
+        })
+        .collect();
+    let memory = watch_memory(&node, settings.seconds);
+    let requests: usize = clients.into_iter().map(|client| client.join().expect("sent")).sum();
+    let events = requests * settings.rows;
+    let rate = events as f64 / settings.seconds as f64;
+    println!(
+        "{} client(s), arrays of {}: {rate:.0} events/s for {} s, {:.2} ms a request",
+        settings.clients,
+        settings.rows,
+        settings.seconds,
+        settings.seconds as f64 * 1000.0 * settings.clients as f64 / requests as f64,
+    );
+    println!(
+        "memory of the node: {} MiB at a quarter, {} MiB at the end ({:+.1} %)",
+        memory.0 >> 10,
+        memory.1 >> 10,
+        (memory.1 as f64 / memory.0 as f64 - 1.0) * 100.0,
+    );
+    node.wait(Duration::from_secs(10), "all events are applied", || {
+        (node.events_in("load") == events as u64).then_some(())
+    });
+    println!("taken by the plan: {events}, all of them");
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings { seconds: 20, rows: 500, clients: 1 };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
+        match word.as_str() {
+            "--seconds" => settings.seconds = number() as u64,
+            "--rows" => settings.rows = number(),
+            "--clients" => settings.clients = number(),
+            // What `cargo bench` adds by itself.
+            "--bench" => {}
+            other => panic!("expected --seconds, --rows or --clients, found {other}"),
+        }
+    }
+    settings
+}
+
+/// Whole requests, head and body.
+fn bodies(rows: usize) -> Vec<Vec<u8>> {
+    let mut draws = generator::draws().zip(generator::START..);
+    let request = |_| {
+        let mut body = String::from("[");
+        for (row, (z, ts)) in draws.by_ref().take(rows).enumerate() {
+            let comma = if row == 0 { "" } else { "," };
+            let (symbol, volume) = ((z >> 44) % 1000, z & 0x3FF);
+            let price = (z >> 20 & 0xFFFF) as f64 / 65536.0 * 100.0;
+            write!(
+                body,
+                "{comma}{{\"symbol\":\"S{symbol:03}\",\"price\":{price},\
+                 \"volume\":{volume},\"ts\":{ts}}}"
+            )
+            .expect("a String takes everything");
+        }
+        body.push(']');
+        let head = format!(
+            "POST /api/v1/plans/load/streams/S HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head, body].concat().into_bytes()
+    };
+    (0..BODIES).map(request).collect()
+}
+
+/// Sends until the end; the number of requests that were accepted.
+fn send(address: SocketAddr, bodies: &[Vec<u8>], end: Instant) -> usize {
+    let mut stream = TcpStream::connect(address).expect("the node listens");
+    stream.set_nodelay(true).expect("a TCP socket has the option");
+    let mut buffer = [0; 4096];
+    let mut requests = 0;
+    while Instant::now() < end {
+        stream.write_all(&bodies[requests % bodies.len()]).expect("the node reads");
+        let mut length = 0;
+        // Answers are short: head and body come at once or nearly so.
+        while !is_whole(&buffer[..length]) {
+            let read = stream.read(&mut buffer[length..]).expect("the node answers");
+            assert!(read > 0, "the node closed the connection");
+            length += read;
+        }
+        let answer = String::from_utf8_lossy(&buffer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        requests += 1;
+    }
+    requests
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    answer.ends_with(b"}") && answer.windows(4).any(|four| four == b"\r\n\r\n")
+}
+
+/// Kibibytes that the node holds at a quarter of the time and at its end.
+fn watch_memory(node: &Node, seconds: u64) -> (u64, u64) {
+    thread::sleep(Duration::from_millis(seconds * 250));
+    let early = node.memory_kib();
+    thread::sleep(Duration::from_millis(seconds * 740));
+    (early, node.memory_kib())
+}

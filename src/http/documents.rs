@@ -1,0 +1,286 @@
+//! The JSON documents of the API, as the API document describes them.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What a request with events is answered with.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// How many events were taken: all of the request.
+    pub accepted: usize,
+    /// Under `ack=applied`: how many requests and messages the plan has applied, this one included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+}
+
+/// The newest events of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Events {
+    /// The plan.
+    pub plan: String,
+    /// The stream.
+    pub stream: String,
+    /// The id to read on from: that of the last event here, or of the newest one there is.
+    pub last: String,
+    /// How many of the events asked for by `after` are kept no longer; null if nobody knows.
+    pub missed: Option<u64>,
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// An event of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Event {
+    /// Names the event in this process; `after` and `Last-Event-ID` take it.
+    pub id: String,
+    /// Its time, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Its attributes by name.
+    #[schema(value_type = Object)]
+    pub event: Value,
+}
+
+/// The answer to an on-demand query.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Answer {
+    /// What was selected; empty for a query that writes.
+    pub columns: Vec<Attribute>,
+    /// The rows, each a value a column.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// A name with its type.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Attribute {
+    /// The name.
+    pub name: String,
+    /// `string`, `int`, `long`, `float`, `double`, `bool` or `object`.
+    #[serde(rename = "type")]
+    pub ty: &'static str,
+}
+
+/// All plans.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Plans {
+    /// By name.
+    pub plans: Vec<Plan>,
+}
+
+/// A plan in few words.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub state: PlanState,
+    /// The file it was read from.
+    pub file: String,
+    /// Which version runs, counted from 1 in this process; null if none does.
+    pub version: Option<u64>,
+    /// When that version was deployed, in milliseconds since 1970.
+    pub deployed_ms: Option<i64>,
+    /// Events taken from outside, by all versions.
+    pub events_in: u64,
+    /// Events put into streams by queries, by all versions.
+    pub events_out: u64,
+    /// Events that wait for it.
+    pub waiting: usize,
+    /// Warnings about the version that runs.
+    pub warnings: usize,
+    /// Why it stopped, if it did.
+    pub failure: Option<String>,
+    /// Newer texts of the plan that were refused; the version before may still run.
+    pub refused: Vec<Refused>,
+}
+
+/// Whether a plan runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanState {
+    /// It takes events.
+    Running,
+    /// It could not go on; `failure` says why.
+    Failed,
+    /// It never ran, since its text was refused.
+    Refused,
+}
+
+/// A text that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Refused {
+    /// The file.
+    pub file: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What is wrong with the text.
+    #[schema(value_type = Vec<Diagnostic>)]
+    pub diagnostics: Value,
+    /// The same for the eye: source lines with carets.
+    pub text: String,
+}
+
+/// A plan with all that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlanDetail {
+    /// The plan in few words.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// The text of the version that runs.
+    pub text: Option<String>,
+    /// From `@app:description`.
+    pub description: String,
+    /// Warnings about the version that runs.
+    #[schema(value_type = Vec<Diagnostic>)]
+    pub diagnostics: Value,
+    /// Its streams.
+    pub streams: Vec<Stream>,
+    /// Its tables, which on-demand queries may read and write.
+    pub tables: Vec<Table>,
+    /// Its named windows, which on-demand queries may read.
+    pub windows: Vec<Table>,
+    /// The names of its queries.
+    pub queries: Vec<String>,
+}
+
+/// A stream of a plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes events from outside.
+    pub takes_events: bool,
+    /// Its attributes.
+    pub attributes: Vec<Attribute>,
+    /// Events taken from outside.
+    pub events_in: u64,
+    /// Events put into it by queries.
+    pub events_out: u64,
+    /// The id of its newest event; null before the first.
+    pub newest: Option<String>,
+}
+
+/// A table or a named window.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub attributes: Vec<Attribute>,
+    /// The columns of its primary key.
+    pub primary_key: Vec<String>,
+}
+
+/// A path at which a plan takes requests.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReceiverPath {
+    /// The address to send to.
+    pub path: String,
+    /// The plan it leads to.
+    pub plan: String,
+    /// The stream it leads to.
+    pub stream: String,
+}
+
+/// What checking a plan found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Checked {
+    /// Whether it could be deployed.
+    pub ok: bool,
+    /// The name it gives itself; empty if it leaves that to its file.
+    pub name: String,
+    /// What is wrong or worth knowing, in order of place.
+    #[schema(value_type = Vec<Diagnostic>)]
+    pub diagnostics: Value,
+    /// The same for the eye: source lines with carets.
+    pub text: String,
+}
+
+/// A message about a text in SiddhiQL. Lines and columns count from 1; an end is the place after
+/// the last character.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Diagnostic {
+    /// Its stable code, such as `L0001`.
+    pub code: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The file.
+    pub path: String,
+    /// Where it begins.
+    pub line: usize,
+    /// Where it begins.
+    pub column: usize,
+    /// Where it ends.
+    pub end_line: usize,
+    /// Where it ends.
+    pub end_column: usize,
+    /// What is to be said at that place.
+    pub label: String,
+    /// The line of the text.
+    pub source: String,
+    /// Other places that matter.
+    #[schema(value_type = Vec<Object>)]
+    pub related: Vec<Value>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// A change that would mend it.
+    #[schema(value_type = Option<Object>)]
+    pub suggestion: Option<Value>,
+    /// The text is right, but the engine cannot run it yet.
+    pub not_supported: bool,
+}
+
+/// The node and its actors.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// The node's name.
+    pub node: String,
+    /// The version of the program.
+    pub version: &'static str,
+    /// Seconds since the node started.
+    pub up_seconds: u64,
+    /// Every actor, by its place in the tree.
+    pub actors: Vec<Actor>,
+}
+
+/// An actor of the node.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Actor {
+    /// Its place in the tree, as in `plans/alerts/publisher:Alerts:1`.
+    pub name: String,
+    /// What kind of actor it is.
+    pub kind: &'static str,
+    /// `running`, `waiting`, `stopping`, `stopped` or `failed`.
+    #[schema(value_type = String)]
+    pub state: crate::actors::tree::State,
+    /// How often it was raised again after it fell.
+    pub restarts: u64,
+    /// How its last life ended.
+    pub last_exit: Option<String>,
+    /// Since when it is in this state, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// What it says of itself.
+    pub detail: String,
+}
+
+/// Whether the node is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `alive` or `ready`.
+    pub status: &'static str,
+}
+
+/// Where to go from here.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Home {
+    /// What this is.
+    pub name: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
+    /// Addresses worth knowing, by what they give.
+    #[schema(value_type = Object)]
+    pub links: Value,
+}

@@ -1,0 +1,274 @@
+//! What a refused request is answered with: a problem document (RFC 9457) with a stable code.
+//!
+//! The table [`KINDS`] is the one source of codes: the answers, `GET /problems` and the API
+//! document are made from it, and a test compares it with the manual.
+
+use actix_web::HttpResponse;
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::actors::plan::Misfit;
+use crate::mappers::DecodeError;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A kind of problem, as the manual knows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Kind {
+    /// The stable code; programs decide by it.
+    pub code: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// What it means, in a sentence.
+    pub title: &'static str,
+}
+
+macro_rules! kinds {
+    ($($(#[$what:meta])* $name:ident = $status:literal $code:literal $title:literal;)*) => {
+        $($(#[$what])* pub const $name: &Kind =
+            &Kind { code: $code, status: $status, title: $title };)*
+        /// Every kind of problem, in the order of the manual.
+        pub const KINDS: &[&Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    /// The body holds nothing.
+    NO_EVENT = 400 "no-event" "The body holds no event.";
+    /// The body cannot be read.
+    MALFORMED = 400 "malformed" "The body is not what it should be: JSON, or an object a line.";
+    /// The body is not text.
+    NOT_UTF_8 = 400 "not-utf-8" "The body is not UTF-8.";
+    /// The body nests too deep.
+    TOO_DEEP = 400 "too-deep" "The body nests deeper than 64 brackets.";
+    /// A value of another type.
+    WRONG_TYPE = 422 "wrong-type" "A value has another type than its attribute.";
+    /// A number too large.
+    OUT_OF_RANGE = 422 "out-of-range" "A number does not fit the type of its attribute.";
+    /// An attribute is missing.
+    MISSING_ATTRIBUTE = 422 "missing-attribute" "An event lacks an attribute of its stream.";
+    /// An attribute is not known.
+    UNKNOWN_ATTRIBUTE = 422 "unknown-attribute" "An event names what is no attribute.";
+    /// An attribute stands twice.
+    DUPLICATE_ATTRIBUTE = 422 "duplicate-attribute" "An event names an attribute twice.";
+    /// A pattern does not match.
+    UNMATCHED = 422 "unmatched" "The pattern of the mapping does not match.";
+    /// A query parameter is wrong.
+    BAD_PARAMETER = 400 "bad-parameter" "A parameter of the address or a header is not usable.";
+    /// The query was refused.
+    QUERY_REFUSED = 422 "query-refused" "The on-demand query was refused; see `diagnostics`.";
+    /// The answer is too long.
+    ANSWER_TOO_LARGE = 422 "answer-too-large" "The answer of the query has too many rows.";
+    /// No such address.
+    NOT_FOUND = 404 "not-found" "There is nothing at this address.";
+    /// No such plan.
+    UNKNOWN_PLAN = 404 "unknown-plan" "There is no plan of this name.";
+    /// No such stream.
+    UNKNOWN_STREAM = 404 "unknown-stream" "The plan has no stream of this name.";
+    /// No such actor.
+    UNKNOWN_ACTOR = 404 "unknown-actor" "No actor of this name is at work.";
+    /// The address takes other methods.
+    METHOD_NOT_ALLOWED = 405 "method-not-allowed" "The address does not take this method.";
+    /// The body came too slowly.
+    TOO_SLOW = 408 "too-slow" "The body did not come in time.";
+    /// The plan does not run.
+    PLAN_NOT_RUNNING = 409 "plan-not-running" "The plan was refused or has stopped.";
+    /// The stream takes no events from outside.
+    NOT_AN_INPUT = 409 "not-an-input" "The stream takes no events from outside.";
+    /// The plan changed meanwhile.
+    PLAN_CHANGED = 409 "plan-changed" "The plan was changed while the events waited.";
+    /// The events made the plan fall.
+    POISON = 422 "poison" "The plan could not process the events; they were put aside.";
+    /// The body is too large.
+    BODY_TOO_LARGE = 413 "body-too-large" "The body is larger than `http.body_bytes_max`.";
+    /// Too many events.
+    TOO_MANY_EVENTS = 413 "too-many-events" "More events than `http.batch_rows_max`.";
+    /// The address is too long.
+    ADDRESS_TOO_LONG = 414 "address-too-long" "The address is longer than 8 KiB.";
+    /// Another media type is wanted.
+    UNSUPPORTED_MEDIA_TYPE = 415 "unsupported-media-type" "The body has a form that is not read.";
+    /// The request names another host.
+    FOREIGN_REQUEST = 403 "foreign-request" "The request comes from a page of another site.";
+    /// The plan has no room.
+    OVERLOADED = 503 "overloaded" "The plan has no room for more events; try again later.";
+    /// Too many followers.
+    TOO_MANY_TAILS = 503 "too-many-tails" "Too many live tails are open; try again later.";
+    /// The node starts or stops.
+    NOT_READY = 503 "not-ready" "The node is starting or stopping.";
+    /// A fault of the node.
+    INTERNAL = 500 "internal" "The node could not answer; its log says why.";
+}
+
+/// The answer to a request that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where the kind of problem is explained.
+    #[serde(rename = "type")]
+    pub about: String,
+    /// The kind of problem, in a sentence; always the same for the same code.
+    pub title: &'static str,
+    /// The status of the answer, again.
+    pub status: u16,
+    /// The stable code; programs decide by it.
+    pub code: &'static str,
+    /// What was expected and what came.
+    pub detail: String,
+    /// Number of the first bad event of the request, from 0; no event of the request was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// The attribute it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// The byte of the body where it was noticed, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<usize>,
+    /// What is wrong with a text in SiddhiQL.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<crate::http::documents::Diagnostic>)]
+    pub diagnostics: Vec<Value>,
+    /// What the address takes, for the header `Allow`.
+    #[serde(skip)]
+    allow: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a kind, with what was expected and what came.
+    pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self {
+            about: format!("/problems/{}", kind.code),
+            title: kind.title,
+            status: kind.status,
+            code: kind.code,
+            detail: detail.into(),
+            index: None,
+            attribute: None,
+            offset: None,
+            diagnostics: Vec::new(),
+            allow: None,
+        }
+    }
+
+    /// The address takes only these methods.
+    pub fn method_not_allowed(found: &str, allow: &str) -> Self {
+        let detail = format!("expected one of {allow}, found {found}");
+        Self { allow: Some(allow.to_owned()), ..Self::new(METHOD_NOT_ALLOWED, detail) }
+    }
+
+    /// With messages about a text in SiddhiQL, as JSON.
+    #[must_use]
+    pub fn with_diagnostics(mut self, diagnostics: Value) -> Self {
+        self.diagnostics = match diagnostics {
+            Value::Array(all) => all,
+            one => vec![one],
+        };
+        self
+    }
+
+    /// With the number of the first bad event.
+    #[must_use]
+    pub fn at_event(mut self, index: usize) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// With the attribute it is about.
+    #[must_use]
+    pub fn about_attribute(mut self, name: impl Into<String>) -> Self {
+        self.attribute = Some(name.into());
+        self
+    }
+}
+
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        let code = error.fault.code();
+        let kind = KINDS.iter().find(|kind| kind.code == code);
+        let kind = kind.expect("a test finds every fault of the mappers in the table");
+        let mut problem = Self::new(kind, error.to_string()).at_event(error.index);
+        problem.attribute = error.attribute;
+        problem.offset = Some(error.offset);
+        problem
+    }
+}
+
+impl From<Misfit> for Problem {
+    fn from(misfit: Misfit) -> Self {
+        match &misfit {
+            Misfit::Changed { .. } => Self::new(PLAN_CHANGED, misfit.to_string()),
+            Misfit::NotRun { reason } => Self::new(QUERY_REFUSED, reason.as_str()),
+            // What the panic said is for the log.
+            Misfit::Poison { .. } => Self::new(POISON, "the plan panicked over it; see the log"),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.content_type(MEDIA_TYPE);
+        if let Some(allow) = &self.allow {
+            answer.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if self.status == 503 {
+            answer.insert_header((header::RETRY_AFTER, "1"));
+        }
+        // Serialising plain strings and numbers cannot fail.
+        answer.body(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mappers::Fault;
+
+    #[test]
+    fn codes_are_distinct_and_have_the_form_of_words() {
+        for (index, kind) in KINDS.iter().enumerate() {
+            assert!(kind.code.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '8'));
+            assert!((400..600).contains(&kind.status), "{}", kind.code);
+            assert!(kind.title.ends_with('.'), "{}", kind.code);
+            assert!(KINDS[..index].iter().all(|other| other.code != kind.code), "{}", kind.code);
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_mapper_is_a_problem_with_its_place() {
+        for fault in Fault::ALL {
+            let error = DecodeError {
+                index: 3,
+                fault,
+                attribute: Some("a".to_owned()),
+                offset: 17,
+                message: "no".to_owned(),
+            };
+            let problem = Problem::from(error);
+            assert_eq!((problem.code, problem.index), (fault.code(), Some(3)));
+            assert!(problem.status < 500);
+        }
+    }
+
+    #[test]
+    fn the_manual_lists_the_codes_as_they_are() {
+        let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
+        let manual = std::fs::read_to_string(manual).unwrap();
+        let row = |kind: &&Kind| format!("| `{}` | {} | {} |", kind.code, kind.status, kind.title);
+        let table: Vec<String> = KINDS.iter().map(row).collect();
+        assert!(manual.contains(&table.join("\n")), "docs/http.md needs:\n{}", table.join("\n"));
+    }
+}

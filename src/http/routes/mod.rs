@@ -1,0 +1,111 @@
+//! The routes. Each reads a request, asks the node and writes an answer; none decides anything.
+
+pub mod checks;
+pub mod faults;
+pub mod home;
+pub mod plans;
+pub mod queries;
+pub mod receivers;
+pub mod status;
+pub mod streams;
+pub mod tails;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::Route;
+use actix_web::guard;
+use actix_web::http::Method;
+use actix_web::web;
+
+use crate::http::problem;
+use crate::http::problem::Problem;
+
+/// Lists every route to actix, with the one that makes actors fall if that is wanted; returns
+/// path and methods of each.
+pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String, &'static str)> {
+    const PLAN: &str = "/api/v1/plans/{plan}";
+    const STREAM: &str = "/api/v1/plans/{plan}/streams/{stream}";
+    let mut listing = Listing { service, listed: Vec::new() };
+    listing.at("/", get().to(home::home), GET);
+    listing.at("/problems", get().to(home::problems), GET);
+    listing.at("/problems/{code}", get().to(home::problem), GET);
+    listing.at("/health/live", get().to(status::live), GET);
+    listing.at("/health/ready", get().to(status::ready), GET);
+    listing.at("/metrics", get().to(status::metrics), GET);
+    listing.at("/api/v1/openapi.json", get().to(home::description), GET);
+    listing.at("/api/v1/status", get().to(status::status), GET);
+    listing.at("/api/v1/check", web::post().to(checks::check), POST);
+    listing.at("/api/v1/plans", get().to(plans::all), GET);
+    listing.at(PLAN, get().to(plans::one), GET);
+    listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
+    listing.at(STREAM, web::post().to(streams::send), POST);
+    listing.at(&format!("{STREAM}/events"), get().to(tails::events), GET);
+    listing.at(&format!("{STREAM}/tail"), web::get().to(tails::tail), "GET");
+    listing.at("/api/v1/receivers", get().to(receivers::all), GET);
+    listing.at("/api/v1/receivers/{path:.+}", web::post().to(receivers::send), POST);
+    if with_faults {
+        listing.at("/api/v1/faults/{actor:.+}", web::post().to(faults::fall), POST);
+    }
+    listing.listed
+}
+
+struct Listing<'a> {
+    service: &'a mut web::ServiceConfig,
+    listed: Vec<(String, &'static str)>,
+}
+
+impl Listing<'_> {
+    /// A path with its only route; other methods are refused with what is allowed.
+    fn at(&mut self, path: &str, route: Route, allow: &'static str) {
+        let refuse = move |method: Method| async move {
+            Err::<HttpResponse, _>(Problem::method_not_allowed(method.as_str(), allow))
+        };
+        let resource = web::resource(path).route(route).default_service(web::to(refuse));
+        self.service.service(resource);
+        self.listed.push((path.replace(":.+", ""), allow));
+    }
+}
+
+const GET: &str = "GET, HEAD";
+const POST: &str = "POST";
+
+/// Answers where there is nothing.
+///
+/// # Errors
+/// Always.
+pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let detail = format!("there is nothing at `{}`; `/` lists what there is", request.path());
+    Err(Problem::new(problem::NOT_FOUND, detail))
+}
+
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::description::document;
+    use actix_web::App;
+
+    #[test]
+    fn the_document_describes_every_route_and_no_other() {
+        let mut listed = Vec::new();
+        let _ = App::new().configure(|service| listed = list(service, false));
+        let document = serde_json::to_value(document()).unwrap();
+        let mut described: Vec<(String, &str)> = Vec::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let methods: Vec<_> = methods.as_object().unwrap().keys().map(String::as_str).collect();
+            let method = match methods.as_slice() {
+                ["get"] if path.ends_with("/tail") => "GET",
+                ["get"] => GET,
+                ["post"] => POST,
+                other => panic!("{path}: {other:?}"),
+            };
+            described.push((path.clone(), method));
+        }
+        described.sort();
+        listed.sort();
+        assert_eq!(described, listed);
+    }
+}

@@ -1,0 +1,155 @@
+//! Events into a stream: a request is taken whole or refused whole.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use actix_web::web::Path;
+use actix_web::web::Payload;
+use tokio::time::timeout;
+
+use crate::actors::clock;
+use crate::actors::plan::Closed;
+use crate::event::Batch;
+use crate::event::DataType;
+use crate::event::Schema;
+use crate::event::Values;
+use crate::http::Api;
+use crate::http::body;
+use crate::http::documents::Accepted;
+use crate::http::parameters;
+use crate::http::parameters::Parameters;
+use crate::http::problem;
+use crate::http::problem::Problem;
+use crate::mappers::Arrival;
+use crate::mappers::Decoder as _;
+use crate::mappers::JsonDecoder;
+use crate::plan::logical::Origin;
+
+/// How long a request waits for room in its plan.
+pub const ROOM_TIME: Duration = Duration::from_secs(2);
+
+/// Sends events to a stream.
+///
+/// The body is an object, an array of objects, or an object a line; an event may also stand as
+/// `{"event": {…}}`. Every attribute must be there (null is allowed), and no other. All events of
+/// the request are taken, in order and as one send, or none is.
+#[utoipa::path(post, path = "/api/v1/plans/{plan}/streams/{stream}", tag = "streams",
+    params(
+        ("plan" = String, Path, description = "The plan"),
+        ("stream" = String, Path, description = "The stream"),
+        ("ack" = Option<String>, Query, description = "When to answer: `accepted` (default), once \
+            the events wait for the plan in memory; `applied`, once the plan has applied them and \
+            their results can be read"),
+        ("timestamp" = Option<String>, Query, description = "The attribute of type long that \
+            holds an event's own time, in milliseconds since 1970; without it an event's time is \
+            that of its arrival"),
+    ),
+    request_body(content(
+        (Object = "application/json"), (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 200, description = "The events were applied", body = Accepted),
+        (status = 202, description = "The events were accepted", body = Accepted),
+        (status = 400, description = "`malformed`, `no-event`, `not-utf-8`, `too-deep`, \
+            `bad-parameter`", body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 404, description = "`unknown-plan`, `unknown-stream`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 408, description = "`too-slow`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 409, description = "`plan-not-running`, `not-an-input`, `plan-changed`",
+            body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 413, description = "`body-too-large`, `too-many-events`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 415, description = "`unsupported-media-type`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 422, description = "`wrong-type`, `out-of-range`, `missing-attribute`, \
+            `unknown-attribute`, `duplicate-attribute`, `poison`; `index` numbers the first bad \
+            event", body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`: try again after `Retry-After` seconds",
+            body = Problem, content_type = problem::MEDIA_TYPE),
+    ),
+)]
+pub async fn send(
+    api: Data<Api>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (plan, stream) = path.into_inner();
+    let parameters = Parameters::read(&request, &["ack", "timestamp"])?;
+    let ack = parameters.word("ack", &["accepted", "applied"])?;
+    let station = api.station(&plan)?;
+    let version = station.version();
+    let (id, front) = api.stream(&version, &stream)?;
+    if !takes_events(version.plan.streams[id].origin) {
+        let detail = format!("`{stream}` is fed by the plan itself");
+        return Err(Problem::new(problem::NOT_AN_INPUT, detail));
+    }
+    let clock = parameters.text("timestamp").map(|name| clock_of(&front.schema, name));
+    let clock = clock.transpose()?;
+    let limits = api.limits();
+    let room = api.body_room(&request).await?;
+    let body = body::read(&request, payload, body::EVENTS, limits.body_bytes_max).await?;
+    let batch = decode(&front.schema, &body, limits.batch_rows_max, clock)?;
+    drop(body);
+    let accepted = batch.len();
+    let no_room = |_| {
+        let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");
+        Problem::new(problem::OVERLOADED, detail)
+    };
+    let closed = |Closed| api.not_running(&plan);
+    if ack == "accepted" {
+        let put = timeout(ROOM_TIME, station.put(&version, id, batch)).await;
+        put.map_err(no_room)?.map_err(closed)?;
+        return Ok(HttpResponse::Accepted().json(Accepted { accepted, position: None }));
+    }
+    let put = timeout(ROOM_TIME, station.put_and_ask(&version, id, batch)).await;
+    let told = put.map_err(no_room)?.map_err(closed)?;
+    drop(room);
+    let applied = told.await.map_err(|_| api.not_running(&plan))??;
+    Ok(HttpResponse::Ok().json(Accepted { accepted, position: Some(applied.position) }))
+}
+
+/// Whether a stream of this origin may be fed from outside.
+pub fn takes_events(origin: Origin) -> bool {
+    matches!(origin, Origin::Defined | Origin::Implicit)
+}
+
+/// The column that holds the events' own time.
+fn clock_of(schema: &Schema, name: &str) -> Result<usize, Problem> {
+    let column = schema.position(name);
+    let column = column.filter(|column| schema.attributes[*column].ty == DataType::Long);
+    column.ok_or_else(|| {
+        let expected = "parameter `timestamp`: expected an attribute of type long";
+        parameters::refuse(format!("{expected}, found `{name}`"))
+    })
+}
+
+fn decode(
+    schema: &Schema,
+    body: &[u8],
+    rows_max: usize,
+    clock: Option<usize>,
+) -> Result<Batch, Problem> {
+    let mut batch = Batch::new(&schema.types());
+    let arrival = Arrival { at: clock::now_ms(), rows_max };
+    JsonDecoder::strict(schema).decode(body, &arrival, &mut batch)?;
+    if batch.is_empty() {
+        return Err(Problem::new(problem::NO_EVENT, "expected an event, found none"));
+    }
+    if let Some(clock) = clock {
+        let column = &batch.columns[clock];
+        if let Some(row) = (0..batch.len()).find(|row| column.is_null(*row)) {
+            let name = schema.attributes[clock].name.to_string();
+            let detail = format!("event {row}: attribute `{name}` is the event's time but null");
+            let problem = Problem::new(problem::MISSING_ATTRIBUTE, detail);
+            return Err(problem.at_event(row).about_attribute(name));
+        }
+        if let Values::Long(times) = &column.values {
+            batch.timestamps.clone_from(times);
+        }
+    }
+    Ok(batch)
+}

@@ -1,0 +1,153 @@
+//! A small HTTP client that can also send what no proper client would.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; null if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then_some(value.trim())
+        });
+        found
+    }
+}
+
+/// Sends a request with a body, if there is one, and reads the answer.
+pub fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Answer {
+    let mut stream = connect(address);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    let given = |name: &str| headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    if !given("host") {
+        head.push_str("Host: localhost\r\n");
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(body) = body
+        && !given("transfer-encoding")
+        && !given("content-length")
+    {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    head.push_str("\r\n");
+    // A node that refuses a body early may stop reading it: the answer is what counts.
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.write_all(body.unwrap_or_default());
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    assert!(read.is_ok() || !bytes.is_empty(), "{method} {path}: no answer: {read:?}");
+    parse(&bytes)
+}
+
+/// A connection whose reads do not wait for ever.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn parse(bytes: &[u8]) -> Answer {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = bytes[end + 4..].to_vec();
+    Answer { status: status.expect("a status"), head, body }
+}
+
+/// A live tail.
+pub struct TailReader {
+    lines: BufReader<TcpStream>,
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Told {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
+}
+
+impl TailReader {
+    /// Opens a tail; the answer must be good.
+    pub fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut stream = connect(address);
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream);
+        let mut status = String::new();
+        lines.read_line(&mut status).unwrap();
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+        let mut reader = Self { lines };
+        // Once this is there, the follower has its place.
+        while !reader.line().expect("a tail that goes on").starts_with("retry:") {}
+        reader
+    }
+
+    /// The next event; `None` when the tail has ended.
+    pub fn next(&mut self) -> Option<Told> {
+        let mut told = Told::default();
+        loop {
+            let line = self.line()?;
+            match line.split_once(": ") {
+                Some(("id", id)) => told.id = id.to_owned(),
+                Some(("event", name)) => told.name = name.to_owned(),
+                Some(("data", data)) => {
+                    told.data = serde_json::from_str(data).unwrap();
+                    return Some(told);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A line of the body. Lines that carry the sizes of chunks look like no event, so they are
+    /// simply passed over by the callers; a chunk of size 0 is the end.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(line.trim_end().to_owned()).filter(|line| line != "0"),
+            Err(error) => panic!("nothing came: {error}"),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The whole node as a process: its folder of plans, its API, its failures.
+
+mod bad_input;
+mod contract;
+mod deployment;
+mod faults;
+mod flow;
+mod load;
+mod node;

@@ -1,0 +1,190 @@
+//! A node as a process of its own, in a folder of its own, on a port that was free.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+
+#[path = "client.rs"]
+pub mod client;
+
+use client::Answer;
+use client::TailReader;
+
+/// How long anything may take that should happen soon.
+pub const SOON: Duration = Duration::from_secs(20);
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A node that runs; dropping it kills it.
+pub struct Node {
+    process: Child,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Node {
+    /// Starts a node with these plan files, and settings as in `twinflow.toml`.
+    pub fn start(plans: &[(&str, &str)], settings: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("plans")).unwrap();
+        for (name, text) in plans {
+            fs::write(folder.path().join("plans").join(name), text).unwrap();
+        }
+        fs::write(folder.path().join("twinflow.toml"), settings).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_twinflow"))
+            .arg("run")
+            .current_dir(folder.path())
+            .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            line.split_once("http://")?
+                .1
+                .split_whitespace()
+                .next()?
+                .trim_end_matches('/')
+                .parse()
+                .ok()
+        });
+        // What it says later must not fill the pipe.
+        thread::spawn(move || lines.for_each(drop));
+        let Some(address) = address else {
+            let log = fs::read_to_string(folder.path().join("log")).unwrap();
+            panic!("the node did not say where it listens; its log:\n{log}");
+        };
+        Self { process, folder, address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for a path.
+    pub fn get(&self, path: &str) -> Answer {
+        client::ask(self.address, "GET", path, &[], None)
+    }
+
+    /// Sends a body, saying nothing of its form.
+    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        client::ask(self.address, "POST", path, &[], Some(body.as_ref()))
+    }
+
+    /// Sends events and waits until they are applied; they must be taken.
+    pub fn send(&self, plan: &str, stream: &str, events: &Value) {
+        let path = format!("/api/v1/plans/{plan}/streams/{stream}?ack=applied");
+        let answer = self.post(&path, events.to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// The newest events of a stream, without ids and times.
+    pub fn events(&self, plan: &str, stream: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/api/v1/plans/{plan}/streams/{stream}/events?limit=1000"));
+        let document = answer.json();
+        let events = document["events"].as_array().cloned().unwrap_or_default();
+        events.into_iter().map(|mut event| event["event"].take()).collect()
+    }
+
+    /// Asks a plan.
+    pub fn query(&self, plan: &str, query: &str) -> Value {
+        let path = format!("/api/v1/plans/{plan}/query");
+        let answer = self.post(&path, json!({ "query": query }).to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Follows a stream.
+    pub fn tail(&self, plan: &str, stream: &str, query: &str) -> TailReader {
+        let path = format!("/api/v1/plans/{plan}/streams/{stream}/tail{query}");
+        TailReader::open(self.address, &path, &[])
+    }
+
+    /// Events that all streams of a plan took from outside; 0 while there is no such plan.
+    pub fn events_in(&self, plan: &str) -> u64 {
+        self.get(&format!("/api/v1/plans/{plan}")).json()["events_in"].as_u64().unwrap_or(0)
+    }
+
+    /// Waits until something is so.
+    pub fn wait<T>(&self, time: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + time;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < end, "waited {time:?} until {what}; the log:\n{}", self.log());
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until a plan runs.
+    pub fn wait_for_plan(&self, plan: &str) -> Value {
+        self.wait(SOON, &format!("`{plan}` runs"), || {
+            let document = self.get(&format!("/api/v1/plans/{plan}")).json();
+            (document["state"] == "running").then_some(document)
+        })
+    }
+
+    /// Puts a file into the folder of plans as a careful editor does: whole, by renaming.
+    pub fn put(&self, name: &str, text: impl AsRef<[u8]>) {
+        let draft = self.folder.path().join(format!(".{name}.draft"));
+        fs::write(&draft, text).unwrap();
+        fs::rename(draft, self.plan_file(name)).unwrap();
+    }
+
+    /// The path of a plan file.
+    pub fn plan_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("plans").join(name)
+    }
+
+    /// What the node said of itself.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Kibibytes of memory that the process holds.
+    pub fn memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).unwrap()
+    }
+
+    /// Asks the process to end, as a service manager does, and waits; its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        let kill = format!("kill -TERM {}", self.process.id());
+        let asked = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(asked.success());
+        let end = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "did not stop; the log:\n{}", self.log());
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
