@@ -1,6 +1,7 @@
 //! `twinflow run`: a node that runs until it is told to stop.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::path::Path;
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     if arguments.print_config {
-        print!("{}", raw.print());
+        say(&raw.print());
         return ExitCode::SUCCESS;
     }
     telemetry::start_log(&config.log);
@@ -138,16 +139,24 @@ async fn wait_for_plans(handle: &Handle) {
 
 /// Says on standard output where the node listens and what runs.
 fn announce(handle: &Handle, address: SocketAddr) {
-    let folder = handle.config().plans.folder.display();
-    println!("Twinflow {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("Twinflow {version} listens on http://{address}\n");
     let plans = handle.plans();
     if plans.is_empty() {
-        println!("No plans yet.");
+        text.push_str("No plans yet.\n");
     }
     for view in &plans {
-        println!("  {}", line(view));
+        text.push_str(&format!("  {}\n", line(view)));
     }
-    println!("Drop plans into `{folder}/`. Ctrl-C stops the node.");
+    let folder = handle.config().plans.folder.display();
+    text.push_str(&format!("Drop plans into `{folder}/`. Ctrl-C stops the node.\n"));
+    say(&text);
+}
+
+/// Writes to standard output; whoever read it may have gone, which is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn line(view: &PlanView) -> String {

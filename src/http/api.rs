@@ -17,7 +17,7 @@ use crate::actors::plan::StreamFront;
 use crate::actors::plan::Version;
 use crate::config::Http;
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::language::suggest::closest;
 use crate::plan::logical::Origin;
 use crate::plan::logical::StreamId;
@@ -95,7 +95,7 @@ impl Api {
     ///
     /// # Errors
     /// If there is no plan of this name, or it does not run.
-    pub fn station(&self, plan: &str) -> Result<Arc<Station>, Problem> {
+    pub fn station(&self, plan: &str) -> Result<Arc<Station>, Refusal> {
         match self.handle.plan(plan) {
             Some(station) if !station.inbox.is_closed() => Ok(station),
             None if self.handle.plans().iter().all(|view| view.name != plan) => {
@@ -106,17 +106,17 @@ impl Api {
     }
 
     /// There is no plan of this name.
-    pub fn unknown_plan(&self, plan: &str) -> Problem {
+    pub fn unknown_plan(&self, plan: &str) -> Refusal {
         let views = self.handle.plans();
         let known: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
         let detail = format!("there is no plan `{plan}`{}", hint(plan, &known, "plans"));
-        Problem::new(problem::UNKNOWN_PLAN, detail)
+        Refusal::new(problem::UNKNOWN_PLAN, detail)
     }
 
     /// The plan is there but does not run.
-    pub fn not_running(&self, plan: &str) -> Problem {
+    pub fn not_running(&self, plan: &str) -> Refusal {
         let detail = format!("the plan `{plan}` does not run; `/api/v1/plans/{plan}` says why");
-        Problem::new(problem::PLAN_NOT_RUNNING, detail)
+        Refusal::new(problem::PLAN_NOT_RUNNING, detail)
     }
 
     /// A stream of a version of a plan, as seen from outside.
@@ -127,7 +127,7 @@ impl Api {
         &self,
         version: &'a Version,
         stream: &str,
-    ) -> Result<(StreamId, &'a StreamFront), Problem> {
+    ) -> Result<(StreamId, &'a StreamFront), Refusal> {
         version.stream(stream).ok_or_else(|| {
             let seen = |stream: &&crate::plan::logical::Stream| {
                 !matches!(stream.origin, Origin::Inner(_) | Origin::Fault(_))
@@ -136,7 +136,7 @@ impl Api {
             let known: Vec<&str> = streams.map(|stream| stream.name.as_str()).collect();
             let hint = hint(stream, &known, "streams");
             let detail = format!("the plan `{}` has no stream `{stream}`{hint}", version.name);
-            Problem::new(problem::UNKNOWN_STREAM, detail)
+            Refusal::new(problem::UNKNOWN_STREAM, detail)
         })
     }
 
@@ -144,7 +144,7 @@ impl Api {
     ///
     /// # Errors
     /// If others hold too much for too long.
-    pub async fn body_room(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Problem> {
+    pub async fn body_room(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Refusal> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let most = self.limits.body_bytes_max;
@@ -154,7 +154,7 @@ impl Api {
             Ok(Ok(room)) => Ok(room),
             Ok(Err(_)) | Err(_) => {
                 let detail = "other requests hold as many bytes as may be held";
-                Err(Problem::new(problem::OVERLOADED, detail))
+                Err(Refusal::new(problem::OVERLOADED, detail))
             }
         }
     }

@@ -9,7 +9,7 @@ use actix_web::web::Payload;
 use tokio::time::timeout;
 
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 
 /// How long a body may take.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -43,13 +43,13 @@ pub async fn read(
     payload: Payload,
     forms: &[&str],
     bytes_max: usize,
-) -> Result<Bytes, Problem> {
+) -> Result<Bytes, Refusal> {
     check_form(request, forms)?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let too_large = |found: String| {
         let detail = format!("expected at most {bytes_max} bytes, found {found}");
-        Problem::new(problem::BODY_TOO_LARGE, detail)
+        Refusal::new(problem::BODY_TOO_LARGE, detail)
     };
     if let Some(length) = length.filter(|length| *length > bytes_max as u64) {
         return Err(too_large(length.to_string()));
@@ -58,24 +58,24 @@ pub async fn read(
         Ok(Ok(Ok(body))) => Ok(body),
         Ok(Ok(Err(error))) => {
             let detail = format!("the body broke off: {error}");
-            Err(Problem::new(problem::MALFORMED, detail))
+            Err(Refusal::new(problem::MALFORMED, detail))
         }
         Ok(Err(_)) => Err(too_large("more".to_owned())),
         Err(_) => {
             let detail = format!("expected the whole body within {TIME_MAX:?}");
-            Err(Problem::new(problem::TOO_SLOW, detail))
+            Err(Refusal::new(problem::TOO_SLOW, detail))
         }
     }
 }
 
-fn check_form(request: &HttpRequest, forms: &[&str]) -> Result<(), Problem> {
+fn check_form(request: &HttpRequest, forms: &[&str]) -> Result<(), Refusal> {
     let coding = request.headers().get(header::CONTENT_ENCODING);
     if let Some(coding) =
         coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         let coding = String::from_utf8_lossy(coding.as_bytes());
         let detail = format!("expected a body without content coding, found `{coding}`");
-        return Err(Problem::new(problem::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(Refusal::new(problem::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     if forms == ANY {
         return Ok(());
@@ -83,12 +83,12 @@ fn check_form(request: &HttpRequest, forms: &[&str]) -> Result<(), Problem> {
     let form = form(request);
     if !SILENT.iter().chain(forms).any(|known| known.eq_ignore_ascii_case(&form)) {
         let detail = format!("expected one of {}, found `{form}`", forms.join(", "));
-        return Err(Problem::new(problem::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(Refusal::new(problem::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     match charset(request) {
         Some(charset) if !["utf-8", "utf8", "us-ascii"].contains(&charset.as_str()) => {
             let detail = format!("expected the character set utf-8, found `{charset}`");
-            Err(Problem::new(problem::UNSUPPORTED_MEDIA_TYPE, detail))
+            Err(Refusal::new(problem::UNSUPPORTED_MEDIA_TYPE, detail))
         }
         _ => Ok(()),
     }
@@ -116,9 +116,9 @@ pub fn form(request: &HttpRequest) -> String {
 ///
 /// # Errors
 /// If there is no such text in it.
-pub fn text(request: &HttpRequest, body: &[u8], key: &str) -> Result<String, Problem> {
+pub fn text(request: &HttpRequest, body: &[u8], key: &str) -> Result<String, Refusal> {
     let Ok(text) = std::str::from_utf8(body) else {
-        return Err(Problem::new(problem::NOT_UTF_8, "expected text in UTF-8"));
+        return Err(Refusal::new(problem::NOT_UTF_8, "expected text in UTF-8"));
     };
     let is_json = form(request).eq_ignore_ascii_case("application/json");
     if !is_json && !text.trim_start().starts_with('{') {
@@ -126,7 +126,7 @@ pub fn text(request: &HttpRequest, body: &[u8], key: &str) -> Result<String, Pro
     }
     let expected = format!("expected the text, or `{{\"{key}\": \"…\"}}`");
     let read = serde_json::from_str::<serde_json::Value>(text);
-    let refuse = |found: String| Problem::new(problem::MALFORMED, format!("{expected}: {found}"));
+    let refuse = |found: String| Refusal::new(problem::MALFORMED, format!("{expected}: {found}"));
     let object = read.map_err(|error| refuse(error.to_string()))?;
     let strange = object.as_object().and_then(|object| object.keys().find(|name| *name != key));
     if let Some(name) = strange {

@@ -25,7 +25,7 @@ use tracing::error;
 
 use crate::actors::tree::last_panic;
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 
 /// The longest address that is looked at; bytes.
 const ADDRESS_BYTES_MAX: usize = 8 << 10;
@@ -46,26 +46,26 @@ pub async fn stand_before<B: MessageBody>(
         None => {
             error!(%method, path, panic = last_panic(), "a request could not be answered");
             let detail = "the request met a fault of the node; its log says more";
-            Err(Problem::new(problem::INTERNAL, detail).into())
+            Err(Refusal::new(problem::INTERNAL, detail).into())
         }
     }
 }
 
-fn check(request: &ServiceRequest) -> Result<(), Problem> {
+fn check(request: &ServiceRequest) -> Result<(), Refusal> {
     let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
     if address > ADDRESS_BYTES_MAX {
         let detail = format!("expected at most {ADDRESS_BYTES_MAX} bytes, found {address}");
-        return Err(Problem::new(problem::ADDRESS_TOO_LONG, detail));
+        return Err(Refusal::new(problem::ADDRESS_TOO_LONG, detail));
     }
     let host = text(request.headers(), header::HOST).unwrap_or_default();
     if !host.is_empty() && !is_here(host) {
         let detail = format!("expected a host such as `localhost`, found `{host}`");
-        return Err(Problem::new(problem::FOREIGN_REQUEST, detail));
+        return Err(Refusal::new(problem::FOREIGN_REQUEST, detail));
     }
     match text(request.headers(), header::ORIGIN) {
         Some(origin) if origin.split_once("://").is_none_or(|(_, site)| site != host) => {
             let detail = format!("expected no origin but `http://{host}`, found `{origin}`");
-            Err(Problem::new(problem::FOREIGN_REQUEST, detail))
+            Err(Refusal::new(problem::FOREIGN_REQUEST, detail))
         }
         _ => Ok(()),
     }
@@ -103,7 +103,7 @@ async fn contain<F: Future>(future: F) -> Option<F::Output> {
 
 /// Errors of actix itself, such as a body that breaks off, become problem documents.
 fn as_problem(error: Error) -> Error {
-    if error.as_error::<Problem>().is_some() {
+    if error.as_error::<Refusal>().is_some() {
         return error;
     }
     let status = error.as_response_error().status_code();
@@ -125,7 +125,7 @@ fn speak<B: MessageBody>(answer: ServiceResponse<B>) -> ServiceResponse<EitherBo
 }
 
 /// The problem that a mere status stands for; `None` if it stands for none.
-fn bare(status: StatusCode, detail: &str) -> Option<Problem> {
+fn bare(status: StatusCode, detail: &str) -> Option<Refusal> {
     let kind = match status.as_u16() {
         404 => problem::NOT_FOUND,
         405 => problem::METHOD_NOT_ALLOWED,
@@ -138,7 +138,7 @@ fn bare(status: StatusCode, detail: &str) -> Option<Problem> {
         500..=599 => problem::INTERNAL,
         _ => return None,
     };
-    Some(Problem::new(kind, detail))
+    Some(Refusal::new(kind, detail))
 }
 
 #[cfg(test)]

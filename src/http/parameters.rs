@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::language::suggest::closest;
 
 /// The parameters of a request.
@@ -16,7 +16,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If one is unknown, given twice, or cannot be read.
-    pub fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
+    pub fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Refusal> {
         let all = Query::<Vec<(String, String)>>::from_query(request.query_string());
         let all = all.map_err(|error| refuse(error.to_string()))?.into_inner();
         for (index, (name, _)) in all.iter().enumerate() {
@@ -47,7 +47,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If it is no whole number.
-    pub fn count(&self, name: &str) -> Result<Option<usize>, Problem> {
+    pub fn count(&self, name: &str) -> Result<Option<usize>, Refusal> {
         let count = |text: &str| {
             let expected =
                 || refuse(format!("parameter `{name}`: expected a whole number, found `{text}`"));
@@ -60,7 +60,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If it is none of them.
-    pub fn word<'a>(&self, name: &str, words: &[&'a str]) -> Result<&'a str, Problem> {
+    pub fn word<'a>(&self, name: &str, words: &[&'a str]) -> Result<&'a str, Refusal> {
         let Some(text) = self.text(name) else {
             return Ok(words[0]);
         };
@@ -73,8 +73,8 @@ impl Parameters {
 }
 
 /// A parameter cannot be used.
-pub fn refuse(detail: String) -> Problem {
-    Problem::new(problem::BAD_PARAMETER, detail)
+pub fn refuse(detail: String) -> Refusal {
+    Refusal::new(problem::BAD_PARAMETER, detail)
 }
 
 #[cfg(test)]
@@ -84,7 +84,8 @@ mod tests {
 
     fn read(query: &str) -> Result<Parameters, String> {
         let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
-        Parameters::read(&request, &["limit", "after", "ack"]).map_err(|problem| problem.detail)
+        Parameters::read(&request, &["limit", "after", "ack"])
+            .map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -102,7 +103,7 @@ mod tests {
         assert!(read("x=1").unwrap_err().contains("expected one of limit, after, ack"));
         assert!(read("limit=1&limit=2").unwrap_err().contains("twice"));
         let parameters = read("limit=-1&ack=never").unwrap();
-        assert!(parameters.count("limit").unwrap_err().detail.contains("`-1`"));
+        assert!(parameters.count("limit").unwrap_err().to_string().contains("`-1`"));
         assert!(parameters.word("ack", &["accepted"]).is_err());
     }
 }

@@ -133,13 +133,17 @@ pub struct Problem {
     pub diagnostics: Vec<Value>,
     /// What the address takes, for the header `Allow`.
     #[serde(skip)]
-    allow: Option<String>,
+    allow: Option<&'static str>,
 }
 
-impl Problem {
-    /// A problem of a kind, with what was expected and what came.
+/// A request is refused with this problem; boxed, since most are not.
+#[derive(Debug)]
+pub struct Refusal(Box<Problem>);
+
+impl Refusal {
+    /// Refuses with a problem of a kind, and what was expected and what came.
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Problem {
             about: format!("/problems/{}", kind.code),
             title: kind.title,
             status: kind.status,
@@ -150,19 +154,21 @@ impl Problem {
             offset: None,
             diagnostics: Vec::new(),
             allow: None,
-        }
+        }))
     }
 
     /// The address takes only these methods.
-    pub fn method_not_allowed(found: &str, allow: &str) -> Self {
+    pub fn method_not_allowed(found: &str, allow: &'static str) -> Self {
         let detail = format!("expected one of {allow}, found {found}");
-        Self { allow: Some(allow.to_owned()), ..Self::new(METHOD_NOT_ALLOWED, detail) }
+        let mut refusal = Self::new(METHOD_NOT_ALLOWED, detail);
+        refusal.0.allow = Some(allow);
+        refusal
     }
 
     /// With messages about a text in SiddhiQL, as JSON.
     #[must_use]
     pub fn with_diagnostics(mut self, diagnostics: Value) -> Self {
-        self.diagnostics = match diagnostics {
+        self.0.diagnostics = match diagnostics {
             Value::Array(all) => all,
             one => vec![one],
         };
@@ -172,31 +178,31 @@ impl Problem {
     /// With the number of the first bad event.
     #[must_use]
     pub fn at_event(mut self, index: usize) -> Self {
-        self.index = Some(index);
+        self.0.index = Some(index);
         self
     }
 
     /// With the attribute it is about.
     #[must_use]
     pub fn about_attribute(mut self, name: impl Into<String>) -> Self {
-        self.attribute = Some(name.into());
+        self.0.attribute = Some(name.into());
         self
     }
 }
 
-impl From<DecodeError> for Problem {
+impl From<DecodeError> for Refusal {
     fn from(error: DecodeError) -> Self {
         let code = error.fault.code();
         let kind = KINDS.iter().find(|kind| kind.code == code);
         let kind = kind.expect("a test finds every fault of the mappers in the table");
-        let mut problem = Self::new(kind, error.to_string()).at_event(error.index);
-        problem.attribute = error.attribute;
-        problem.offset = Some(error.offset);
-        problem
+        let mut refusal = Self::new(kind, error.to_string()).at_event(error.index);
+        refusal.0.attribute = error.attribute;
+        refusal.0.offset = Some(error.offset);
+        refusal
     }
 }
 
-impl From<Misfit> for Problem {
+impl From<Misfit> for Refusal {
     fn from(misfit: Misfit) -> Self {
         match &misfit {
             Misfit::Changed { .. } => Self::new(PLAN_CHANGED, misfit.to_string()),
@@ -207,28 +213,28 @@ impl From<Misfit> for Problem {
     }
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 
-impl ResponseError for Problem {
+impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status_code());
         answer.content_type(MEDIA_TYPE);
-        if let Some(allow) = &self.allow {
-            answer.insert_header((header::ALLOW, allow.as_str()));
+        if let Some(allow) = self.0.allow {
+            answer.insert_header((header::ALLOW, allow));
         }
-        if self.status == 503 {
+        if self.0.status == 503 {
             answer.insert_header((header::RETRY_AFTER, "1"));
         }
         // Serialising plain strings and numbers cannot fail.
-        answer.body(serde_json::to_vec(self).unwrap_or_default())
+        answer.body(serde_json::to_vec(&self.0).unwrap_or_default())
     }
 }
 
@@ -257,7 +263,7 @@ mod tests {
                 offset: 17,
                 message: "no".to_owned(),
             };
-            let problem = Problem::from(error);
+            let problem = Refusal::from(error).0;
             assert_eq!((problem.code, problem.index), (fault.code(), Some(3)));
             assert!(problem.status < 500);
         }

@@ -11,6 +11,7 @@ use crate::http::documents::Checked;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::language::render;
 use crate::language::render::Colour;
 
@@ -34,7 +35,7 @@ pub async fn check(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let body = body::read(&request, payload, body::TEXTS, api.plan_bytes_max()).await?;
     let text = body::text(&request, &body, "plan")?;

@@ -9,7 +9,7 @@ use crate::actors::tree::Control;
 use crate::http::Api;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::language::suggest::closest;
 
 /// Lets the actor of this name panic.
@@ -20,7 +20,7 @@ pub async fn fall(
     api: Data<Api>,
     request: HttpRequest,
     actor: Path<String>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     if api.handle().registry().send(&actor, Control::Fall) {
         return Ok(HttpResponse::Accepted().finish());
@@ -29,5 +29,5 @@ pub async fn fall(
     let near = closest(&actor, actors.iter().map(|actor| actor.name.as_str()));
     let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     let detail = format!("no actor `{actor}` is at work{near}");
-    Err(Problem::new(problem::UNKNOWN_ACTOR, detail))
+    Err(Refusal::new(problem::UNKNOWN_ACTOR, detail))
 }

@@ -14,6 +14,7 @@ use crate::http::problem;
 use crate::http::problem::KINDS;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::language::suggest::closest;
 
 /// Addresses worth knowing, with what they give.
@@ -32,7 +33,7 @@ const LINKS: &[(&str, &str)] = &[
         (Home = "application/json"), (String = "text/html"),
     )),
 ))]
-pub async fn home(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn home(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
@@ -60,7 +61,7 @@ fn page() -> String {
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "node", responses(
     (status = 200, description = "The API as an OpenAPI document", body = Object),
 ))]
-pub async fn description(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn description(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     Ok(HttpResponse::Ok().json(document()))
 }
@@ -69,7 +70,7 @@ pub async fn description(request: HttpRequest) -> Result<HttpResponse, Problem> 
 #[utoipa::path(get, path = "/problems", tag = "node", responses(
     (status = 200, description = "The kinds of problems", body = Vec<Kind>),
 ))]
-pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     Ok(HttpResponse::Ok().json(KINDS))
 }
@@ -83,7 +84,7 @@ pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
             content_type = problem::MEDIA_TYPE),
     ),
 )]
-pub async fn problem(request: HttpRequest, code: Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn problem(request: HttpRequest, code: Path<String>) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     match KINDS.iter().find(|kind| kind.code == code.as_str()) {
         Some(kind) => Ok(HttpResponse::Ok().json(kind)),
@@ -91,7 +92,7 @@ pub async fn problem(request: HttpRequest, code: Path<String>) -> Result<HttpRes
             let near = closest(&code, KINDS.iter().map(|kind| kind.code));
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             let detail = format!("there is no code `{code}`{near}");
-            Err(Problem::new(problem::NOT_FOUND, detail))
+            Err(Refusal::new(problem::NOT_FOUND, detail))
         }
     }
 }

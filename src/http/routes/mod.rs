@@ -18,7 +18,7 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use crate::http::problem;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 
 /// Lists every route to actix, with the one that makes actors fall if that is wanted; returns
 /// path and methods of each.
@@ -58,7 +58,7 @@ impl Listing<'_> {
     /// A path with its only route; other methods are refused with what is allowed.
     fn at(&mut self, path: &str, route: Route, allow: &'static str) {
         let refuse = move |method: Method| async move {
-            Err::<HttpResponse, _>(Problem::method_not_allowed(method.as_str(), allow))
+            Err::<HttpResponse, _>(Refusal::method_not_allowed(method.as_str(), allow))
         };
         let resource = web::resource(path).route(route).default_service(web::to(refuse));
         self.service.service(resource);
@@ -73,9 +73,9 @@ const POST: &str = "POST";
 ///
 /// # Errors
 /// Always.
-pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let detail = format!("there is nothing at `{}`; `/` lists what there is", request.path());
-    Err(Problem::new(problem::NOT_FOUND, detail))
+    Err(Refusal::new(problem::NOT_FOUND, detail))
 }
 
 fn get() -> Route {

@@ -24,6 +24,7 @@ use crate::http::events;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::http::routes::streams::takes_events;
 use crate::language::render;
 use crate::language::render::Colour;
@@ -35,7 +36,7 @@ use crate::rehearsal::Reading;
 #[utoipa::path(get, path = "/api/v1/plans", tag = "plans", responses(
     (status = 200, description = "The plans", body = Plans),
 ))]
-pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let views = api.handle().plans();
     // The views of one plan stand beside each other: there is one for each file that wants to be it.
@@ -56,7 +57,7 @@ pub async fn one(
     api: Data<Api>,
     request: HttpRequest,
     plan: Path<String>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let mut views = api.handle().plans();
     views.retain(|view| view.name == *plan);

@@ -18,6 +18,7 @@ use crate::http::documents;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::http::routes::plans::attributes;
 use crate::language::render;
 use crate::mappers::json::write_value;
@@ -59,25 +60,25 @@ pub async fn query(
     request: HttpRequest,
     plan: Path<String>,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let station = api.station(&plan)?;
     let body = body::read(&request, payload, body::TEXTS, QUERY_BYTES_MAX).await?;
     let text = body::text(&request, &body, "query")?;
     let asked = timeout(ANSWER_TIME, station.ask(&text)).await.map_err(|_| {
         let detail = format!("`{plan}` did not answer within {ANSWER_TIME:?}");
-        Problem::new(problem::OVERLOADED, detail)
+        Refusal::new(problem::OVERLOADED, detail)
     })?;
     let answer = asked.map_err(|error| refuse(&api, &plan, error))?;
     if answer.rows.len() > ROWS_MAX {
         let rows = answer.rows.len();
         let detail = format!("expected at most {ROWS_MAX} rows, found {rows}; `limit` ends sooner");
-        return Err(Problem::new(problem::ANSWER_TOO_LARGE, detail));
+        return Err(Refusal::new(problem::ANSWER_TOO_LARGE, detail));
     }
     Ok(HttpResponse::Ok().content_type("application/json").body(write(&answer)))
 }
 
-fn refuse(api: &Api, plan: &str, error: AskError) -> Problem {
+fn refuse(api: &Api, plan: &str, error: AskError) -> Refusal {
     match error {
         AskError::Refused { source_text, diagnostics } => {
             let first = diagnostics.iter().find(|each| each.is_error()).or(diagnostics.first());
@@ -85,7 +86,7 @@ fn refuse(api: &Api, plan: &str, error: AskError) -> Problem {
                 let place = source_text.place(first.primary.span.start);
                 format!("{}:{}: {}", place.line, place.column, first.message)
             });
-            let problem = Problem::new(problem::QUERY_REFUSED, detail);
+            let problem = Refusal::new(problem::QUERY_REFUSED, detail);
             problem.with_diagnostics(render::json(&source_text, &diagnostics))
         }
         AskError::Misfit(misfit) => misfit.into(),

@@ -14,6 +14,7 @@ use crate::http::documents::ReceiverPath;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::http::routes::streams::ROOM_TIME;
 use crate::language::suggest::closest;
 
@@ -21,7 +22,7 @@ use crate::language::suggest::closest;
 #[utoipa::path(get, path = "/api/v1/receivers", tag = "streams", responses(
     (status = 200, description = "The paths", body = Vec<ReceiverPath>),
 ))]
-pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let paths = api.handle().paths();
     let found = paths.list().into_iter().filter_map(|path| {
@@ -68,7 +69,7 @@ pub async fn send(
     request: HttpRequest,
     path: Path<String>,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let path = format!("/{path}");
     let paths = api.handle().paths();
@@ -77,7 +78,7 @@ pub async fn send(
         let near = closest(&path, known.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         let detail = format!("no plan takes requests at `{path}`{near}");
-        return Err(Problem::new(problem::NOT_FOUND, detail));
+        return Err(Refusal::new(problem::NOT_FOUND, detail));
     };
     let limits = api.limits();
     let _room = api.body_room(&request).await?;
@@ -91,7 +92,7 @@ pub async fn send(
         Ok(false) => Err(api.not_running(plan)),
         Err(_) => {
             let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");
-            Err(Problem::new(problem::OVERLOADED, detail))
+            Err(Refusal::new(problem::OVERLOADED, detail))
         }
     }
 }

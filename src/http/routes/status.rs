@@ -13,13 +13,14 @@ use crate::http::documents::Status;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::telemetry::metrics::MEDIA_TYPE;
 
 /// Whether the process answers at all; for whoever restarts it.
 #[utoipa::path(get, path = "/health/live", tag = "node", responses(
     (status = 200, description = "It does", body = Health),
 ))]
-pub async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn live(request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     Ok(HttpResponse::Ok().json(Health { status: "alive" }))
 }
@@ -30,13 +31,13 @@ pub async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> {
     (status = 503, description = "`not-ready`", body = Problem,
         content_type = problem::MEDIA_TYPE),
 ))]
-pub async fn ready(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn ready(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     if *api.closing().borrow() {
-        return Err(Problem::new(problem::NOT_READY, "the node is stopping"));
+        return Err(Refusal::new(problem::NOT_READY, "the node is stopping"));
     }
     if !api.handle().is_ready() {
-        return Err(Problem::new(problem::NOT_READY, "the plans have not been read yet"));
+        return Err(Refusal::new(problem::NOT_READY, "the plans have not been read yet"));
     }
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }
@@ -45,7 +46,7 @@ pub async fn ready(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse,
 #[utoipa::path(get, path = "/api/v1/status", tag = "node", responses(
     (status = 200, description = "The node and its actors", body = Status),
 ))]
-pub async fn status(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn status(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let actors = api.handle().actors().into_iter().map(Actor::from).collect();
     Ok(HttpResponse::Ok().json(Status {
@@ -67,7 +68,7 @@ impl From<ActorStatus> for Actor {
 #[utoipa::path(get, path = "/metrics", tag = "node", responses(
     (status = 200, description = "The figures", body = String, content_type = MEDIA_TYPE),
 ))]
-pub async fn metrics(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn metrics(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     Ok(HttpResponse::Ok().content_type(MEDIA_TYPE).body(api.handle().metrics().print()))
 }

@@ -22,6 +22,7 @@ use crate::http::parameters;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::mappers::Arrival;
 use crate::mappers::Decoder as _;
 use crate::mappers::JsonDecoder;
@@ -76,7 +77,7 @@ pub async fn send(
     request: HttpRequest,
     path: Path<(String, String)>,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     let (plan, stream) = path.into_inner();
     let parameters = Parameters::read(&request, &["ack", "timestamp"])?;
     let ack = parameters.word("ack", &["accepted", "applied"])?;
@@ -85,7 +86,7 @@ pub async fn send(
     let (id, front) = api.stream(&version, &stream)?;
     if !takes_events(version.plan.streams[id].origin) {
         let detail = format!("`{stream}` is fed by the plan itself");
-        return Err(Problem::new(problem::NOT_AN_INPUT, detail));
+        return Err(Refusal::new(problem::NOT_AN_INPUT, detail));
     }
     let clock = parameters.text("timestamp").map(|name| clock_of(&front.schema, name));
     let clock = clock.transpose()?;
@@ -97,7 +98,7 @@ pub async fn send(
     let accepted = batch.len();
     let no_room = |_| {
         let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");
-        Problem::new(problem::OVERLOADED, detail)
+        Refusal::new(problem::OVERLOADED, detail)
     };
     let closed = |Closed| api.not_running(&plan);
     if ack == "accepted" {
@@ -118,7 +119,7 @@ pub fn takes_events(origin: Origin) -> bool {
 }
 
 /// The column that holds the events' own time.
-fn clock_of(schema: &Schema, name: &str) -> Result<usize, Problem> {
+fn clock_of(schema: &Schema, name: &str) -> Result<usize, Refusal> {
     let column = schema.position(name);
     let column = column.filter(|column| schema.attributes[*column].ty == DataType::Long);
     column.ok_or_else(|| {
@@ -132,19 +133,19 @@ fn decode(
     body: &[u8],
     rows_max: usize,
     clock: Option<usize>,
-) -> Result<Batch, Problem> {
+) -> Result<Batch, Refusal> {
     let mut batch = Batch::new(&schema.types());
     let arrival = Arrival { at: clock::now_ms(), rows_max };
     JsonDecoder::strict(schema).decode(body, &arrival, &mut batch)?;
     if batch.is_empty() {
-        return Err(Problem::new(problem::NO_EVENT, "expected an event, found none"));
+        return Err(Refusal::new(problem::NO_EVENT, "expected an event, found none"));
     }
     if let Some(clock) = clock {
         let column = &batch.columns[clock];
         if let Some(row) = (0..batch.len()).find(|row| column.is_null(*row)) {
             let name = schema.attributes[clock].name.to_string();
             let detail = format!("event {row}: attribute `{name}` is the event's time but null");
-            let problem = Problem::new(problem::MISSING_ATTRIBUTE, detail);
+            let problem = Refusal::new(problem::MISSING_ATTRIBUTE, detail);
             return Err(problem.at_event(row).about_attribute(name));
         }
         if let Values::Long(times) = &column.values {

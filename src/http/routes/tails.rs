@@ -21,6 +21,7 @@ use crate::http::parameters;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::mappers::json::write_text;
 
 /// Events that are given unless another number is asked for.
@@ -53,7 +54,7 @@ pub async fn events(
     api: Data<Api>,
     request: HttpRequest,
     path: Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains(STREAM)) && request.method() == Method::GET {
         return tail(api, request, path).await;
@@ -123,7 +124,7 @@ pub async fn tail(
     api: Data<Api>,
     request: HttpRequest,
     path: Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     let (plan, stream) = path.into_inner();
     let parameters = Parameters::read(&request, &["limit", "after"])?;
     let limit = parameters.count("limit")?.unwrap_or(0);
@@ -144,7 +145,7 @@ pub async fn tail(
     let seats = api.tails_max();
     let Some(seat) = Seat::take(api.tails(), seats) else {
         let detail = format!("expected fewer than {seats} live tails");
-        return Err(Problem::new(problem::TOO_MANY_TAILS, detail));
+        return Err(Refusal::new(problem::TOO_MANY_TAILS, detail));
     };
     let follower = Follower::new(tail, station, api.closing(), place, seat);
     let mut answer = HttpResponse::Ok();
@@ -153,7 +154,7 @@ pub async fn tail(
     Ok(answer.body(Told::to(follower)))
 }
 
-fn read_place(id: &str, tail: &Tail) -> Result<Place, Problem> {
+fn read_place(id: &str, tail: &Tail) -> Result<Place, Refusal> {
     events::place(id, tail).ok_or_else(|| {
         parameters::refuse(format!("expected an id such as `1700000000000-42`, found `{id}`"))
     })
