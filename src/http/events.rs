@@ -105,7 +105,10 @@ mod tests {
     fn events_are_written_as_json() {
         let (tail, mut out) = (tail(), Vec::new());
         write_array(7, &tail.newest(10), &mut out);
-        let expected = r#"[{"id":"7-1","timestamp":5,"event":{"n":1,"say \"x\"":"a\nb"}},{"id":"7-2","timestamp":6,"event":{"n":null,"say \"x\"":null}}]"#;
+        let expected = concat!(
+            r#"[{"id":"7-1","timestamp":5,"event":{"n":1,"say \"x\"":"a\nb"}},"#,
+            r#"{"id":"7-2","timestamp":6,"event":{"n":null,"say \"x\"":null}}]"#,
+        );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 

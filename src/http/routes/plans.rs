@@ -39,7 +39,7 @@ use crate::rehearsal::Reading;
 pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
     let views = api.handle().plans();
-    // The views of one plan stand beside each other: there is one for each file that wants to be it.
+    // The views of one plan, one for each file that wants to be it, stand beside each other.
     let plans = views.chunk_by(|one, other| one.name == other.name).map(overview).collect();
     Ok(HttpResponse::Ok().json(Plans { plans }))
 }
