@@ -34,8 +34,17 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How often it is looked whether the first look is done.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Run a node
+/// Run a node: the plans of a folder, fed and read over HTTP.
+///
+/// Plans dropped into the folder are checked and run within a second, changed ones replace what ran
+/// before, deleted ones end. The address of the API is printed; ask it for `/`. Ctrl-C or SIGTERM
+/// stops the node in order: what was taken is finished, what has results is published.
+///
+/// A variable such as TWINFLOW_HTTP_LISTEN goes before the setting `http.listen` in the file.
+///
+/// Exit status: 0 stopped in order; 1 the node could not start; 2 the settings are wrong.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// The settings; without it `twinflow.toml` in this folder, if there is one
     #[arg(long, short, value_name = "FILE", env = "TWINFLOW_CONFIG")]
