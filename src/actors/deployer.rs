@@ -29,6 +29,8 @@ use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
 use crate::rehearsal::Reading;
 
+/// A file that is written to all the time does not keep the node from being ready for longer.
+const READY_AFTER: Duration = Duration::from_secs(3);
 /// After a change is told, others often follow at once.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -67,6 +69,7 @@ pub struct Deployer {
     /// When the next look is due, by the clock that only goes forward.
     next_look: Option<(Duration, SpawnHandle)>,
     unreadable: bool,
+    began: Duration,
 }
 
 /// Something in the folder may have changed.
@@ -78,7 +81,15 @@ impl Deployer {
     /// A deployer with what its predecessor knew.
     #[must_use]
     pub fn new(office: Arc<Office>, known: Arc<Mutex<Known>>, lifeline: Lifeline) -> Self {
-        Self { office, known, lifeline, _watch: None, next_look: None, unreadable: false }
+        Self {
+            office,
+            known,
+            lifeline,
+            _watch: None,
+            next_look: None,
+            unreadable: false,
+            began: clock::elapsed(),
+        }
     }
 
     fn look_in(&mut self, wait: Duration, ctx: &mut Context<Self>) {
@@ -115,7 +126,9 @@ impl Deployer {
                 if look.changed {
                     self.follow(&mut known);
                 }
-                if look.again.is_none() && !moved && !self.office.is_ready() {
+                let patient = clock::elapsed().saturating_sub(self.began) < READY_AFTER;
+                let moving = (look.again.is_some() || moved) && patient;
+                if !moving && !self.office.is_ready() {
                     self.ready_after_these();
                 }
             }

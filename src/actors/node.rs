@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 
 /// How long all plans together may take to stop.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(40);
 /// The deployer and the plans' supervisor must not stay down: too many falls end nothing, the waits
 /// just grow.
 const ALWAYS: Policy = Policy { falls_max: None, ..Policy::FIRM };

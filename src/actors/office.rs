@@ -154,8 +154,11 @@ impl Office {
         if let Err(reason) = &done {
             error!(plan, file, reason, "the plan could not be started");
             self.undeploy(&plan).await;
-            let (reason, reading) = (reason.clone(), Some(reading));
+            let (reason, reading) = (reason.clone(), Some(Arc::clone(&reading)));
             self.refuse(RefusedFile { file, plan, reason, reading });
+        } else if !reading.diagnostics.is_empty() {
+            let told = render::text(&reading.source, &reading.diagnostics, Colour::Never);
+            warn!(plan, file, "deployed with warnings\n{told}");
         }
         self.count_plans();
         done

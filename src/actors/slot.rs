@@ -46,8 +46,10 @@ use crate::telemetry::metrics::Direction;
 
 /// The plan's own actor among its children.
 const CORE: &str = "core";
-/// How long a plan may take to finish what it has; its publishers have theirs besides.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long a plan may take to finish what it has.
+const CORE_GRACE: Duration = Duration::from_secs(10);
+/// How long all its actors together may take.
+const GRACE: Duration = Duration::from_secs(35);
 
 /// What a plan is deployed from.
 #[derive(Debug, Clone)]
@@ -291,7 +293,7 @@ impl Slot {
             rank: Rank::Plan as u8,
             policy: Policy::FIRM,
             when_given_up: WhenGivenUp::Escalate,
-            grace: GRACE,
+            grace: CORE_GRACE,
             start: Box::new(move |lifeline| {
                 let (station, metrics) = (Arc::clone(&slot.station), slot.around.metrics.clone());
                 let actor = move |_: &mut Context<_>| PlanActor::new(station, lifeline, &metrics);

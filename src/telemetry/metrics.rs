@@ -128,7 +128,8 @@ impl Metrics {
         self.0.events.get_or_create_owned(&labels)
     }
 
-    /// Events a plan took and let go, by reason.
+    /// Events a plan took and let go, by reason; those that ended inside the plan are of no stream
+    /// in particular, and their `stream` is empty.
     #[must_use]
     pub fn dropped(&self, plan: &str, stream: &str, reason: &'static str) -> Counter {
         let labels = DropLabels { plan: plan.to_owned(), stream: stream.to_owned(), reason };

@@ -108,7 +108,7 @@ impl PlanActor {
                 break Pause::Shift;
             }
         };
-        desk.show_held();
+        desk.show();
         pause
     }
 

@@ -69,6 +69,17 @@ pub struct Desk {
     poisoned: Counter,
     changed: Counter,
     held: Gauge,
+    drops: Vec<Dropped>,
+    metrics: Metrics,
+}
+
+/// Rows that ended inside the plan for one reason.
+#[derive(Debug)]
+struct Dropped {
+    reason: &'static str,
+    counter: Counter,
+    /// How many of the machine's are in the counter.
+    counted: u64,
 }
 
 /// An input that was applied and changed the state.
@@ -114,6 +125,8 @@ impl Desk {
             poisoned: metrics.dead_letters(&version.name, "poison"),
             changed: metrics.dead_letters(&version.name, "changed"),
             held: metrics.held_rows(&version.name),
+            drops: Vec::new(),
+            metrics: metrics.clone(),
             version,
         };
         // What is to happen at the start happens now.
@@ -249,9 +262,11 @@ impl Desk {
 
     fn switch(&mut self, switch: Switch) -> Result<(), Broken> {
         self.now = self.now.max(clock::now_ms());
+        self.show();
         self.machine = start(&switch.version, self.now)?;
         self.version = switch.version;
         self.base = Base::Started(self.now);
+        self.drops.iter_mut().for_each(|dropped| dropped.counted = 0);
         self.forget_inputs();
         info!(plan = %self.version.name, version = self.version.number, "new version took over");
         // Whoever asked may have gone meanwhile.
@@ -297,9 +312,21 @@ impl Desk {
         }
     }
 
-    /// Shows the rows it holds in the metrics.
-    pub fn show_held(&self) {
+    /// Shows in the metrics how many rows it holds, and how many ended inside it.
+    pub fn show(&mut self) {
         self.held.set(i64::try_from(self.machine.0.held()).unwrap_or(i64::MAX));
+        for (reason, rows) in self.machine.0.drops() {
+            let known = self.drops.iter().position(|dropped| dropped.reason == reason);
+            let index = known.unwrap_or_else(|| {
+                // They are of no stream in particular.
+                let counter = self.metrics.dropped(&self.version.name, "", reason);
+                self.drops.push(Dropped { reason, counter, counted: 0 });
+                self.drops.len() - 1
+            });
+            let dropped = &mut self.drops[index];
+            dropped.counter.inc_by(rows.saturating_sub(dropped.counted));
+            dropped.counted = rows;
+        }
     }
 
     fn forget_inputs(&mut self) {

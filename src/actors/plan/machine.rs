@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::context::Drops;
 use crate::engine::context::Note;
 use crate::engine::core::PlanCore;
 use crate::engine::entry::Entry;
@@ -37,6 +38,10 @@ pub trait Machine: Send {
     fn freeze(&self) -> Frozen;
     /// Rows in windows, tables and pending matches.
     fn held(&self) -> usize;
+    /// How many rows have ended inside the plan since its start, by reason.
+    fn drops(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// Makes machines of one plan.
@@ -121,6 +126,11 @@ impl Machine for Engine {
 
     fn held(&self) -> usize {
         self.0.held() + self.0.table_rows()
+    }
+
+    fn drops(&self) -> Vec<(&'static str, u64)> {
+        let Drops { key_taken, no_key, fault, late } = self.0.drops();
+        vec![("key_taken", key_taken), ("no_key", no_key), ("fault", fault), ("late", late)]
     }
 }
 

@@ -148,8 +148,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Takes these bytes, such as `"name":`, if exactly they come next: the common case of a key that
-    /// was foreseen.
+    /// Takes these bytes, such as `"name":`, if exactly they come next: the common case of a key
+    /// that was foreseen.
     #[inline]
     pub fn take_exactly(&mut self, bytes: &[u8]) -> bool {
         let found = self.bytes[self.at..].starts_with(bytes);
