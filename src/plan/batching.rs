@@ -19,18 +19,23 @@ const COUNTING: &[&str] = &["UUID"];
 /// How much of a plan is looked through from one stream before it is given up as unsure.
 const MOST_NODES: usize = 1_000;
 
+/// How much is looked through for all streams together, so that no plan takes long to check.
+const MOST_STEPS: usize = 2_000_000;
+
 /// Marks the streams whose rows must run one by one.
 pub(super) fn mark(plan: &mut Plan, graph: &Graph) {
     let counting: Vec<bool> = plan.queries.iter().map(|query| counts_rows(plan, query)).collect();
+    let mut left = MOST_STEPS;
+    let streams = 0..plan.streams.len();
     let marks: Vec<bool> =
-        (0..plan.streams.len()).map(|stream| shows(plan, graph, &counting, stream)).collect();
+        streams.map(|stream| shows(plan, graph, &counting, stream, &mut left)).collect();
     for (stream, mark) in plan.streams.iter_mut().zip(marks) {
         stream.row_by_row = mark;
     }
 }
 
-/// Whether a batch of a stream could be seen in the results.
-fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize) -> bool {
+/// Whether a batch of a stream could be seen in the results; `left` counts the steps left.
+fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize, left: &mut usize) -> bool {
     let start = Node::Stream(stream);
     let mut reached: Set<Node> = Set::default();
     reached.insert(start);
@@ -44,9 +49,10 @@ fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize) -> bool {
             Node::Stream(_) | Node::Window(_) | Node::Table(_) => {}
         }
         for next in graph.next(node) {
-            if !reached.insert(*next) || reached.len() > MOST_NODES {
+            if !reached.insert(*next) || reached.len() > MOST_NODES || *left == 0 {
                 return true;
             }
+            *left -= 1;
             open.push(*next);
         }
     }

@@ -9,6 +9,7 @@ use crate::language::tree::Expression;
 use crate::language::tree::ExpressionKind;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
+use crate::plan::checker::with_known;
 use crate::plan::checker::with_nearest;
 use crate::plan::codes;
 use crate::plan::expression::Expr;
@@ -181,10 +182,17 @@ impl Checker<'_> {
         let known = kinds.iter().flat_map(|kind| self.catalog.names(*kind)).collect::<Vec<_>>();
         let span = name_span(call);
         let message = format!("there is no {what} `{name}`");
-        let mut diagnostic =
-            with_nearest(Diagnostic::error(code, span, message), &name, span, known);
+        let mut diagnostic = with_nearest(
+            Diagnostic::error(code, span, message),
+            &name,
+            span,
+            known.iter().copied(),
+        );
         if diagnostic.help.is_none() {
             diagnostic.help = self.elsewhere(&name);
+        }
+        if diagnostic.help.is_none() && kinds.len() == 1 {
+            diagnostic = with_known(diagnostic, &name, span, known);
         }
         self.report(diagnostic);
     }

@@ -1,16 +1,19 @@
 //! What the passes share: the plan in the making, what its names mean, and the messages.
 
 use crate::event::DataType;
+use crate::event::Map;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::suggest;
 use crate::language::tree::Span;
 use crate::language::tree::TypeKind;
 use crate::plan::codes;
+use crate::plan::graph::Node;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
 use crate::plan::names::Names;
 use crate::plan::signature::Catalog;
+use std::rc::Rc;
 
 /// How many messages a reader can use at once.
 const MOST_MESSAGES: usize = 100;
@@ -40,12 +43,30 @@ pub(super) struct Checker<'a> {
     pub(super) partition: Option<PartitionId>,
     /// Inner streams of the partition at hand.
     pub(super) inner: Names,
+    /// Schemas that scopes share, made when first asked for.
+    shared: Map<Node, Rc<Schema>>,
+    /// How many of the messages are errors that no later version would take back.
+    mistakes: usize,
+    /// Whether the plan is too large to be looked at any further.
+    pub(super) exhausted: bool,
+    /// How many outputs all queries so far have.
+    pub(super) columns: usize,
     /// Whether sources and sinks are wanted; `@app:transportChannelCreationEnabled`.
     pub(super) channels: bool,
     /// What has been said so far.
     pub(super) diagnostics: Vec<Diagnostic>,
     /// How many function calls have been met.
     pub(super) sites: u32,
+}
+
+/// How far a check had come.
+pub(super) struct Mark {
+    said: usize,
+    sites: u32,
+}
+
+fn is_mistake(diagnostic: &Diagnostic) -> bool {
+    diagnostic.is_error() && !diagnostic.not_supported
 }
 
 impl<'a> Checker<'a> {
@@ -62,22 +83,51 @@ impl<'a> Checker<'a> {
             functions: Vec::new(),
             partition: None,
             inner: Names::default(),
+            shared: Map::default(),
+            mistakes: 0,
+            exhausted: false,
+            columns: 0,
             channels: true,
             diagnostics: Vec::new(),
             sites: 0,
         }
     }
 
+    /// The attributes of a stream, table or window, shared by all who read it.
+    pub(super) fn shared_schema(&mut self, node: Node) -> Rc<Schema> {
+        let plan = &self.plan;
+        let make = || {
+            Rc::new(match node {
+                Node::Stream(id) => plan.streams[id].schema.clone(),
+                Node::Window(id) => plan.windows[id].schema.clone(),
+                Node::Table(id) => plan.tables[id].schema.clone(),
+                Node::Query(id) => plan.queries[id].selection.schema.clone(),
+            })
+        };
+        Rc::clone(self.shared.entry(node).or_insert_with(make))
+    }
+
     /// Says something.
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        self.mistakes += usize::from(is_mistake(&diagnostic));
         self.diagnostics.push(diagnostic);
+    }
+
+    /// How far a check has come, for a first round that is to be taken back.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { said: self.diagnostics.len(), sites: self.sites }
+    }
+
+    /// Takes back all since the mark.
+    pub(super) fn take_back(&mut self, mark: &Mark) {
+        let gone = self.diagnostics.drain(mark.said..);
+        self.mistakes -= gone.filter(is_mistake).count();
+        self.sites = mark.sites;
     }
 
     /// Whether so much is wrong that more messages would help nobody.
     pub(super) fn has_enough(&self) -> bool {
-        let real = |each: &&Diagnostic| each.is_error() && !each.not_supported;
-        self.diagnostics.len() > MOST_MESSAGES
-            && self.diagnostics.iter().filter(real).count() > MOST_MESSAGES
+        self.exhausted || self.mistakes > MOST_MESSAGES
     }
 
     /// Says that something is right but cannot be run yet.
@@ -136,6 +186,27 @@ pub(super) fn with_nearest<'n>(
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")).suggest(span, name),
         None => diagnostic,
     }
+}
+
+/// A message with the nearest of the known names as its help, or with all of them.
+pub(super) fn with_known<'n>(
+    diagnostic: Diagnostic,
+    word: &str,
+    span: Span,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Diagnostic {
+    const MOST: usize = 12;
+    let known: Vec<&str> = known.into_iter().collect();
+    let diagnostic = with_nearest(diagnostic, word, span, known.iter().copied());
+    if diagnostic.help.is_some() || known.is_empty() {
+        return diagnostic;
+    }
+    let mut shown: Vec<String> = known.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if known.len() > MOST {
+        shown.push("…".to_owned());
+    }
+    let verb = if known.len() == 1 { "is" } else { "are" };
+    diagnostic.help(format!("there {verb} {}", shown.join(", ")))
 }
 
 /// The type that a definition names; nothing if there is no such type, which the parser has said.

@@ -13,8 +13,9 @@ use crate::language::tree::SourceName;
 use crate::language::tree::SourcePrefix;
 use crate::plan::calls::full_name;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
+use crate::plan::graph::Node;
 use crate::plan::logical::FunctionCall;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
@@ -24,6 +25,7 @@ use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Callable;
 use crate::plan::types::Place;
+use std::rc::Rc;
 
 /// A source with its steps, and what it leaves.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl Checker<'_> {
     }
 
     /// What a name after `from` means.
-    pub(super) fn source(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
+    pub(super) fn source(&mut self, name: &SourceName) -> Option<(Source, Rc<Schema>)> {
         let word = name.name.text.as_str();
         let meaning = match name.prefix {
             SourcePrefix::None => match self.names.get(word) {
@@ -73,8 +75,8 @@ impl Checker<'_> {
             SourcePrefix::Fault => self.fault_stream(name)?,
         };
         match meaning {
-            Meaning::Stream(id) => Some((Source::Stream(id), self.plan.streams[id].schema.clone())),
-            Meaning::Window(id) => Some((Source::Window(id), self.plan.windows[id].schema.clone())),
+            Meaning::Stream(id) => Some((Source::Stream(id), self.shared_schema(Node::Stream(id)))),
+            Meaning::Window(id) => Some((Source::Window(id), self.shared_schema(Node::Window(id)))),
             Meaning::Broken => None,
             Meaning::Table(_) | Meaning::Aggregation => {
                 let what = self.kind_of(meaning);
@@ -87,7 +89,7 @@ impl Checker<'_> {
         }
     }
 
-    fn unknown_source(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
+    fn unknown_source(&mut self, name: &SourceName) -> Option<(Source, Rc<Schema>)> {
         let word = name.name.text.as_str();
         if let Some(later) = self.filled_later.get(word) {
             let message = format!("`{word}` is read before a query has filled it");
@@ -102,12 +104,12 @@ impl Checker<'_> {
         let known = self
             .names
             .all(|kind| matches!(kind, Meaning::Stream(_) | Meaning::Window(_) | Meaning::Broken));
-        let diagnostic = with_nearest(fault, word, name.name.span, known);
+        let diagnostic = with_known(fault, word, name.name.span, known);
         self.report(diagnostic);
         None
     }
 
-    fn unknown_inner(&mut self, name: &SourceName) -> Option<(Source, Schema)> {
+    fn unknown_inner(&mut self, name: &SourceName) -> Option<(Source, Rc<Schema>)> {
         let word = name.name.text.as_str();
         let diagnostic = if self.partition.is_none() {
             let message = format!("`#{word}` cannot be read outside of a partition");
@@ -116,7 +118,7 @@ impl Checker<'_> {
         } else {
             let message = format!("there is no inner stream `#{word}` in this partition");
             let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, name.span, message);
-            with_nearest(fault, word, name.name.span, self.inner.all(|_| true))
+            with_known(fault, word, name.name.span, self.inner.all(|_| true))
         };
         self.report(diagnostic);
         None
@@ -133,7 +135,7 @@ impl Checker<'_> {
             let message = format!("there is no stream `{word}` whose fault stream could be meant");
             let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, name.span, message);
             let known = self.names.all(|kind| matches!(kind, Meaning::Stream(_)));
-            let diagnostic = with_nearest(fault, word, name.name.span, known);
+            let diagnostic = with_known(fault, word, name.name.span, known);
             self.report(diagnostic);
             return None;
         };
@@ -178,7 +180,7 @@ impl Checker<'_> {
                 let function = self.function_call(call, scope, &flow.member.schema, stream)?;
                 if !function.added.is_empty() {
                     let added = function.added.attributes.iter().cloned();
-                    flow.member.schema.attributes.extend(added);
+                    Rc::make_mut(&mut flow.member.schema).attributes.extend(added);
                     *scope = Scope::new(vec![flow.member.clone()]);
                 }
                 Some(Stage::Function(function))

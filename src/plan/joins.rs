@@ -10,6 +10,7 @@ use crate::plan::checker::Checker;
 use crate::plan::codes;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
+use crate::plan::graph::Node as GraphNode;
 use crate::plan::inputs::Flow;
 use crate::plan::logical::Findable;
 use crate::plan::logical::Lookup;
@@ -73,7 +74,7 @@ impl Checker<'_> {
         };
         match known {
             Some(Meaning::Table(id)) => {
-                let schema = self.plan.tables[id].schema.clone();
+                let schema = self.shared_schema(GraphNode::Table(id));
                 let own = side.input.alias.as_ref().unwrap_or(&name.name);
                 let member = Member::new(&own.text, schema, 0);
                 Some(Side::Store(Store { with: Findable::Table(id), member, side }))

@@ -9,8 +9,9 @@ use crate::language::tree::OnDemandQuery;
 use crate::language::tree::Selection as SelectionTree;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
+use crate::plan::graph::Node;
 use crate::plan::logical::Findable;
 use crate::plan::logical::OnDemand;
 use crate::plan::logical::Origin;
@@ -93,9 +94,9 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<OnDemand> {
         let (from, schema) = match self.names.get(&source.text).map(|known| known.meaning) {
-            Some(Meaning::Table(id)) => (Findable::Table(id), self.plan.tables[id].schema.clone()),
+            Some(Meaning::Table(id)) => (Findable::Table(id), self.shared_schema(Node::Table(id))),
             Some(Meaning::Window(id)) => {
-                (Findable::Window(id), self.plan.windows[id].schema.clone())
+                (Findable::Window(id), self.shared_schema(Node::Window(id)))
             }
             other => {
                 self.not_found(source, other);
@@ -125,7 +126,7 @@ impl Checker<'_> {
                 let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, source.span, message);
                 let known =
                     self.names.all(|kind| matches!(kind, Meaning::Table(_) | Meaning::Window(_)));
-                with_nearest(fault, word, source.span, known)
+                with_known(fault, word, source.span, known)
             }
             Some(meaning) => {
                 let what = self.kind_of(meaning);

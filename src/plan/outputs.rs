@@ -10,19 +10,22 @@ use crate::language::tree::SourceName;
 use crate::language::tree::SourcePrefix;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
 use crate::plan::expression::Expr;
+use crate::plan::graph::Node;
 use crate::plan::logical::Assignment;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Output;
 use crate::plan::logical::Selection;
+use crate::plan::logical::Table;
 use crate::plan::logical::TableId;
 use crate::plan::names::Meaning;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::streams::Target;
 use crate::plan::types::Place;
+use std::rc::Rc;
 
 impl Checker<'_> {
     /// What becomes of a query's rows. Without a selection, which then has been refused, the target
@@ -78,23 +81,15 @@ impl Checker<'_> {
         match known {
             None => self.implicit(target, schema),
             Some(Meaning::Stream(id)) => {
-                let stream = self.plan.streams[id].clone();
-                let what = Target {
-                    name: word,
-                    what: "the stream",
-                    schema: &stream.schema,
-                    span: stream.span,
-                };
+                let schema_of = self.shared_schema(Node::Stream(id));
+                let span = self.plan.streams[id].span;
+                let what = Target { name: word, what: "the stream", schema: &schema_of, span };
                 self.same_schema(schema?, given_at, &what).then_some(Output::Stream(id))
             }
             Some(Meaning::Window(id)) => {
-                let window = self.plan.windows[id].clone();
-                let what = Target {
-                    name: word,
-                    what: "the window",
-                    schema: &window.schema,
-                    span: window.span,
-                };
+                let schema_of = self.shared_schema(Node::Window(id));
+                let span = self.plan.windows[id].span;
+                let what = Target { name: word, what: "the window", schema: &schema_of, span };
                 self.same_schema(schema?, given_at, &what).then_some(Output::Window(id))
             }
             Some(Meaning::Table(id)) => {
@@ -138,7 +133,7 @@ impl Checker<'_> {
                 let message = format!("there is no table `{word}`");
                 let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, target.span, message);
                 let tables = self.names.all(|kind| matches!(kind, Meaning::Table(_)));
-                with_nearest(fault, word, target.name.span, tables)
+                with_known(fault, word, target.name.span, tables)
             }
             Some(other) => {
                 let what = self.kind_of(other);
@@ -153,21 +148,18 @@ impl Checker<'_> {
 
     /// Whether rows can be inserted into a table as they are.
     pub(super) fn fits_table(&mut self, table: TableId, schema: &Schema, given_at: Span) -> bool {
-        let table = self.plan.tables[table].clone();
-        let target = Target {
-            name: &table.name,
-            what: "the table",
-            schema: &table.schema,
-            span: table.span,
-        };
+        let schema_of = self.shared_schema(Node::Table(table));
+        let Table { name, span, .. } = &self.plan.tables[table];
+        let (name, span) = (name.clone(), *span);
+        let target = Target { name: &name, what: "the table", schema: &schema_of, span };
         self.same_schema(schema, given_at, &target)
     }
 
     /// What conditions and assignments see: the outputs, then the table.
-    fn change_scope(&self, table: TableId, outputs: &Schema) -> Scope {
-        let table = &self.plan.tables[table];
-        let outputs = Member::outputs(outputs.clone(), 0);
-        Scope::new(vec![outputs]).farther(&table.name, &table.schema)
+    fn change_scope(&mut self, table: TableId, outputs: &Schema) -> Scope {
+        let schema = self.shared_schema(Node::Table(table));
+        let outputs = Member::outputs(Rc::new(outputs.clone()), 0);
+        Scope::new(vec![outputs]).farther(&self.plan.tables[table].name, schema)
     }
 
     /// Which rows of a table are meant; the inner nothing means all.
@@ -218,7 +210,7 @@ impl Checker<'_> {
         read: &[usize],
         given_at: Span,
     ) -> Option<Vec<Assignment>> {
-        let columns = self.plan.tables[table].schema.clone();
+        let columns = self.shared_schema(Node::Table(table));
         let mut set = Vec::new();
         for (place, output) in outputs.attributes.iter().enumerate() {
             let Some(column) = columns.position(&output.name) else {
@@ -248,7 +240,7 @@ impl Checker<'_> {
         tree: &tree::Assignment,
         scope: &Scope,
     ) -> Option<Assignment> {
-        let schema = self.plan.tables[table].schema.clone();
+        let schema = self.shared_schema(Node::Table(table));
         let name = self.plan.tables[table].name.clone();
         let attribute = &tree.attribute;
         if let Some(source) = attribute.source.as_ref().filter(|source| source.name.text != name) {
@@ -262,7 +254,7 @@ impl Checker<'_> {
             let word = attribute.name.text.as_str();
             let message = format!("the table `{name}` has no attribute `{word}`");
             let fault = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, attribute.name.span, message);
-            let diagnostic = with_nearest(fault, word, attribute.name.span, schema.names());
+            let diagnostic = with_known(fault, word, attribute.name.span, schema.names());
             self.report(diagnostic);
         }
         let mut place = Place::plain(scope, "in a `set`");

@@ -12,8 +12,9 @@ use crate::plan::annotations::find;
 use crate::plan::annotations::info_name;
 use crate::plan::annotations::value;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
+use crate::plan::graph::Node;
 use crate::plan::logical::KeyBy;
 use crate::plan::logical::Partition;
 use crate::plan::logical::PartitionKey;
@@ -48,6 +49,9 @@ impl Checker<'_> {
         self.plan.partitions.push(Partition { name, keys, purge, span: tree.span });
         self.partition = Some(self.plan.partitions.len() - 1);
         for query in &tree.queries {
+            if self.has_enough() {
+                break;
+            }
             *number += 1;
             self.query(query, *number);
         }
@@ -57,7 +61,7 @@ impl Checker<'_> {
 
     fn partition_key(&mut self, key: &tree::PartitionKey) -> Option<PartitionKey> {
         let stream = self.divided_stream(&key.stream)?;
-        let schema = self.plan.streams[stream].schema.clone();
+        let schema = self.shared_schema(Node::Stream(stream));
         let scope = Scope::new(vec![Member::new(&key.stream.text, schema, 0)]);
         let mut place = Place::plain(&scope, "in the key of a partition");
         let by = match &key.kind {
@@ -93,7 +97,7 @@ impl Checker<'_> {
                 let message = format!("there is no stream `{word}`");
                 let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, name.span, message);
                 let known = self.names.all(|kind| matches!(kind, Meaning::Stream(_)));
-                with_nearest(fault, word, name.span, known)
+                with_known(fault, word, name.span, known)
             }
         };
         self.report(diagnostic);

@@ -18,6 +18,7 @@ use crate::plan::scopes::Scope;
 use crate::plan::signature::Catalog;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
+use std::rc::Rc;
 
 /// Windows whose first argument, if it is a text, is such a condition.
 const WITH_CONDITION: &[&str] = &["expression", "expressionBatch"];
@@ -74,14 +75,13 @@ impl Checker<'_> {
     fn predicate(&mut self, text: &str, schema: &Schema) -> Option<Predicate> {
         let parsed = language::parse_expression(text);
         let readable = !parsed.diagnostics.iter().any(Diagnostic::is_error);
-        self.diagnostics.extend(parsed.diagnostics);
+        parsed.diagnostics.into_iter().for_each(|each| self.report(each));
         let tree = parsed.tree.filter(|_| readable)?;
-        let (said, sites) = (self.diagnostics.len(), self.sites);
+        let mark = self.mark();
         let mut aggregates = Vec::new();
         // As in a selection: where the rows' columns lie is known when all aggregates are.
         self.held_condition(&tree, schema, &mut aggregates);
-        self.diagnostics.truncate(said);
-        self.sites = sites;
+        self.take_back(&mark);
         let condition = self.held_condition(&tree, schema, &mut aggregates)?;
         let mut taken = Vec::new();
         aggregates
@@ -107,10 +107,11 @@ impl Checker<'_> {
         let first = base + aggregates.len();
         let last = first + base;
         let times = last + base;
-        let near = vec![Member::outputs(schema.clone(), 0)];
+        let schema = Rc::new(schema.clone());
+        let near = vec![Member::outputs(Rc::clone(&schema), 0)];
         let held = vec![
-            Member::new("first", schema.clone(), first).with_time(times),
-            Member::new("last", schema.clone(), last).with_time(times + 1),
+            Member::new("first", Rc::clone(&schema), first).with_time(times),
+            Member::new("last", schema, last).with_time(times + 1),
         ];
         let scope = Scope::new(held).nearer(near, times + 2);
         let taken = Aggregates::Taken { list: aggregates, base };

@@ -23,6 +23,10 @@ use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
 use crate::plan::scopes::Scope;
 
+/// How many outputs all queries of a plan have at most. `select *` is short to write, so that a plan
+/// of a few megabytes could ask for gigabytes.
+const MOST_COLUMNS: usize = 200_000;
+
 /// What a query reads, ready for its selection.
 pub(super) struct Reading {
     /// The ways in.
@@ -46,6 +50,14 @@ impl Checker<'_> {
         let selection = reading.as_ref().and_then(|reading| {
             self.selection(tree.selection.as_ref(), span, &reading.scope, &reading.types)
         });
+        let columns = selection.as_ref().map_or(0, |selection| selection.schema.len());
+        if self.columns + columns > MOST_COLUMNS {
+            let message = format!("the plan's queries have more than {MOST_COLUMNS} outputs");
+            self.report(Diagnostic::error(codes::TOO_WIDE, span, message));
+            self.exhausted = true;
+            return;
+        }
+        self.columns += columns;
         let output = self.output(&tree.output, selection.as_ref(), span);
         let (Some(mut reading), Some(selection), Some(output)) = (reading, selection, output)
         else {

@@ -347,3 +347,16 @@ fn long_plans_are_checked_and_messages_are_few() {
     let found = check(&language::parse(&wrong).tree, &wrong, &TestCatalog);
     assert!(found.plan.is_none() && found.diagnostics.len() <= 101, "{}", found.diagnostics.len());
 }
+
+#[test]
+fn a_short_plan_cannot_ask_for_everything() {
+    let attributes: Vec<String> = (0..1_000).map(|number| format!("a{number} int")).collect();
+    let define = format!("define stream S ({});", attributes.join(", "));
+    let text = format!("{define}{}", "from S insert into O;".repeat(201));
+    let found = check(&language::parse(&text).tree, &text, &TestCatalog);
+    assert_eq!(found.diagnostics.len(), 1);
+    assert_eq!(found.diagnostics[0].code, codes::TOO_WIDE);
+    let text = format!("{} from S insert into O;", define.replace("a0 int", "a0 int, b int"));
+    let found = check(&language::parse(&text).tree, &text, &TestCatalog);
+    assert_eq!(found.diagnostics[0].code, codes::TOO_WIDE);
+}

@@ -6,6 +6,7 @@ use crate::event::Text;
 use crate::language::tree::AttributeReference;
 use crate::language::tree::EventReference;
 use crate::language::tree::SourcePrefix;
+use std::rc::Rc;
 
 /// Something that has attributes at a place: a stream, a table, the outputs of a selection.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Member {
     /// The prefix that belongs to the name.
     pub(super) prefix: SourcePrefix,
     /// Its attributes.
-    pub(super) schema: Schema,
+    pub(super) schema: Rc<Schema>,
     /// The column of its first attribute.
     pub(super) base: usize,
     /// The column that holds the time of its rows, if one does.
@@ -59,10 +60,10 @@ impl Scope {
     }
 
     /// The same with a layer that is farther, its columns behind all others.
-    pub(super) fn farther(&self, name: &str, schema: &Schema) -> Scope {
+    pub(super) fn farther(&self, name: &str, schema: Rc<Schema>) -> Scope {
         let mut scope = self.clone();
-        scope.layers.push(vec![Member::new(name, schema.clone(), self.width)]);
         scope.width += schema.len();
+        scope.layers.push(vec![Member::new(name, schema, self.width)]);
         scope
     }
 
@@ -119,12 +120,12 @@ impl Scope {
 
 impl Member {
     /// A member without prefix.
-    pub(super) fn new(name: &str, schema: Schema, base: usize) -> Member {
+    pub(super) fn new(name: &str, schema: Rc<Schema>, base: usize) -> Member {
         Member { name: Some(name.into()), prefix: SourcePrefix::None, schema, base, time: None }
     }
 
     /// The outputs of a selection, which have no name of their own.
-    pub(super) fn outputs(schema: Schema, base: usize) -> Member {
+    pub(super) fn outputs(schema: Rc<Schema>, base: usize) -> Member {
         Member { name: None, prefix: SourcePrefix::None, schema, base, time: None }
     }
 
@@ -164,7 +165,8 @@ mod tests {
 
     #[test]
     fn nearer_layers_hide_farther_ones_and_twins_are_ambiguous() {
-        let schema = |names: &[&str]| Schema::new(names.iter().map(|name| (*name, DataType::Int)));
+        let schema =
+            |names: &[&str]| Rc::new(Schema::new(names.iter().map(|name| (*name, DataType::Int))));
         let scope = Scope::new(vec![
             Member::new("A", schema(&["x", "y"]), 0),
             Member::new("B", schema(&["y", "z"]), 2),
@@ -178,7 +180,7 @@ mod tests {
         let outer = scope.nearer(vec![Member::outputs(schema(&["y"]), 4)], 5);
         assert_eq!(find(&outer, None, "y"), Found::Column(4, DataType::Int));
         assert_eq!(find(&outer, None, "z"), Found::Column(3, DataType::Int));
-        let table = scope.farther("T", &schema(&["x", "w"]));
+        let table = scope.farther("T", schema(&["x", "w"]));
         assert_eq!(find(&table, None, "x"), Found::Column(0, DataType::Int));
         assert_eq!(find(&table, None, "w"), Found::Column(5, DataType::Int));
         assert_eq!(table.width, 6);

@@ -22,6 +22,7 @@ use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
+use std::rc::Rc;
 
 impl Checker<'_> {
     /// A selection over what the input leaves; `None` as `tree` means `select *`, which stands at
@@ -54,11 +55,10 @@ impl Checker<'_> {
         }
         // Where the outputs' columns lie is known only when all aggregates are, those of `having`
         // too. So they are gathered first; the second round finds each in the list.
-        let (said, sites) = (self.diagnostics.len(), self.sites);
+        let mark = self.mark();
         let mut aggregates = Vec::new();
         self.select_round(tree, scope, input, &mut aggregates);
-        self.diagnostics.truncate(said);
-        self.sites = sites;
+        self.take_back(&mark);
         let selection = self.select_round(tree, scope, input, &mut aggregates);
         selection.map(|selection| Selection { aggregates, ..selection })
     }
@@ -83,7 +83,7 @@ impl Checker<'_> {
         let offset = self.row_count(tree.offset.as_ref(), "offset");
         let (outputs, schema) = selected?;
         let first = base + aggregates.len();
-        let member = Member::outputs(schema.clone(), first);
+        let member = Member::outputs(Rc::new(schema.clone()), first);
         let after = scope.nearer(vec![member], first + schema.len());
         let having = tree.having.as_ref().map(|having| {
             let taken = Aggregates::Taken { list: aggregates, base };
@@ -120,8 +120,10 @@ impl Checker<'_> {
         let mut outputs = Vec::new();
         let mut schema = Schema::default();
         for member in scope.members() {
+            // The names of one source differ from each other.
+            let before = schema.clone();
             for (place, attribute) in member.schema.attributes.iter().enumerate() {
-                if schema.position(&attribute.name).is_some() {
+                if before.position(&attribute.name).is_some() {
                     let message = format!("two sources have an attribute `{}`", attribute.name);
                     let diagnostic = Diagnostic::error(codes::OUTPUT_TAKEN, span, message)
                         .help("name the attributes you want instead of `select *`");

@@ -13,7 +13,7 @@ use crate::plan::annotations::find;
 use crate::plan::annotations::is;
 use crate::plan::annotations::positional;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
 use crate::plan::expression::Expr;
 use crate::plan::logical::NamedWindow;
@@ -27,6 +27,7 @@ use crate::plan::queries::output_events;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Callable;
+use std::rc::Rc;
 
 impl Checker<'_> {
     /// `define table`.
@@ -74,7 +75,8 @@ impl Checker<'_> {
         let name = &definition.name.name;
         let schema = self.schema(&definition.attributes);
         let call = schema.as_ref().and_then(|schema| {
-            let scope = Scope::new(vec![Member::new(&name.text, schema.clone(), 0)]);
+            let shared = Rc::new(schema.clone());
+            let scope = Scope::new(vec![Member::new(&name.text, shared, 0)]);
             self.window_call(&definition.window, &scope, schema)
         });
         let meaning = match (schema, call) {
@@ -221,7 +223,7 @@ impl Checker<'_> {
             let word = attribute.value.as_str();
             let message = format!("the table `{table}` has no attribute `{word}`");
             let fault = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, attribute.span, message);
-            let mut diagnostic = with_nearest(fault, word, attribute.span, schema.names());
+            let mut diagnostic = with_known(fault, word, attribute.span, schema.names());
             if let Some(suggestion) = &mut diagnostic.suggestion {
                 suggestion.replacement = format!("'{}'", suggestion.replacement);
             }

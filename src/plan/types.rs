@@ -11,12 +11,13 @@ use crate::language::tree::Identifier;
 use crate::language::tree::Literal;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
-use crate::plan::checker::with_nearest;
+use crate::plan::checker::with_known;
 use crate::plan::codes;
 use crate::plan::expression::Arithmetic;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
+use crate::plan::graph::Node as GraphNode;
 use crate::plan::logical::AggregateCall;
 use crate::plan::logical::Findable;
 use crate::plan::names::Meaning;
@@ -237,15 +238,16 @@ impl Checker<'_> {
         table: &Identifier,
         place: &mut Place<'_>,
     ) -> Option<Expr> {
-        let (with, schema) = match self.names.get(&table.text).map(|name| name.meaning) {
-            Some(Meaning::Table(id)) => (Findable::Table(id), &self.plan.tables[id].schema),
-            Some(Meaning::Window(id)) => (Findable::Window(id), &self.plan.windows[id].schema),
+        let (with, node) = match self.names.get(&table.text).map(|name| name.meaning) {
+            Some(Meaning::Table(id)) => (Findable::Table(id), GraphNode::Table(id)),
+            Some(Meaning::Window(id)) => (Findable::Window(id), GraphNode::Window(id)),
             Some(Meaning::Broken) => return None,
             other => {
                 self.no_findable(table, other);
                 return None;
             }
         };
+        let schema = self.shared_schema(node);
         let scope = place.scope.farther(&table.text, schema);
         let width = place.scope.width;
         let mut inside = Place::plain(&scope, "in the condition of an `in`");
@@ -261,7 +263,7 @@ impl Checker<'_> {
                 let known =
                     self.names.all(|kind| matches!(kind, Meaning::Table(_) | Meaning::Window(_)));
                 let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, table.span, message);
-                with_nearest(fault, name, table.span, known)
+                with_known(fault, name, table.span, known)
             }
             Some(_) => {
                 let message = format!("`in` looks into tables and windows, which `{name}` is not");
@@ -336,7 +338,7 @@ fn attribute_fault(reference: &AttributeReference, scope: &Scope, fault: &Found)
                 [only] => diagnostic
                     .help(format!("its only source is `{only}`"))
                     .suggest(source.name.span, *only),
-                _ => with_nearest(diagnostic, word, source.name.span, names),
+                _ => with_known(diagnostic, word, source.name.span, names),
             }
         }
         (Found::Ambiguous(holders), _) => {
@@ -353,25 +355,11 @@ fn attribute_fault(reference: &AttributeReference, scope: &Scope, fault: &Found)
             };
             let message = format!("{whose} no attribute `{}`", name.text);
             let diagnostic = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, name.span, message);
-            let known = scope.attribute_names(source.as_ref());
-            let nearest = with_nearest(diagnostic, &name.text, name.span, known.iter().copied());
-            match nearest.help {
-                Some(_) => nearest,
-                None if name.text == "null" => {
-                    nearest.help("there is no null constant; ask with `is null`")
-                }
-                None => nearest.help(listing(&known)),
+            if name.text == "null" {
+                return diagnostic.help("there is no null constant; ask with `is null`");
             }
+            let known = scope.attribute_names(source.as_ref());
+            with_known(diagnostic, &name.text, name.span, known)
         }
     }
-}
-
-/// The names there are, as long as the list stays readable.
-fn listing(names: &[&str]) -> String {
-    const MOST: usize = 12;
-    let mut shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
-    if names.len() > MOST {
-        shown.push("…".to_owned());
-    }
-    format!("there are {}", shown.join(", "))
 }
