@@ -23,8 +23,8 @@ use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
 use crate::plan::scopes::Scope;
 
-/// How many outputs all queries of a plan have at most. `select *` is short to write, so that a plan
-/// of a few megabytes could ask for gigabytes.
+/// How many outputs all queries of a plan have at most. As `select *` is short to write, a plan of
+/// a few megabytes could ask for gigabytes.
 const MOST_COLUMNS: usize = 200_000;
 
 /// What a query reads, ready for its selection.
