@@ -106,6 +106,7 @@ impl PlanCore {
         let due = match &node.when {
             When::Start => None,
             When::Every(period) => after.checked_add(*period),
+            When::Cron(cron) => cron.next_after(after),
         };
         if let Some(due) = due {
             self.set_wall_timer(Timer { due, operator: node.operator, birth: 0, slot: 0 });

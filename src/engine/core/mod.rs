@@ -13,6 +13,7 @@ use crate::engine::context::Context;
 use crate::engine::context::Fault;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
+use crate::engine::cron::Cron;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
@@ -98,6 +99,7 @@ struct TriggerNode {
 enum When {
     Start,
     Every(Millis),
+    Cron(Cron),
 }
 
 /// What an operator id stands for.

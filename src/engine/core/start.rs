@@ -11,6 +11,7 @@ use crate::engine::core::StreamNode;
 use crate::engine::core::TriggerNode;
 use crate::engine::core::When;
 use crate::engine::core::WindowNode;
+use crate::engine::cron::Cron;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
@@ -54,10 +55,10 @@ impl PlanCore {
             let when = match &trigger.when {
                 TriggerTime::Start => When::Start,
                 TriggerTime::Every(period) => When::Every((*period).max(1)),
-                TriggerTime::Cron(_) => {
-                    let message = "not supported yet: cron triggers".to_owned();
-                    return Err(BuildError { message, not_supported: true });
-                }
+                TriggerTime::Cron(text) => When::Cron(
+                    Cron::parse(text)
+                        .map_err(|message| BuildError { message, not_supported: false })?,
+                ),
             };
             let operator = operators.len() as u32;
             triggers.push(TriggerNode { operator, stream: trigger.stream, when });
