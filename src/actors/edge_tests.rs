@@ -49,8 +49,12 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+fn around(scene: &Scene) -> Surroundings {
+    Surroundings { registry: Registry::default(), metrics: scene.metrics.clone() }
+}
+
 fn supervise(scene: &Scene, start: Start) -> (Addr<Supervisor>, Registry) {
-    let around = Surroundings { registry: Registry::default(), metrics: scene.metrics.clone() };
+    let around = around(scene);
     let spec = ChildSpec {
         name: "edge".to_owned(),
         kind: "edge",
@@ -135,8 +139,7 @@ impl Way {
         let end = Arc::new(PublisherEnd::new("publisher:Out:1".to_owned(), inbox, unpublished));
         let made = place.clone();
         let make = Arc::new(move || Ok(Built { publisher: Box::new(made.clone()), on_error }));
-        let depth = scene.metrics.queue_depth("adder", "publisher:Out:1");
-        let job = PublisherJob::new(make, Arc::clone(&station), Arc::clone(&end), depth);
+        let job = PublisherJob::new(make, Arc::clone(&station), Arc::clone(&end), &around(&scene));
         let start: Start = Box::new(move |lifeline| {
             PublisherActor::new(job.clone(), lifeline).start().recipient()
         });
@@ -287,7 +290,8 @@ async fn a_receiver_that_falls_goes_on_where_it_was_and_waits_for_room() {
     let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
         Ok(Box::new(Counting { at: 0, until: 2000, faults: Arc::clone(&made) }))
     });
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), &scene.metrics);
+    let around = around(&scene);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), "edge", &around);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);
@@ -336,7 +340,8 @@ async fn a_receiver_may_be_pushed_to_and_be_woken() {
     let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
         Ok(Box::new(Pushed { door: Arc::clone(&made) }))
     });
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), &scene.metrics);
+    let around = around(&scene);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), "edge", &around);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);

@@ -16,6 +16,7 @@ use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Control;
 use crate::actors::tree::Lifeline;
 use crate::actors::tree::Policy;
+use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
@@ -26,7 +27,6 @@ use crate::plan::logical::StreamId;
 use crate::publishers;
 use crate::receivers;
 use crate::receivers::http::Paths;
-use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
 
 /// How long a publisher may take to publish what waits when it is told to stop.
@@ -142,10 +142,10 @@ impl Edge {
 
     /// What a `@source`'s actors do, life after life.
     #[must_use]
-    pub fn receiver_job(&self, station: &Arc<Station>, metrics: &Metrics) -> ReceiverJob {
+    pub fn receiver_job(&self, station: &Arc<Station>, around: &Surroundings) -> ReceiverJob {
         let (edge, stream) = (self.clone(), Arc::clone(&self.stream_name));
         let make = Arc::new(move || edge.receiver().map_err(|faults| told(&faults)));
-        ReceiverJob::new(make, Arc::clone(station), stream, metrics)
+        ReceiverJob::new(make, Arc::clone(station), stream, &self.name, around)
     }
 
     /// What a `@sink`'s actors do, life after life, with what comes to this end.
@@ -154,12 +154,11 @@ impl Edge {
         &self,
         station: &Arc<Station>,
         end: &Arc<PublisherEnd>,
-        metrics: &Metrics,
+        around: &Surroundings,
     ) -> PublisherJob {
         let edge = self.clone();
         let make = Arc::new(move || edge.publisher().map_err(|faults| told(&faults)));
-        let depth = metrics.queue_depth(&station.name, &self.name);
-        PublisherJob::new(make, Arc::clone(station), Arc::clone(end), depth)
+        PublisherJob::new(make, Arc::clone(station), Arc::clone(end), around)
     }
 }
 

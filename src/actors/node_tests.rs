@@ -311,6 +311,12 @@ async fn a_new_version_keeps_the_ways_in_and_out_that_did_not_change() {
     let expected: Vec<_> = (0..100).chain(1100..1200).collect();
     node.until_written("out.csv", &expected).await;
     assert_eq!((since("receiver:In:1"), since("publisher:Out:1")), (receiver, publisher));
+    let told = |handle: &Handle| {
+        let status = handle.registry().one("plans/copy/receiver:In:1").unwrap();
+        // A hundred lines of two figures less ten, and a hundred of three.
+        status.detail.ends_with("in.csv` at byte 690")
+    };
+    node.until("the receiver says where it is", told).await;
 
     node.write("copy.siddhi", &copier(&node, "n + 2000", "other.csv"));
     node.until_version("copy", 3).await;

@@ -23,7 +23,9 @@ use crate::actors::plan::Station;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
+use crate::actors::tree::Surroundings;
 use crate::actors::tree::Taken;
+use crate::actors::tree::Voice;
 use crate::event::Batch;
 use crate::event::Value;
 use crate::publishers::Built;
@@ -57,6 +59,8 @@ pub struct PublisherJob {
     pub end: Arc<PublisherEnd>,
     /// Shows how many events wait.
     pub depth: Gauge,
+    /// Where it says what it does.
+    pub voice: Voice,
     at_hand: Arc<Mutex<Option<AtHand>>>,
 }
 
@@ -67,8 +71,15 @@ struct AtHand {
 
 impl PublisherJob {
     /// A job that has not begun.
-    pub fn new(make: Make, station: Arc<Station>, end: Arc<PublisherEnd>, depth: Gauge) -> Self {
-        Self { make, station, end, depth, at_hand: Arc::default() }
+    pub fn new(
+        make: Make,
+        station: Arc<Station>,
+        end: Arc<PublisherEnd>,
+        around: &Surroundings,
+    ) -> Self {
+        let depth = around.metrics.queue_depth(&station.name, &end.name);
+        let voice = around.registry.voice(format!("plans/{}/{}", station.name, end.name));
+        Self { make, station, end, depth, voice, at_hand: Arc::default() }
     }
 }
 
@@ -121,6 +132,7 @@ impl PublisherActor {
         let pause = self.shift(&mut built);
         let depth = self.job.end.inbox.events();
         self.job.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.job.voice.say(built.publisher.detail());
         match pause {
             Pause::Shift => ctx.notify(WorkOn),
             Pause::Later(wait) => {

@@ -23,6 +23,8 @@ use crate::actors::plan::Station;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
+use crate::actors::tree::Surroundings;
+use crate::actors::tree::Voice;
 use crate::event::Batch;
 use crate::receivers::Door;
 use crate::receivers::Mark;
@@ -31,7 +33,6 @@ use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::Threshold;
 use crate::receivers::Unreadable;
-use crate::telemetry::metrics::Metrics;
 
 /// How long it polls before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(10);
@@ -54,6 +55,7 @@ pub struct ReceiverJob {
     pub stream: Arc<str>,
     unreadable: Counter,
     unmatched: Counter,
+    voice: Voice,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -66,10 +68,18 @@ struct Kept {
 
 impl ReceiverJob {
     /// A job that has not begun.
-    pub fn new(make: Make, station: Arc<Station>, stream: Arc<str>, metrics: &Metrics) -> Self {
+    pub fn new(
+        make: Make,
+        station: Arc<Station>,
+        stream: Arc<str>,
+        name: &str,
+        around: &Surroundings,
+    ) -> Self {
+        let metrics = &around.metrics;
+        let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
         let unreadable = metrics.dead_letters(&station.name, "unreadable");
         let unmatched = metrics.dropped(&station.name, &stream, "unmatched");
-        Self { make, station, stream, unreadable, unmatched, kept: Arc::default() }
+        Self { make, station, stream, unreadable, unmatched, voice, kept: Arc::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -156,13 +166,15 @@ impl ReceiverActor {
             match std::mem::replace(&mut self.next, Next::Now) {
                 Next::Now => {}
                 Next::After(wait) => {
+                    self.job.voice.say(receiver.detail());
                     self.waiting = Some(ctx.run_later(wait, |this, ctx| this.work(ctx)));
                     return;
                 }
-                Next::WhenWoken => return,
+                Next::WhenWoken => return self.job.voice.say(receiver.detail()),
                 Next::Never => return self.end(Exit::Done, ctx),
             }
             if clock::elapsed().saturating_sub(began) > SHIFT {
+                self.job.voice.say(receiver.detail());
                 return ctx.notify(Poll);
             }
             match receiver.poll() {

@@ -42,7 +42,6 @@ use crate::language::diagnostic::Diagnostic;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::publishers::Parcel;
-use crate::telemetry::metrics::Direction;
 
 /// The plan's own actor among its children.
 const CORE: &str = "core";
@@ -141,11 +140,11 @@ impl Slot {
         let station = Station::new(Arc::new(version), limits.inbox, &around.metrics)?;
         let station = Arc::new(station);
         let sinks = edges.into_iter().zip(ends).map(|(edge, end)| {
-            let job = edge.publisher_job(&station, &end, &around.metrics);
+            let job = edge.publisher_job(&station, &end, around);
             Sink { edge, end, job }
         });
         let sources = sources.into_iter().map(|edge| {
-            let job = edge.receiver_job(&station, &around.metrics);
+            let job = edge.receiver_job(&station, around);
             Source { edge, job }
         });
         let (sinks, sources) = (sinks.collect(), sources.collect());
@@ -215,7 +214,7 @@ impl Slot {
                 let kept = kept_sink(edge).cloned();
                 kept.unwrap_or_else(|| {
                     let end = new_end(edge, &name, self.limits, around);
-                    let job = edge.publisher_job(&self.station, &end, &around.metrics);
+                    let job = edge.publisher_job(&self.station, &end, around);
                     Sink { edge: edge.clone(), end, job }
                 })
             })
@@ -225,7 +224,7 @@ impl Slot {
             .map(|edge| {
                 let kept = kept_source(edge).cloned();
                 kept.unwrap_or_else(|| {
-                    let job = edge.receiver_job(&self.station, &around.metrics);
+                    let job = edge.receiver_job(&self.station, around);
                     Source { edge: edge.clone(), job }
                 })
             })
@@ -343,15 +342,10 @@ fn version(
             Origin::Defined | Origin::Implicit | Origin::Trigger => stream.name.as_str().into(),
         };
         let publishers = sinks.iter().zip(ends).filter(|(edge, _)| edge.stream == id);
-        streams.push(StreamFront {
-            tail: tails.of(&shown, limits.tail),
-            schema: Arc::new(stream.schema.clone()),
-            publishers: publishers.map(|(_, end)| Arc::clone(end)).collect(),
-            taken: around.metrics.events(&name, &shown, Direction::In),
-            put_out: around.metrics.events(&name, &shown, Direction::Out),
-            latency: around.metrics.latency(&name, &shown),
-            name: shown,
-        });
+        let publishers = publishers.map(|(_, end)| Arc::clone(end)).collect();
+        let (tail, metrics) = (tails.of(&shown, limits.tail), &around.metrics);
+        let front = StreamFront::new(&name, shown, &stream.schema, tail, publishers, metrics);
+        streams.push(front);
     }
     let builder = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret: secret() });
     let deployed_ms = clock::now_ms();

@@ -1,7 +1,9 @@
 //! Sets up the log: on standard error, as text with colours on terminals, or as JSON lines.
 
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -25,5 +27,15 @@ pub fn start_log(log: &Log) {
         }
     };
     // An embedder may have set up a log of its own; then that one stays.
-    drop(started);
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(tell_panic));
+    }
+}
+
+/// A panic is a line of the log like any other, so that JSON stays JSON.
+fn tell_panic(info: &PanicHookInfo<'_>) {
+    let note = info.payload_as_str().unwrap_or("without a message");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    error!(note, place, thread = thread.name().unwrap_or_default(), "panicked");
 }

@@ -12,7 +12,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
@@ -212,9 +211,12 @@ impl Inner {
     }
 }
 
-/// From 10 µs to 84 s, each bucket three times the one before.
+/// Bounds of the latency's buckets, in seconds: about a factor of three from one to the next.
+const LATENCY_BOUNDS: [f64; 14] =
+    [0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
+
 fn latency_histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_01, 3.0, 15))
+    Histogram::new(LATENCY_BOUNDS)
 }
 
 #[cfg(test)]

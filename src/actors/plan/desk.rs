@@ -211,7 +211,8 @@ impl Desk {
         self.position += 1;
         let front = &self.version.streams[stream];
         front.taken.inc_by(batch.len() as u64);
-        front.latency.observe(clock::elapsed().saturating_sub(accepted).as_secs_f64());
+        let waited = clock::elapsed().saturating_sub(accepted);
+        front.waited(&self.version.name, waited, &self.metrics);
         self.hand_out(Some((stream, batch.len())));
         let bytes = batch.bytes();
         self.keep(Past::Rows(stream, batch), bytes);

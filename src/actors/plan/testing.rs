@@ -17,7 +17,6 @@ use crate::plan::logical::OnDemand;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
-use crate::telemetry::metrics::Direction;
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) const POISON: i64 = 13;
@@ -128,15 +127,8 @@ impl Scene {
         let streams = plan.streams.iter().map(|stream| {
             let name: Arc<str> = stream.name.as_str().into();
             let ends = if &*name == "Out" { vec![Arc::clone(end)] } else { Vec::new() };
-            StreamFront {
-                tail: self.tails.of(&name, TailLimits { events: 100, bytes: 1 << 20 }),
-                schema: Arc::new(stream.schema.clone()),
-                publishers: ends,
-                taken: self.metrics.events("adder", &name, Direction::In),
-                put_out: self.metrics.events("adder", &name, Direction::Out),
-                latency: self.metrics.latency("adder", &name),
-                name,
-            }
+            let tail = self.tails.of(&name, TailLimits { events: 100, bytes: 1 << 20 });
+            StreamFront::new("adder", name, &stream.schema, tail, ends, &self.metrics)
         });
         Version {
             number: self.versions,

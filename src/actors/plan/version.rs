@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -18,6 +20,8 @@ use crate::language::diagnostic::Diagnostic;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
+use crate::telemetry::metrics::Direction;
+use crate::telemetry::metrics::Metrics;
 
 /// One version of a plan.
 pub struct Version {
@@ -54,8 +58,7 @@ pub struct StreamFront {
     pub taken: Counter,
     /// Events put into it by queries.
     pub put_out: Counter,
-    /// From acceptance to application.
-    pub latency: Histogram,
+    latency: OnceLock<Histogram>,
 }
 
 /// The plan's end of the way to a publisher; it outlives versions that do not change the publisher.
@@ -68,6 +71,36 @@ pub struct PublisherEnd {
     /// Rows that came when it took no more.
     pub unpublished: Counter,
     given: AtomicU64,
+}
+
+impl StreamFront {
+    /// A stream of a plan that shows its newest events here and drains into these ends.
+    #[must_use]
+    pub fn new(
+        plan: &str,
+        name: Arc<str>,
+        schema: &Schema,
+        tail: Arc<Tail>,
+        publishers: Vec<Arc<PublisherEnd>>,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            schema: Arc::new(schema.clone()),
+            tail,
+            publishers,
+            taken: metrics.events(plan, &name, Direction::In),
+            put_out: metrics.events(plan, &name, Direction::Out),
+            latency: OnceLock::new(),
+            name,
+        }
+    }
+
+    /// Takes note how long events waited from acceptance to application. The figure appears with the
+    /// first event, since most streams are never fed from outside.
+    pub fn waited(&self, plan: &str, time: Duration, metrics: &Metrics) {
+        let latency = self.latency.get_or_init(|| metrics.latency(plan, &self.name));
+        latency.observe(time.as_secs_f64());
+    }
 }
 
 impl Version {

@@ -38,6 +38,7 @@ pub use policy::Policy;
 pub use status::ActorStatus;
 pub use status::Registry;
 pub use status::State;
+pub use status::Voice;
 pub use supervisor::AddChild;
 pub use supervisor::RemoveChild;
 pub use supervisor::StopAll;

@@ -57,6 +57,20 @@ pub struct ActorStatus {
 #[derive(Debug, Clone, Default)]
 pub struct Registry(Arc<Mutex<BTreeMap<String, Slot>>>);
 
+/// An actor's way to say something of itself; clones speak for the same actor.
+#[derive(Debug, Clone)]
+pub struct Voice {
+    registry: Registry,
+    name: String,
+}
+
+impl Voice {
+    /// Shows what the actor does, in place of what it said before.
+    pub fn say(&self, detail: impl Into<String>) {
+        self.registry.detail(&self.name, detail);
+    }
+}
+
 /// Who may write an entry: a supervisor that was replaced no longer can.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Entry(u64);
@@ -88,8 +102,13 @@ impl Registry {
         recipient.is_some_and(|recipient| recipient.try_send(control).is_ok())
     }
 
-    /// Lets an actor say something of itself.
-    pub fn detail(&self, name: &str, detail: impl Into<String>) {
+    /// Lets the actor of this name say something of itself.
+    #[must_use]
+    pub fn voice(&self, name: impl Into<String>) -> Voice {
+        Voice { registry: self.clone(), name: name.into() }
+    }
+
+    fn detail(&self, name: &str, detail: impl Into<String>) {
         if let Some(slot) = self.slots().get_mut(name) {
             slot.status.detail = detail.into();
         }
