@@ -176,7 +176,7 @@ mod tests {
     fn the_sample_in_the_repository_is_the_printed_default() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("twinflow.toml");
         let sample = std::fs::read_to_string(file).unwrap();
-        assert_eq!(sample, Raw::defaults().print(), "write it anew");
+        assert_eq!(sample, Raw::defaults().print(), "run `make settings`");
     }
 
     #[test]
