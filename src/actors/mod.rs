@@ -11,6 +11,8 @@ mod deployer;
 mod edge_tests;
 mod edges;
 pub mod handle;
+#[cfg(test)]
+mod log_tests;
 pub mod node;
 #[cfg(test)]
 mod node_tests;

@@ -75,7 +75,7 @@ pub const DEFINITION: MapperDefinition = MapperDefinition {
         ],
         not_yet: &[],
         example: "@source(type='file', file.uri='data/sshd.log', @map(type='text',\n    \
-                  regex.A='Failed password for (\\S+) from (\\S+)', \
+                  regex.A='Failed password for (.*) from (\\S+)', \
                   @attributes(user='A[1]', ip='A[2]')))\n\
                   define stream Failures (user string, ip string);",
     },

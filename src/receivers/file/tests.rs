@@ -338,7 +338,7 @@ fn failures(path: &Path) -> Source {
         .option("rotation.wait", "20 ms")
         .option("file.polling.interval", "1 ms")
         .mapper("text")
-        .map_option("regex.A", r"\]: Failed password for (invalid user )?(?P<user>\S+) from (\S+)")
+        .map_option("regex.A", r"\]: Failed password for (invalid user )?(?P<user>.*) from (\S+)")
         .attribute("user", "A[user]")
         .attribute("ip", "A[3]")
 }

@@ -12,7 +12,17 @@ use crate::receivers::generator::chance::Chance;
 const HOST: &str = "gate";
 const PEOPLE: [&str; 8] = ["anna", "ben", "carla", "deniz", "emil", "farah", "goran", "hanna"];
 const GUESSED: [&str; 12] = [
-    "root", "admin", "test", "oracle", "postgres", "ubuntu", "git", "guest", "ftp", "pi", "user",
+    "root",
+    "admin",
+    "test",
+    "oracle",
+    "postgres",
+    "ubuntu",
+    "git",
+    "guest",
+    "ftp",
+    "web master",
+    "user",
     "nagios",
 ];
 /// Of the guessed names, those that exist.
@@ -61,17 +71,20 @@ impl Sshd {
             self.attack = (left > 1).then_some((who, left - 1, process));
             // Life goes on meanwhile.
             if !self.chance.happens(15) {
-                return (process, self.guess(who));
+                return (process, self.guess(who, left == 1));
             }
         }
         self.process += 1 + self.chance.below(5);
         (self.process, self.visit())
     }
 
-    /// One try of an attacker.
-    fn guess(&mut self, who: usize) -> String {
+    /// One try of an attacker; the last one of some is right.
+    fn guess(&mut self, who: usize, is_last: bool) -> String {
         let address = self.attackers[who].clone();
         let port = 30_000 + self.chance.below(30_000);
+        if is_last && self.chance.happens(5) {
+            return format!("Accepted password for root from {address} port {port} ssh2");
+        }
         let name = self.chance.below(GUESSED.len() as u64) as usize;
         let (user, exists) = (GUESSED[name], name < EXISTING);
         match self.chance.below(10) {
