@@ -4,6 +4,7 @@
 mod examples;
 mod generated;
 mod grammar;
+mod replay;
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -99,7 +99,7 @@ struct TriggerNode {
 enum When {
     Start,
     Every(Millis),
-    Cron(Cron),
+    Cron(Box<Cron>),
 }
 
 /// What an operator id stands for.

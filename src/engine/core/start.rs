@@ -55,10 +55,11 @@ impl PlanCore {
             let when = match &trigger.when {
                 TriggerTime::Start => When::Start,
                 TriggerTime::Every(period) => When::Every((*period).max(1)),
-                TriggerTime::Cron(text) => When::Cron(
-                    Cron::parse(text)
-                        .map_err(|message| BuildError { message, not_supported: false })?,
-                ),
+                TriggerTime::Cron(text) => {
+                    let cron = Cron::parse(text);
+                    let fault = |message| BuildError { message, not_supported: false };
+                    When::Cron(Box::new(cron.map_err(fault)?))
+                }
             };
             let operator = operators.len() as u32;
             triggers.push(TriggerNode { operator, stream: trigger.stream, when });
