@@ -264,6 +264,11 @@ impl Node {
 
     async fn let_fall(&self, actor: &str) {
         let restarts = |handle: &Handle| handle.registry().one(actor).map(|status| status.restarts);
+        // A plan shows its new version a moment before all of its actors are there.
+        let is_at_work = |handle: &Handle| {
+            handle.registry().one(actor).is_some_and(|status| status.state == State::Running)
+        };
+        self.until(&format!("{actor} is at work"), is_at_work).await;
         let before = restarts(&self.handle);
         assert!(self.handle.registry().send(actor, Control::Fall), "{actor} is at work");
         let raised = |handle: &Handle| {
