@@ -5,6 +5,8 @@
 //! answer to the one before, and prints events a second and the node's memory. Bodies lie ready
 //! before the clock starts. At the end the node is asked how many events it took: all of them.
 
+#![expect(clippy::print_stdout, reason = "what is measured is printed")]
+
 #[path = "../throughput/generator.rs"]
 #[expect(dead_code, reason = "the other bench uses the rest")]
 mod generator;

@@ -34,11 +34,9 @@ impl Answer {
 
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then_some(value.trim())
-        });
-        found
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.trim())
     }
 }
 
@@ -77,9 +75,9 @@ pub fn ask(
 
 /// A connection whose reads do not wait for ever.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let stream = TcpStream::connect(address).expect("the node listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time above zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a time above zero");
     stream
 }
 
@@ -112,10 +110,10 @@ impl TailReader {
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("{head}\r\n").as_bytes()).expect("the node reads");
         let mut lines = BufReader::new(stream);
         let mut status = String::new();
-        lines.read_line(&mut status).unwrap();
+        lines.read_line(&mut status).expect("the node answers");
         assert!(status.starts_with("HTTP/1.1 200"), "{status}");
         let mut reader = Self { lines };
         // Once this is there, the follower has its place.
@@ -132,7 +130,7 @@ impl TailReader {
                 Some(("id", id)) => told.id = id.to_owned(),
                 Some(("event", name)) => told.name = name.to_owned(),
                 Some(("data", data)) => {
-                    told.data = serde_json::from_str(data).unwrap();
+                    told.data = serde_json::from_str(data).expect("data is JSON");
                     return Some(told);
                 }
                 _ => {}

@@ -200,7 +200,7 @@ fn files_that_are_no_plans_are_refused_and_harm_nobody() {
         ("deep", format!("define stream S (n int); from S[{deep}").into_bytes(), "errors"),
         ("circle", circle.as_bytes().to_vec(), "errors"),
         ("clash", format!("@app:name('good') {good}").into_bytes(), "good.siddhi"),
-        ("cut", good[..40].as_bytes().to_vec(), "errors"),
+        ("cut", good.as_bytes()[..40].to_vec(), "errors"),
     ];
     for (name, content, _) in &files {
         node.put(&format!("{name}.siddhi"), content);

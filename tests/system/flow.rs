@@ -24,7 +24,7 @@ fn node(settings: &str) -> Node {
 }
 
 fn numbers(events: &[Value]) -> Vec<i64> {
-    events.iter().map(|event| event["n"].as_i64().unwrap()).collect()
+    events.iter().map(|event| event["n"].as_i64().expect("a number")).collect()
 }
 
 #[test]

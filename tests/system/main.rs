@@ -7,3 +7,4 @@ mod faults;
 mod flow;
 mod load;
 mod node;
+mod shipped;

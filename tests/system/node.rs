@@ -37,13 +37,13 @@ pub struct Node {
 impl Node {
     /// Starts a node with these plan files, and settings as in `twinflow.toml`.
     pub fn start(plans: &[(&str, &str)], settings: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        fs::create_dir(folder.path().join("plans")).unwrap();
+        let folder = TempDir::new().expect("a folder");
+        fs::create_dir(folder.path().join("plans")).expect("a folder");
         for (name, text) in plans {
-            fs::write(folder.path().join("plans").join(name), text).unwrap();
+            fs::write(folder.path().join("plans").join(name), text).expect("a file");
         }
-        fs::write(folder.path().join("twinflow.toml"), settings).unwrap();
-        let log = fs::File::create(folder.path().join("log")).unwrap();
+        fs::write(folder.path().join("twinflow.toml"), settings).expect("a file");
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
         let mut process = Command::new(env!("CARGO_BIN_EXE_twinflow"))
             .arg("run")
             .current_dir(folder.path())
@@ -52,8 +52,8 @@ impl Node {
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+            .expect("the program was built with the tests");
+        let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
             line.split_once("http://")?
                 .1
@@ -66,7 +66,7 @@ impl Node {
         // What it says later must not fill the pipe.
         thread::spawn(move || lines.for_each(drop));
         let Some(address) = address else {
-            let log = fs::read_to_string(folder.path().join("log")).unwrap();
+            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             panic!("the node did not say where it listens; its log:\n{log}");
         };
         Self { process, folder, address }
@@ -144,8 +144,8 @@ impl Node {
     /// Puts a file into the folder of plans as a careful editor does: whole, by renaming.
     pub fn put(&self, name: &str, text: impl AsRef<[u8]>) {
         let draft = self.folder.path().join(format!(".{name}.draft"));
-        fs::write(&draft, text).unwrap();
-        fs::rename(draft, self.plan_file(name)).unwrap();
+        fs::write(&draft, text).expect("a file");
+        fs::rename(draft, self.plan_file(name)).expect("a file");
     }
 
     /// The path of a plan file.
@@ -160,19 +160,21 @@ impl Node {
 
     /// Kibibytes of memory that the process holds.
     pub fn memory_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).unwrap()
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("the process is there");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let size = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        size.expect("Linux tells the size of a process")
     }
 
     /// Asks the process to end, as a service manager does, and waits; its exit code.
     pub fn stop(mut self) -> Option<i32> {
         let kill = format!("kill -TERM {}", self.process.id());
-        let asked = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        let asked = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(asked.success());
         let end = Instant::now() + SOON;
         loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
+            if let Some(status) = self.process.try_wait().expect("it is our child") {
                 return status.code();
             }
             assert!(Instant::now() < end, "did not stop; the log:\n{}", self.log());
