@@ -95,8 +95,8 @@ impl StreamFront {
         }
     }
 
-    /// Takes note how long events waited from acceptance to application. The figure appears with the
-    /// first event, since most streams are never fed from outside.
+    /// Takes note how long events waited from acceptance to application. The figure appears with
+    /// the first event, since most streams are never fed from outside.
     pub fn waited(&self, plan: &str, time: Duration, metrics: &Metrics) {
         let latency = self.latency.get_or_init(|| metrics.latency(plan, &self.name));
         latency.observe(time.as_secs_f64());
