@@ -13,12 +13,12 @@ use std::process::ExitCode;
 ///
 /// A `.test` file holds a plan or names one, then what happens, then what must come out:
 ///
-///     -- plan alerts.siddhi
-///     -- play
-///     @0     Logins  'ann', false
-///     @1000  Logins  'ann', false; 'ben', true
-///     -- expect
-///     @1000  Alerts  'ann', 2
+///   -- plan alerts.siddhi
+///   -- play
+///   @0     Logins  'ann', false
+///   @1000  Logins  'ann', false; 'ben', true
+///   -- expect
+///   @1000  Alerts  'ann', 2
 ///
 /// Each is played as written, one row at a time, all at once, cut at random, and with the state
 /// saved and loaded in between; all must give the same.
