@@ -22,7 +22,9 @@ use crate::engine::state::StateWriter;
 use crate::event::Batch;
 use crate::event::Column;
 use crate::event::DataType;
+use crate::event::Kind;
 use crate::event::Millis;
+use crate::event::Values;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -108,7 +110,20 @@ impl Rows {
     }
 
     /// Appends rows `start..end` of a batch, without their kinds and chunks.
-    pub fn extend(&mut self, batch: &Batch, mut start: usize, end: usize) {
+    #[inline]
+    pub fn extend(&mut self, batch: &Batch, start: usize, end: usize) {
+        if end != start + 1 {
+            return self.extend_block(batch, start, end);
+        }
+        // One row is common, and copying a block costs more than a push.
+        for (mine, theirs) in self.tail.columns.iter_mut().zip(&batch.columns) {
+            mine.push_from(theirs, start);
+        }
+        self.tail.push_head(batch.timestamps[start], Kind::Current, batch.slot(start));
+        self.seal_if_full();
+    }
+
+    fn extend_block(&mut self, batch: &Batch, mut start: usize, end: usize) {
         while start < end {
             let count = (end - start).min(SEGMENT - self.tail.len());
             let until = start + count;
@@ -142,10 +157,14 @@ impl Rows {
         self.seal_if_full();
     }
 
+    #[inline]
     fn seal_if_full(&mut self) {
-        if self.tail.len() < SEGMENT {
-            return;
+        if self.tail.len() == SEGMENT {
+            self.seal();
         }
+    }
+
+    fn seal(&mut self) {
         let next = self.spare.take().unwrap_or_else(|| self.tail.empty_like(SEGMENT));
         self.sealed.push_back(Arc::new(std::mem::replace(&mut self.tail, next)));
     }
@@ -184,13 +203,17 @@ impl Rows {
 
     /// Appends the columns of rows, as [`Rows::copy`] does.
     pub fn gather(&self, numbers: &[u64], into: &mut [Column]) {
-        for &number in numbers {
-            let (segment, row) = self.place(number);
-            for (mine, theirs) in into.iter_mut().zip(&self.segment(segment).columns) {
-                match theirs.values.data_type() {
-                    Some(_) => mine.push_from(theirs, row),
-                    None => mine.push_zero(),
-                }
+        numbers.iter().for_each(|&number| self.push(number, into));
+    }
+
+    /// Appends the columns of a row, as [`Rows::copy`] does.
+    #[inline]
+    pub fn push(&self, number: u64, into: &mut [Column]) {
+        let (segment, row) = self.place(number);
+        for (mine, theirs) in into.iter_mut().zip(&self.segment(segment).columns) {
+            match theirs.values {
+                Values::Absent => mine.push_zero(),
+                _ => mine.push_from(theirs, row),
             }
         }
     }

@@ -38,6 +38,10 @@ pub fn weave(
     batch: &Batch,
     into: &mut Batch,
 ) {
+    // One row is common, and what pays for many costs more than a push.
+    if let [_] = counts {
+        return weave_one(rows, leaving, counts[0], stamp, batch, into);
+    }
     let shape = Shape::of(counts);
     for (place, column) in into.columns.iter_mut().enumerate() {
         if let Some(ty) = column.values.data_type() {
@@ -47,6 +51,34 @@ pub fn weave(
         }
     }
     weave_heads(shape, counts, stamp, batch, into);
+}
+
+fn weave_one(
+    rows: &Rows,
+    leaving: Leaving<'_>,
+    count: u32,
+    stamp: Stamp<'_>,
+    batch: &Batch,
+    into: &mut Batch,
+) {
+    let slot = batch.slot(0);
+    let now = match stamp {
+        Stamp::At(now) => now,
+        Stamp::Each(times) => times[0],
+    };
+    for left in 0..count as usize {
+        let number = match leaving {
+            Leaving::From(first) => first + left as u64,
+            Leaving::Numbers(numbers) => numbers[left],
+        };
+        rows.push(number, &mut into.columns);
+        into.push_head(now, Kind::Expired, slot);
+        into.continues.set(left);
+    }
+    for (mine, theirs) in into.columns.iter_mut().zip(&batch.columns) {
+        mine.push_from(theirs, 0);
+    }
+    into.push_head(batch.timestamps[0], Kind::Current, slot);
 }
 
 /// What the counts look like.

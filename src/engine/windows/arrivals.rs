@@ -1,57 +1,42 @@
-//! The rows of a batch that a window takes: current ones, with a time where the window needs it.
+//! The rows of a batch that a window takes: current ones, with a value where the window needs it.
 
 use crate::engine::context::Context;
 use crate::event::Batch;
 use crate::event::Column;
 use crate::event::Kind;
+use std::borrow::Cow;
 
-/// Picks rows; the usual batch, of which all are taken, costs nothing.
-#[derive(Debug, Default)]
-pub struct Arrivals {
-    rows: Vec<u32>,
-    taken: Batch,
+/// The current rows of `input`, which usually are all, and then nothing is copied. Rows without a
+/// value in column `needed` are faults.
+#[inline]
+pub fn arrivals<'a>(
+    input: &'a Batch,
+    needed: Option<usize>,
+    context: &mut Context,
+) -> Cow<'a, Batch> {
+    let nulls = needed.is_some_and(|column| input.columns[column].nulls.any());
+    if input.kinds.is_empty() && !nulls {
+        return Cow::Borrowed(input);
+    }
+    Cow::Owned(pick(input, needed, context))
 }
 
-impl Arrivals {
-    /// The current rows of `input`. Rows without a value in column `needed` are faults.
-    #[inline]
-    pub fn of<'a>(
-        &'a mut self,
-        input: &'a Batch,
-        needed: Option<usize>,
-        context: &mut Context,
-    ) -> &'a Batch {
-        let nulls = needed.is_some_and(|column| input.columns[column].nulls.any());
-        if input.kinds.is_empty() && !nulls {
-            return input;
+fn pick(input: &Batch, needed: Option<usize>, context: &mut Context) -> Batch {
+    let mut rows = Vec::new();
+    for row in 0..input.len() {
+        if input.kind(row) != Kind::Current {
+            continue;
         }
-        self.pick(input, needed, context)
-    }
-
-    fn pick(&mut self, input: &Batch, needed: Option<usize>, context: &mut Context) -> &Batch {
-        self.rows.clear();
-        for row in 0..input.len() {
-            if input.kind(row) != Kind::Current {
-                continue;
-            }
-            if needed.is_some_and(|column| input.columns[column].is_null(row)) {
-                context.fault(row, "the attribute that the window goes by is null");
-                continue;
-            }
-            self.rows.push(row as u32);
+        if needed.is_some_and(|column| input.columns[column].is_null(row)) {
+            context.fault(row, "the attribute that the window goes by is null");
+            continue;
         }
-        self.taken = Batch {
-            columns: input
-                .columns
-                .iter()
-                .map(|column| column.empty_like(self.rows.len()))
-                .collect(),
-            ..Batch::default()
-        };
-        self.taken.gather(input, &self.rows);
-        self.taken.kinds.clear();
-        &self.taken
+        rows.push(row as u32);
     }
+    let mut taken = input.empty_like(rows.len());
+    taken.gather(input, &rows);
+    taken.kinds.clear();
+    taken
 }
 
 /// Makes the columns of an output absent that are not kept.

@@ -9,7 +9,7 @@ use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::engine::windows::generations::Part;
@@ -37,7 +37,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             rows: Generations::new(setup),
             gathering: None,
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
         }))
     },
 };
@@ -49,7 +48,6 @@ struct Sends {
     /// The slot whose rows are coming.
     gathering: Option<Slot>,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl Sends {
@@ -87,9 +85,8 @@ impl Sends {
 impl Operator for Sends {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context.now, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context.now, output);
         self.rows.settle();
     }
 

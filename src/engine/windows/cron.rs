@@ -10,7 +10,7 @@ use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::alarms::Alarms;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::event::Batch;
@@ -40,7 +40,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             rows: Generations::new(setup),
             alarms: Alarms::default(),
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
         }))
     },
 };
@@ -50,7 +49,6 @@ struct ByCalendar {
     rows: Generations,
     alarms: Alarms,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl ByCalendar {
@@ -72,9 +70,8 @@ impl ByCalendar {
 impl Operator for ByCalendar {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {

@@ -11,7 +11,7 @@ use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::alarms::Alarms;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::event::Batch;
 use crate::event::Kind;
@@ -34,7 +34,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             rows: Queues::new(setup.types, setup.keep),
             alarms: Alarms::default(),
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
             numbers: Vec::new(),
         }))
     },
@@ -45,7 +44,6 @@ struct Delay {
     rows: Queues,
     alarms: Alarms,
     keep: Vec<bool>,
-    arrivals: Arrivals,
     numbers: Vec<u64>,
 }
 
@@ -112,9 +110,8 @@ impl Delay {
 impl Operator for Delay {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {

@@ -9,7 +9,7 @@ use crate::engine::state::StateWriter;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::condition::Conditions;
 use crate::engine::windows::condition::Renewed;
@@ -41,7 +41,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             rows: Queues::new(setup.types, setup.keep),
             expired: setup.expired,
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
             leaving: Vec::new(),
         }))
     },
@@ -55,7 +54,6 @@ struct While {
     rows: Queues,
     expired: bool,
     keep: Vec<bool>,
-    arrivals: Arrivals,
     leaving: Vec<u64>,
 }
 
@@ -136,10 +134,9 @@ impl While {
 impl Operator for While {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
         let needed = self.conditions.column();
-        self.take(arrivals.of(input, needed, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, needed, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

@@ -11,7 +11,7 @@ use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::condition::Conditions;
 use crate::engine::windows::condition::Renewed;
@@ -66,7 +66,6 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         keep: setup.keep.to_vec(),
         scratch: Batch::keeping(setup.types, setup.keep),
         again: Batch::keeping(setup.types, setup.keep),
-        arrivals: Arrivals::default(),
     }))
 }
 
@@ -105,7 +104,6 @@ struct Until {
     scratch: Batch,
     /// Rows that are looked at again.
     again: Batch,
-    arrivals: Arrivals,
 }
 
 impl Until {
@@ -270,10 +268,9 @@ fn add(queues: &mut Queues, batch: &Batch, row: usize) {
 impl Operator for Until {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
         let needed = self.conditions.column();
-        self.take(arrivals.of(input, needed, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, needed, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

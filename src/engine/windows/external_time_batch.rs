@@ -13,7 +13,7 @@ use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
 use crate::engine::windows::arguments::time_attribute;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::engine::windows::generations::Part;
@@ -103,7 +103,6 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         alarms: Alarms::default(),
         keep: setup.keep.to_vec(),
         replaced: Batch::keeping(setup.types, setup.keep),
-        arrivals: Arrivals::default(),
     }))
 }
 
@@ -147,7 +146,6 @@ struct ExternalTimeBatch {
     keep: Vec<bool>,
     /// One row whose time is replaced.
     replaced: Batch,
-    arrivals: Arrivals,
 }
 
 impl ExternalTimeBatch {
@@ -248,9 +246,8 @@ impl ExternalTimeBatch {
 impl Operator for ExternalTimeBatch {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, Some(self.column), context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, Some(self.column), context);
+        self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, _context: &mut Context, output: &mut Batch) {

@@ -9,7 +9,7 @@ use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::counted::Counted;
 use crate::event::Batch;
@@ -37,7 +37,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             expired: setup.expired,
             keys: Counted::new(setup, 1)?,
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
         }))
     },
 };
@@ -47,7 +46,6 @@ struct Frequent {
     expired: bool,
     keys: Counted,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl Frequent {
@@ -86,9 +84,8 @@ impl Frequent {
 impl Operator for Frequent {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

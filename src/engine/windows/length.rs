@@ -10,7 +10,7 @@ use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::sliding::Age;
 use crate::engine::windows::sliding::Sliding;
@@ -43,7 +43,6 @@ pub struct Nothing {
     expired: bool,
     /// Whether rows of one chunk stay together.
     together: bool,
-    arrivals: Arrivals,
 }
 
 impl Nothing {
@@ -54,19 +53,14 @@ impl Nothing {
 
     /// As a batch window: each row is a chunk.
     pub fn apart(setup: &WindowSetup<'_>) -> Nothing {
-        Nothing {
-            keep: setup.keep.to_vec(),
-            expired: setup.expired,
-            together: false,
-            arrivals: Arrivals::default(),
-        }
+        Nothing { keep: setup.keep.to_vec(), expired: setup.expired, together: false }
     }
 }
 
 impl Operator for Nothing {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let batch = self.arrivals.of(input, None, context);
+        let batch = &*arrivals(input, None, context);
         for row in 0..batch.len() {
             let chunk = output.len();
             output.push_from(batch, row, Kind::Current, batch.timestamps[row]);

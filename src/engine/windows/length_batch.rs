@@ -11,7 +11,7 @@ use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::engine::windows::length;
@@ -44,10 +44,10 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         return Ok(Box::new(length::Nothing::apart(setup)));
     }
     let rows = Generations::new(setup);
-    let (keep, arrivals) = (setup.keep.to_vec(), Arrivals::default());
+    let keep = setup.keep.to_vec();
     Ok(match setup.flag(1) {
-        true => Box::new(Streaming { length, rows, counts: Vec::new(), keep, arrivals }),
-        false => Box::new(LengthBatch { length, rows, keep, arrivals }),
+        true => Box::new(Streaming { length, rows, counts: Vec::new(), keep }),
+        false => Box::new(LengthBatch { length, rows, keep }),
     })
 }
 
@@ -55,7 +55,6 @@ struct LengthBatch {
     length: u64,
     rows: Generations,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl LengthBatch {
@@ -85,9 +84,8 @@ impl LengthBatch {
 impl Operator for LengthBatch {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {
@@ -121,7 +119,6 @@ struct Streaming {
     /// By slot, how many rows have come since the last reset.
     counts: Vec<u64>,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl Streaming {
@@ -154,9 +151,8 @@ impl Streaming {
 impl Operator for Streaming {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

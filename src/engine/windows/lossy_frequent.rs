@@ -9,7 +9,7 @@ use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::counted::Counted;
 use crate::event::Batch;
@@ -53,7 +53,6 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
             totals: Vec::new(),
             keys: Counted::new(setup, 2)?,
             keep: setup.keep.to_vec(),
-            arrivals: Arrivals::default(),
         }))
     },
 };
@@ -76,7 +75,6 @@ struct LossyFrequent {
     totals: Vec<i64>,
     keys: Counted,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl LossyFrequent {
@@ -123,9 +121,8 @@ impl LossyFrequent {
 impl Operator for LossyFrequent {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

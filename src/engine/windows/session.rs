@@ -11,7 +11,7 @@ use crate::engine::windows::WindowSetup;
 use crate::engine::windows::alarms::Alarms;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::sessions::Sessions;
 use crate::engine::windows::sessions::Span;
@@ -62,7 +62,6 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         sessions: Sessions::new(setup),
         alarms: Alarms::default(),
         keep: setup.keep.to_vec(),
-        arrivals: Arrivals::default(),
     }))
 }
 
@@ -73,7 +72,6 @@ struct Session {
     sessions: Sessions,
     alarms: Alarms,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl Session {
@@ -122,9 +120,8 @@ impl Session {
 impl Operator for Session {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, self.key, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, self.key, context);
+        self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {

@@ -13,7 +13,7 @@ use crate::engine::state::StateWriter;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowSetup;
 use crate::engine::windows::alarms::Alarms;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::event::Batch;
 use crate::event::Kind;
@@ -53,7 +53,6 @@ pub struct Sliding {
     /// While rows have come in order of their own times, the last of these.
     newest: Option<Millis>,
     alarms: Alarms,
-    arrivals: Arrivals,
     counts: Vec<u32>,
     numbers: Vec<u64>,
 }
@@ -73,7 +72,6 @@ impl Sliding {
             keep: setup.keep.to_vec(),
             newest: None,
             alarms: Alarms::default(),
-            arrivals: Arrivals::default(),
             counts: Vec::new(),
             numbers: Vec::new(),
         }
@@ -292,9 +290,8 @@ impl Operator for Sliding {
             Age::Column { column, .. } => Some(column),
             Age::Any | Age::Clock { .. } => None,
         };
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, needed, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, needed, context);
+        self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {

@@ -12,7 +12,7 @@ use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
 use crate::engine::windows::arguments::count;
 use crate::engine::windows::arguments::takes;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -71,7 +71,6 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         rows: Pool::new(setup.types, setup.keep),
         slots: Vec::new(),
         keep: setup.keep.to_vec(),
-        arrivals: Arrivals::default(),
     }))
 }
 
@@ -89,7 +88,6 @@ struct Sort {
     rows: Pool,
     slots: Vec<Kept>,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 /// What a slot holds: in order of arrival until it overflows for the first time, then sorted.
@@ -165,9 +163,8 @@ fn order(rows: &Pool, keys: &[Key], a: Place, b: Place) -> Ordering {
 impl Operator for Sort {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn forget(&mut self, slot: Slot) {

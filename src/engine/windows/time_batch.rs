@@ -12,7 +12,7 @@ use crate::engine::windows::alarms::Alarms;
 use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
-use crate::engine::windows::arrivals::Arrivals;
+use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::event::Batch;
@@ -53,7 +53,6 @@ fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
         ends: Vec::new(),
         alarms: Alarms::default(),
         keep: setup.keep.to_vec(),
-        arrivals: Arrivals::default(),
     }))
 }
 
@@ -67,7 +66,6 @@ struct TimeBatch {
     ends: Vec<Option<Millis>>,
     alarms: Alarms,
     keep: Vec<bool>,
-    arrivals: Arrivals,
 }
 
 impl TimeBatch {
@@ -118,9 +116,8 @@ pub fn next_end(now: Millis, from: Millis, period: Millis) -> Millis {
 impl Operator for TimeBatch {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.take(arrivals.of(input, None, context), context, output);
-        self.arrivals = arrivals;
+        let rows = arrivals(input, None, context);
+        self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {
