@@ -116,10 +116,12 @@ impl Shape {
 trait Element: Clone + Default {
     fn read(column: &Column) -> &[Self];
     fn write(column: &mut Column) -> &mut Vec<Self>;
+    /// Appends the values of two slices of equal length in turn; room is reserved.
+    fn extend_in_turn(into: &mut Vec<Self>, left: &[Self], right: &[Self]);
 }
 
 macro_rules! elements {
-    ($($ty:ty, $read:ident, $write:ident;)*) => {$(
+    ($($ty:ty, $read:ident, $write:ident, $in_turn:ident;)*) => {$(
         impl Element for $ty {
             #[inline]
             fn read(column: &Column) -> &[Self] {
@@ -129,18 +131,34 @@ macro_rules! elements {
             fn write(column: &mut Column) -> &mut Vec<Self> {
                 column.$write()
             }
+            #[inline]
+            fn extend_in_turn(into: &mut Vec<Self>, left: &[Self], right: &[Self]) {
+                $in_turn(into, left, right);
+            }
         }
     )*};
 }
 
 elements! {
-    i32, ints, ints_mut;
-    i64, longs, longs_mut;
-    f32, floats, floats_mut;
-    f64, doubles, doubles_mut;
-    bool, bools, bools_mut;
-    Text, texts, texts_mut;
-    Value, objects, objects_mut;
+    i32, ints, ints_mut, numbers;
+    i64, longs, longs_mut, numbers;
+    f32, floats, floats_mut, numbers;
+    f64, doubles, doubles_mut, numbers;
+    bool, bools, bools_mut, numbers;
+    Text, texts, texts_mut, clones;
+    Value, objects, objects_mut, clones;
+}
+
+#[inline]
+fn numbers<T: Copy>(into: &mut Vec<T>, left: &[T], right: &[T]) {
+    into.extend(left.iter().zip(right).flat_map(|(&left, &right)| [left, right]));
+}
+
+/// Clones first and brings in turn after: a clone that is moved at once is written in parts and
+/// read back as a whole, which stalls the processor for longer than all the rest takes.
+fn clones<T: Clone>(into: &mut Vec<T>, left: &[T], right: &[T]) {
+    let (left, right) = (left.to_vec(), right.to_vec());
+    into.extend(left.into_iter().zip(right).flat_map(|(left, right)| [left, right]));
 }
 
 /// One column of the rows that leave and of those that arrive.
@@ -202,8 +220,7 @@ impl<'a> Source<'a> {
             let leaving = &T::read(&segment.columns[self.place])[stretch];
             let (now, later) = arriving.split_at(leaving.len());
             arriving = later;
-            let pairs = leaving.iter().zip(now);
-            into.extend(pairs.flat_map(|(old, new)| [old.clone(), new.clone()]));
+            T::extend_in_turn(into, leaving, now);
         });
     }
 
@@ -214,32 +231,29 @@ impl<'a> Source<'a> {
 
     fn arriving_only<T: Element>(&self, arriving: &[T], into: &mut Vec<T>) {
         into.reserve(self.shape.total(arriving.len()) + arriving.len());
+        let arriving = arriving.to_vec().into_iter();
         if self.shape == Shape::Pairs {
-            return into.extend(arriving.iter().flat_map(|value| [T::default(), value.clone()]));
+            return into.extend(arriving.flat_map(|value| [T::default(), value]));
         }
-        for (value, &count) in arriving.iter().zip(self.counts) {
+        for (value, &count) in arriving.zip(self.counts) {
             into.resize_with(into.len() + count as usize, T::default);
-            into.push(value.clone());
+            into.push(value);
         }
     }
 
     /// Any number of rows that lie together leave before each that arrives.
     fn runs<T: Element>(&self, first: u64, arriving: &[T], into: &mut Vec<T>) {
-        into.reserve(self.shape.total(0) + arriving.len());
-        let mut number = first;
-        let mut rest: &[T] = &[];
-        for (value, &count) in arriving.iter().zip(self.counts) {
-            for _ in 0..count {
-                if rest.is_empty() {
-                    let (segment, row) = self.rows.place(number);
-                    let column = &self.rows.segment(segment).columns[self.place];
-                    rest = &T::read(column)[row..];
-                    number += rest.len() as u64;
-                }
-                into.push(rest[0].clone());
-                rest = &rest[1..];
-            }
-            into.push(value.clone());
+        let total = self.shape.total(0);
+        into.reserve(total + arriving.len());
+        // Cloned first and moved after, for the reason that `clones` gives.
+        let mut leaving = Vec::with_capacity(total);
+        self.rows.stretches(first..first + total as u64, |segment, stretch| {
+            leaving.extend_from_slice(&T::read(&segment.columns[self.place])[stretch]);
+        });
+        let mut leaving = leaving.into_iter();
+        for (value, &count) in arriving.to_vec().into_iter().zip(self.counts) {
+            into.extend(leaving.by_ref().take(count as usize));
+            into.push(value);
         }
     }
 
