@@ -231,7 +231,8 @@ impl<'a> Source<'a> {
 
     fn arriving_only<T: Element>(&self, arriving: &[T], into: &mut Vec<T>) {
         into.reserve(self.shape.total(arriving.len()) + arriving.len());
-        let arriving = arriving.to_vec().into_iter();
+        let copies = arriving.to_vec();
+        let arriving = copies.into_iter();
         if self.shape == Shape::Pairs {
             return into.extend(arriving.flat_map(|value| [T::default(), value]));
         }
@@ -251,7 +252,8 @@ impl<'a> Source<'a> {
             leaving.extend_from_slice(&T::read(&segment.columns[self.place])[stretch]);
         });
         let mut leaving = leaving.into_iter();
-        for (value, &count) in arriving.to_vec().into_iter().zip(self.counts) {
+        let copies = arriving.to_vec();
+        for (value, &count) in copies.into_iter().zip(self.counts) {
             into.extend(leaving.by_ref().take(count as usize));
             into.push(value);
         }
