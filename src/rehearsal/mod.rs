@@ -33,3 +33,4 @@ pub use ways::Dice;
 pub use ways::InputRow;
 pub use ways::Step;
 pub use ways::Way;
+pub use ways::written;

@@ -4,8 +4,10 @@
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
+use crate::rehearsal::literal;
 use crate::rehearsal::record::Record;
 use crate::rehearsal::stage::NoSnapshot;
 use crate::rehearsal::stage::Stage;
@@ -39,6 +41,37 @@ pub enum Act {
 
 /// A row that comes in: its own time, and its values.
 pub type InputRow = (Millis, Vec<Value>);
+
+/// What happens as the lines of a play, to be put between `-- play` and `-- expect`.
+pub fn written(plan: &Plan, steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let act = match &step.act {
+            Act::Send(stream, rows) => {
+                let rows: Vec<String> = rows.iter().map(|row| written_row(row, step.at)).collect();
+                let mark =
+                    if matches!(plan.streams[*stream].origin, Origin::Fault(_)) { "!" } else { "" };
+                format!("{mark}{}  {}", plan.streams[*stream].name, rows.join("; "))
+            }
+            Act::Tick => "tick".to_owned(),
+            Act::Ask(question) => format!("ask {question}"),
+            Act::Snapshot => "snapshot".to_owned(),
+            Act::Restart => "restart".to_owned(),
+            Act::Restore => "restore".to_owned(),
+        };
+        text.push_str(&format!("@{}  {act}\n", step.at));
+    }
+    text
+}
+
+fn written_row((timestamp, values): &InputRow, at: Millis) -> String {
+    let mut text = String::new();
+    literal::write_all(values, &mut text);
+    if *timestamp != at {
+        text.push_str(&format!(" @{timestamp}"));
+    }
+    text
+}
 
 /// A way of playing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +258,6 @@ mod tests {
     use super::*;
     use crate::event::DataType;
     use crate::event::Schema;
-    use crate::plan::logical::Origin;
     use crate::plan::logical::Stream;
 
     fn plan() -> Plan {
@@ -262,6 +294,14 @@ mod tests {
         assert_eq!(sizes(Way::RowByRow), [1, 1, 1, 1, 1, 0, 1, 1]);
         assert_eq!(sizes(Way::Whole), [5, 0, 1, 1]);
         assert_eq!(sizes(Way::Cut(7)).iter().sum::<usize>(), 7);
+    }
+
+    #[test]
+    fn steps_are_written_as_a_play() {
+        let row = |at, value| (at, vec![Value::Int(value)]);
+        let send = Step { at: 1, act: Act::Send(0, vec![row(1, 5), row(0, 6)]) };
+        let steps = [send, Step { at: 2, act: Act::Restore }];
+        assert_eq!(written(&plan(), &steps), "@1  S  5; 6 @0\n@2  restore\n");
     }
 
     #[test]

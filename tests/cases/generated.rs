@@ -12,6 +12,7 @@ use twinflow::rehearsal::Reading;
 use twinflow::rehearsal::Step;
 use twinflow::rehearsal::Verdict;
 use twinflow::rehearsal::compare_ways;
+use twinflow::rehearsal::written;
 
 /// Plans tried; `CASES=n` tries more.
 const CASES: u64 = 400;
@@ -72,29 +73,6 @@ fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
         }
     }
     let failure = compare(plan, &steps, seed).expect_err("it failed before");
-    let mut shown = String::new();
-    for step in &steps {
-        let act = match &step.act {
-            Act::Send(stream, rows) => {
-                let rows: Vec<String> = rows
-                    .iter()
-                    .map(|(_, values)| {
-                        let values: Vec<String> = values
-                            .iter()
-                            .map(|value| {
-                                let mut text = String::new();
-                                value.write_text(&mut text);
-                                text
-                            })
-                            .collect();
-                        values.join(", ")
-                    })
-                    .collect();
-                format!("{} {}", plan.streams[*stream].name, rows.join("; "))
-            }
-            other => format!("{other:?}"),
-        };
-        shown.push_str(&format!("@{} {act}\n", step.at));
-    }
-    panic!("SEED={seed} CASES=1\n{text}\n{shown}\n{failure}");
+    let play = written(plan, &steps);
+    panic!("SEED={seed} CASES=1\n-- plan\n{text}-- play\n{play}-- expect\n\n{failure}");
 }

@@ -92,13 +92,36 @@ fn columns(of: &[(&str, DataType)]) -> Columns {
 impl Maker<'_> {
     fn define(&mut self) {
         let all = columns(&[("k", Text), ("n", Int), ("v", Double), ("b", Bool), ("t", Long)]);
+        let clock = self.dice.pick(&[
+            "",
+            "",
+            "",
+            "@app:playback\n",
+            "@app:playback(idle.time='50 millisec', increment='20 millisec')\n",
+        ]);
+        self.definitions.push_str(clock);
         for name in ["S", "R"] {
             let attributes = "k string, n int, v double, b bool, t long";
-            let _ = writeln!(self.definitions, "define stream {name} ({attributes});");
+            let fault = self.dice.pick(&["", "", "", "@OnError(action='STREAM') "]);
+            let _ = writeln!(self.definitions, "{fault}define stream {name} ({attributes});");
             self.readable.push((name.to_owned(), all.clone()));
+            if !fault.is_empty() {
+                self.readable.push((format!("!{name}"), all.clone()));
+            }
+        }
+        if self.dice.below(5) == 0 {
+            let when = self.dice.pick(&["every 30 millisec", "'start'", "'* * * * * ?'"]);
+            let _ = writeln!(self.definitions, "define trigger G at {when};");
+            self.readable.push(("G".to_owned(), columns(&[("triggered_time", Long)])));
         }
         if self.dice.below(2) == 0 {
-            let keys = ["", "@primaryKey('k') ", "@index('k') ", "@primaryKey('n') @index('k') "];
+            let keys = [
+                "",
+                "@primaryKey('k') ",
+                "@index('k') ",
+                "@primaryKey('n') @index('k') ",
+                "@primaryKey('k', 'n') ",
+            ];
             let key = self.dice.pick(&keys);
             let _ = writeln!(self.definitions, "{key}define table T (k string, n int, v double);");
             self.has_table = true;
@@ -195,7 +218,7 @@ impl Maker<'_> {
             let (expression, ty) = match aggregate {
                 true => self.aggregate(columns),
                 false => {
-                    let ty = *self.dice.pick(&[Int, Double, Bool]);
+                    let ty = *self.dice.pick(&[Int, Double, Bool, Text, Long]);
                     (self.expression(columns, ty, 2), ty)
                 }
             };
@@ -235,6 +258,9 @@ impl Maker<'_> {
             ("maxForever", Double, Double),
             ("stdDev", Double, Double),
             ("distinctCount", Int, Long),
+            ("distinctCount", Text, Long),
+            ("and", Bool, Bool),
+            ("or", Bool, Bool),
         ]);
         let (name, of, gives) = call;
         if library.aggregator(name).is_none() || self.dice.below(4) == 0 {
@@ -248,6 +274,10 @@ impl Maker<'_> {
         if self.has_table && depth == 2 && self.dice.below(6) == 0 {
             let key = self.expression(columns, Int, 0);
             return format!("({key} == T.n in T)");
+        }
+        if self.shared.is_some() && depth == 2 && self.dice.below(8) == 0 {
+            let key = self.expression(columns, Int, 0);
+            return format!("({key} == W.n in W)");
         }
         self.expression(columns, Bool, depth)
     }
@@ -271,8 +301,19 @@ impl Maker<'_> {
                 _ => "'a'".to_owned(),
             };
         }
+        let choice = self.dice.below(3);
         let mut of = |ty| self.expression(columns, ty, depth - 1);
         match ty {
+            Text => match choice {
+                0 => "UUID()".to_owned(),
+                1 => format!("convert({}, 'string')", of(Int)),
+                _ => format!("coalesce({}, 'none')", of(Text)),
+            },
+            Long => match choice {
+                0 => "currentTimeMillis()".to_owned(),
+                1 => "eventTimestamp()".to_owned(),
+                _ => format!("convert({}, 'long')", of(Double)),
+            },
             Int => {
                 let (left, right) = (of(Int), of(Int));
                 match self.dice.below(4) {
@@ -309,7 +350,10 @@ impl Maker<'_> {
 
     fn write_table(&mut self) {
         let source = self.row_source();
-        let text = match self.dice.below(5) {
+        let text = match self.dice.below(6) {
+            5 => format!(
+                "from {source}#window.length(2) select k, n, v insert expired events into T;"
+            ),
             0 | 1 => format!("from {source} select k, n, v insert into T;"),
             2 => format!("from {source} select k, n, v update or insert into T on T.k == k;"),
             3 => format!("from {source} select k, n, v update T set T.v = v + T.n on T.n == n;"),
@@ -321,6 +365,11 @@ impl Maker<'_> {
     fn join_table(&mut self) {
         let source = self.row_source();
         let target = self.fresh("O");
+        let window = self.window();
+        let window = match self.dice.below(3) {
+            0 => format!("#window.{window}"),
+            _ => String::new(),
+        };
         let join = self.dice.pick(&["join", "left outer join"]);
         let on = self.dice.pick(&[
             "",
@@ -330,7 +379,7 @@ impl Maker<'_> {
         ]);
         let _ = writeln!(
             self.queries,
-            "from {source} as s {join} T{on}\n  select s.k as k, s.n as n, T.v as v, s.t as t\n  \
+            "from {source}{window} as s {join} T{on}\n  select s.k as k, s.n as n, T.v as v, s.t as t\n  \
              insert into {target};"
         );
         let outputs = columns(&[("k", Text), ("n", Int), ("v", Double), ("t", Long)]);
@@ -347,6 +396,7 @@ impl Maker<'_> {
         let source = self.row_source();
         let by = match self.dice.below(3) {
             0 => format!("n < 1 as 'low' or n >= 1 as 'high' or n == 3 as 'three' of {source}"),
+            1 => format!("n % 3 of {source}"),
             _ => format!("k of {source}"),
         };
         let all = columns(&[("k", Text), ("n", Int), ("v", Double), ("b", Bool), ("t", Long)]);
@@ -361,6 +411,13 @@ impl Maker<'_> {
             self.readable.push((target, outputs));
         } else {
             let (text, outputs) = self.single(&source, &all, &target, false);
+            inside.push_str(&text);
+            self.readable.push((target, outputs));
+        }
+        if self.dice.below(4) == 0 {
+            let target = self.fresh("O");
+            let other = if source == "S" { "R" } else { "S" };
+            let (text, outputs) = self.single(other, &all, &target, false);
             inside.push_str(&text);
             self.readable.push((target, outputs));
         }
@@ -384,7 +441,16 @@ pub fn input(dice: &mut Dice, plan: &Plan) -> Vec<Step> {
             0 => Act::Tick,
             1 => Act::Snapshot,
             2 if steps.iter().any(|step: &Step| step.act == Act::Snapshot) => Act::Restore,
-            3 if !plan.tables.is_empty() => Act::Ask("from T select k, n, v".to_owned()),
+            3 | 6 if !plan.tables.is_empty() => Act::Ask(
+                dice.pick(&[
+                    "from T select k, n, v",
+                    "from T select k, sum(n) as total group by k",
+                    "select 'a' as k, 9 as n, 0.1 as v insert into T",
+                    "update T set T.v = T.v + 0.1 on T.n > 1",
+                    "delete T on T.k == 'a'",
+                ])
+                .to_string(),
+            ),
             4 if !plan.windows.is_empty() => {
                 Act::Ask("from W select k, count() as c group by k order by k".to_owned())
             }
@@ -405,7 +471,7 @@ fn row(dice: &mut Dice, at: i64) -> InputRow {
     let values = [
         Value::from(*dice.pick(KEYS)),
         Value::Int(dice.below(7) as i32 - 2),
-        Value::Double(dice.below(40) as f64 / 8.0 - 1.0),
+        Value::Double(dice.below(40) as f64 / 10.0 - 1.0),
         Value::Bool(dice.below(2) == 0),
     ];
     let mut values: Vec<Value> = values
@@ -413,5 +479,10 @@ fn row(dice: &mut Dice, at: i64) -> InputRow {
         .map(|value| if dice.below(14) == 0 { Value::Null } else { value })
         .collect();
     values.push(Value::Long(at - dice.below(30) as i64 + 10));
-    (at, values)
+    // Some rows come with a time of their own, earlier or later than the clock.
+    let own = match dice.below(4) {
+        0 => at + dice.below(40) as i64 - 30,
+        _ => at,
+    };
+    (own, values)
 }

@@ -19,6 +19,7 @@ use crate::event::Batch;
 use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Slot;
+use smallvec::SmallVec;
 
 /// When a row is too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +238,10 @@ impl Sliding {
         while start < batch.len() {
             let end = batch.chunk_end(start).min(batch.len());
             let chunk = out.len();
+            // Rows that a timer of this very moment is still to let out wait for it.
+            let is_due = |slot: &Slot| self.is_due(*slot, keep, context.now);
+            let waiting: SmallVec<[Slot; 4]> =
+                (start..end).map(|row| batch.slot(row)).filter(is_due).collect();
             for row in start..end {
                 let slot = batch.slot(row);
                 let number = self.queues.store(batch, row, row + 1);
@@ -250,7 +255,10 @@ impl Sliding {
             }
             out.join_chunk(chunk);
             for row in start..end {
-                self.expire(batch.slot(row), keep, context.now, out);
+                let slot = batch.slot(row);
+                if !waiting.contains(&slot) {
+                    self.expire(slot, keep, context.now, out);
+                }
             }
             start = end;
         }
@@ -258,14 +266,18 @@ impl Sliding {
         self.queues.settle();
     }
 
+    /// Whether the oldest row of a slot is too old.
+    fn is_due(&self, slot: Slot, keep: Millis, now: Millis) -> bool {
+        let oldest = self.queues.front(slot);
+        oldest
+            .is_some_and(|oldest| self.queues.rows().timestamp(oldest).saturating_add(keep) <= now)
+    }
+
     /// Puts out, as one chunk, all rows of a slot that are too old.
     fn expire(&mut self, slot: Slot, keep: Millis, now: Millis, output: &mut Batch) {
         self.numbers.clear();
-        while let Some(oldest) = self.queues.front(slot)
-            && self.queues.rows().timestamp(oldest).saturating_add(keep) <= now
-        {
-            self.queues.pop(slot);
-            self.numbers.push(oldest);
+        while self.is_due(slot, keep, now) {
+            self.numbers.extend(self.queues.pop(slot));
         }
         let chunk = output.len();
         self.put_out(slot, now, output);
