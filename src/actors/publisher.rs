@@ -289,6 +289,8 @@ impl PublisherActor {
         self.job.end.unpublished.inc_by(rows as u64);
         let (plan, publisher) = (&parcel.plan, &self.job.end.name);
         let first = parcel.batch.row(0);
+        let (letters, sample) = (&self.job.station.dead_letters, format!("{first:?}"));
+        letters.put("publisher", &parcel.stream, rows, &error.message, &sample);
         error!(%plan, publisher, rows, first = ?first, %error, "rows put aside: not published");
     }
 

@@ -97,6 +97,10 @@ impl ReceiverJob {
             return;
         };
         self.unreadable.inc_by(unreadable.len() as u64);
+        for Unreadable { reason, sample } in unreadable {
+            let letters = &self.station.dead_letters;
+            letters.put("unreadable", &self.stream, 1, reason, sample);
+        }
         let (mut kept, now) = (self.kept(), clock::elapsed());
         if kept.last_complaint.is_none_or(|last| now.saturating_sub(last) > COMPLAINT_PAUSE) {
             kept.last_complaint = Some(now);

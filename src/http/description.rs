@@ -30,6 +30,7 @@ use crate::http::routes;
         routes::status::status,
         routes::status::metrics,
         routes::checks::check,
+        routes::dead_letters::newest,
         routes::plans::all,
         routes::plans::one,
         routes::queries::query,

@@ -41,6 +41,32 @@ pub struct Event {
     pub event: Value,
 }
 
+/// The newest things that a plan could not handle.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetters {
+    /// The plan.
+    pub plan: String,
+    /// Newest first.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+/// Something that was put aside.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetter {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// `unreadable`, `publisher`, `poison` or `changed`, as in the metric `dead_letters`.
+    pub reason: &'static str,
+    /// The stream it was for, or came from.
+    pub stream: String,
+    /// How many events.
+    pub events: usize,
+    /// What went wrong.
+    pub message: String,
+    /// The beginning of the input, or the first of the events.
+    pub sample: String,
+}
+
 /// The answer to an on-demand query.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Answer {

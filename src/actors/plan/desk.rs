@@ -20,6 +20,7 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::plan::Applied;
+use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Machine;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
@@ -68,6 +69,7 @@ pub struct Desk {
     results: Results,
     poisoned: Counter,
     changed: Counter,
+    dead_letters: Arc<DeadLetters>,
     held: Gauge,
     drops: Vec<Dropped>,
     metrics: Metrics,
@@ -124,6 +126,7 @@ impl Desk {
             results: Results::default(),
             poisoned: metrics.dead_letters(&version.name, "poison"),
             changed: metrics.dead_letters(&version.name, "changed"),
+            dead_letters: Arc::default(),
             held: metrics.held_rows(&version.name),
             drops: Vec::new(),
             metrics: metrics.clone(),
@@ -138,6 +141,12 @@ impl Desk {
     #[must_use]
     pub fn version(&self) -> &Arc<Version> {
         &self.version
+    }
+
+    /// What could not be handled.
+    #[must_use]
+    pub fn dead_letters(&self) -> &Arc<DeadLetters> {
+        &self.dead_letters
     }
 
     /// Milliseconds until time must be let pass, by the wall clock; 0 if that moment has come.
@@ -194,6 +203,8 @@ impl Desk {
             Ok(stream) => (told, stream),
             Err(misfit) => {
                 self.changed.inc_by(batch.len() as u64);
+                let name = &version.streams[stream].name;
+                put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
                 refuse(misfit, told);
                 return Ok(());
             }
@@ -203,6 +214,8 @@ impl Desk {
             error!(plan = %self.version.name, note, events = batch.len(), "events put aside: \
                 the plan panicked over them");
             self.poisoned.inc_by(batch.len() as u64);
+            let name = &self.version.streams[stream].name;
+            put_aside(&self.dead_letters, "poison", name, &batch, &note);
             refuse(Misfit::Poison { note }, told);
             self.rebuild()?;
             // Timers that fired before the rows were thrown away with them.
@@ -379,6 +392,18 @@ fn write(plan: &str, note: &Note) {
         Level::Debug => debug!(plan, "{text}"),
         Level::Trace => trace!(plan, "{text}"),
     }
+}
+
+/// Keeps the first row of what is put aside, for people.
+fn put_aside(
+    letters: &DeadLetters,
+    reason: &'static str,
+    stream: &str,
+    batch: &Batch,
+    message: &str,
+) {
+    let first = if batch.is_empty() { Vec::new() } else { batch.row(0) };
+    letters.put(reason, stream, batch.len(), message, &format!("{first:?}"));
 }
 
 fn refuse<T>(misfit: Misfit, told: Option<oneshot::Sender<Result<T, Misfit>>>) {

@@ -10,6 +10,7 @@
 //! [`Version`] comes through the inbox like any other work: that place in the queue is the cut.
 
 mod actor;
+mod dead_letters;
 mod desk;
 mod machine;
 mod question;
@@ -23,6 +24,8 @@ mod version;
 mod work;
 
 pub use actor::PlanActor;
+pub use dead_letters::DeadLetter;
+pub use dead_letters::DeadLetters;
 pub use desk::Broken;
 pub use desk::Desk;
 pub use machine::Builder;

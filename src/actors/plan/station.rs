@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::actors::clock;
 use crate::actors::plan::Applied;
 use crate::actors::plan::Broken;
+use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Rows;
@@ -34,6 +35,8 @@ pub struct Station {
     pub name: Arc<str>,
     /// What waits for the plan.
     pub inbox: Inbox<Work>,
+    /// What could not be handled.
+    pub dead_letters: Arc<DeadLetters>,
     desk: Mutex<Desk>,
     current: RwLock<Arc<Version>>,
 }
@@ -57,6 +60,7 @@ impl Station {
         Ok(Self {
             name: Arc::clone(&version.name),
             inbox: Inbox::new(limits),
+            dead_letters: Arc::clone(desk.dead_letters()),
             desk: Mutex::new(desk),
             current: RwLock::new(version),
         })

@@ -1,6 +1,7 @@
 //! The routes. Each reads a request, asks the node and writes an answer; none decides anything.
 
 pub mod checks;
+pub mod dead_letters;
 pub mod faults;
 pub mod home;
 pub mod plans;
@@ -37,6 +38,7 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at("/api/v1/check", web::post().to(checks::check), POST);
     listing.at("/api/v1/plans", get().to(plans::all), GET);
     listing.at(PLAN, get().to(plans::one), GET);
+    listing.at(&format!("{PLAN}/dead-letters"), get().to(dead_letters::newest), GET);
     listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
     listing.at(STREAM, web::post().to(streams::send), POST);
     listing.at(&format!("{STREAM}/events"), get().to(tails::events), GET);
