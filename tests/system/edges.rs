@@ -20,7 +20,8 @@ define stream In (name string, n int);
 define stream Posted (name string, n int);
 
 @sink(type='inMemory', topic='numbers')
-@sink(type='file', file.uri='out/numbers.jsonl', @map(type='json', @payload('{\"{{name}}\":{{n}}}')))
+@sink(type='file', file.uri='out/numbers.jsonl',
+    @map(type='json', @payload('{\"{{name}}\":{{n}}}')))
 define stream Out (name string, n int);
 
 -- A file cannot be a folder.
