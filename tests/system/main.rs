@@ -3,6 +3,7 @@
 mod bad_input;
 mod contract;
 mod deployment;
+mod documents;
 mod edges;
 mod faults;
 mod flow;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -151,6 +152,11 @@ impl Node {
     /// The path of a plan file.
     pub fn plan_file(&self, name: &str) -> PathBuf {
         self.folder.path().join("plans").join(name)
+    }
+
+    /// The folder in which it was started.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What the node said of itself.
