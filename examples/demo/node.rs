@@ -23,7 +23,7 @@ use crate::client::TailReader;
 pub type Fault = Box<dyn std::error::Error>;
 
 /// How long anything may take that should happen soon.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A node that runs; dropping it kills it.
 pub struct Node {
@@ -96,6 +96,23 @@ impl Node {
         let draft = self.folder.path().join(format!(".{name}"));
         fs::write(&draft, text)?;
         Ok(fs::rename(draft, self.folder.path().join("plans").join(name))?)
+    }
+
+    /// The first line of a file that a plan writes.
+    pub fn first_line(&self, file: &str) -> Result<Value, Fault> {
+        let path = self.folder.path().join(file);
+        let (line, _) = self.wait("a line is written", || {
+            let text = fs::read_to_string(&path).ok()?;
+            text.split_once('\n').map(|(line, _)| line.to_owned())
+        })?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// How many whole lines of a file hold this text.
+    pub fn lines_with(&self, file: &str, text: &str) -> Result<usize, Fault> {
+        let log = fs::read_to_string(self.folder.path().join(file))?;
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        Ok(whole.lines().filter(|line| line.contains(text)).count())
     }
 
     /// Waits until something is so; how long that took.

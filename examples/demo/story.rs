@@ -60,8 +60,9 @@ pub fn tell(story: &mut Story) -> Result<(), Fault> {
     dropped_plan(story, &node)?;
     broken_plan(story, &node)?;
     refused_events(story, &node)?;
+    watched_log(story, &node)?;
     load(story, &node)?;
-    println!("8. The node stops in order.");
+    println!("9. The node stops in order.");
     story.check("exit status", &json!(node.stop()?), &json!(0))
 }
 
@@ -170,8 +171,33 @@ fn refused_events(story: &mut Story, node: &Node) -> Result<(), Fault> {
     story.check("none was taken", after, &before)
 }
 
+fn watched_log(story: &mut Story, node: &Node) -> Result<(), Fault> {
+    println!(
+        "7. The plan `gate` makes up the log of an SSH server; the plan `sshd` follows that file."
+    );
+    let (alert, _) = node.wait("an address is told of that guesses passwords", || {
+        let told = node.get("/api/v1/plans/sshd/streams/Guessing/events");
+        told["events"][0]["event"].is_object().then(|| told["events"][0]["event"].clone())
+    })?;
+    println!("   Told of: {alert}");
+    let is_stranger = alert["ip"].as_str().is_some_and(|ip| ip.starts_with("203.0.113."));
+    let told = json!([is_stranger, alert["failures"]]);
+    story.check("an attacker, at the tenth failure", &told, &json!([true, 10]))?;
+    let line = node.first_line("data/alerts.jsonl")?;
+    story.check("the same alert lies in data/alerts.jsonl", &line["event"], &alert)?;
+    // The log grows meanwhile: they are equal whenever the plan has read all of it.
+    let query = "from Addresses select sum(failures) as failures";
+    let (count, _) = node.wait("the plan has counted every failed login of the log", || {
+        let counted = node.post("/api/v1/plans/sshd/query", query).json()["rows"][0][0].clone();
+        let lines = node.lines_with("data/sshd.log", "Failed password for ").ok()?;
+        (counted == lines).then_some(counted)
+    })?;
+    println!("   Failed logins so far: {count}.");
+    story.check("the table counts what grep counts", &json!(count.as_u64() > Some(9)), &json!(true))
+}
+
 fn load(story: &mut Story, node: &Node) -> Result<(), Fault> {
-    println!("7. One client sends {} events in arrays of {ROWS}.", REQUESTS * ROWS);
+    println!("8. One client sends {} events in arrays of {ROWS}.", REQUESTS * ROWS);
     let before = node.get("/api/v1/plans/hot")["events_in"].as_u64().unwrap_or(0);
     let readings: Vec<Value> = (0..ROWS)
         .map(|n| json!({ "sensor": format!("s{}", n % 50), "celsius": n % 100 }))
