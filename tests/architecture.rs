@@ -221,6 +221,73 @@ fn commands_of_the_readme_exist() {
     refuse(&faults);
 }
 
+/// Limits that are constants: where they stand, and their row in the README.
+const LIMITS: &[(&str, &str, &str)] = &[
+    ("config/check.rs", "NAME_CHARS_MAX", "| name of a plan | {} letters, digits, `_`, `-`, `.` |"),
+    ("language/parser.rs", "DEEPEST", "| nesting in a plan | {} steps;"),
+    ("language/parser.rs", "BRACKET_STEPS", "a bracket takes {},"),
+    ("language/parser.rs", "CALL_STEPS", "a call {},"),
+    ("language/parser.rs", "QUERY_STEPS", "a query in another one {} |"),
+    ("plan/checker.rs", "MOST_IN_A_LIST", "| attributes of a stream, and other lists | {} |"),
+    ("plan/queries.rs", "MOST_COLUMNS", "| outputs of all queries of a plan | {} |"),
+    ("plan/checker.rs", "MOST_MESSAGES", "| messages about a plan | the first {} |"),
+    ("mappers/json/scanner.rs", "DEPTH_MAX", "| nesting of JSON | {} brackets |"),
+    ("http/guard.rs", "ADDRESS_BYTES_MAX", "| address of a request | {} bytes |"),
+    ("http/server.rs", "HEAD_TIME", "| head of a request | 128 KiB, within {} s |"),
+    ("http/body.rs", "TIME_MAX", "within {} s | `http.body_bytes_max`"),
+    ("http/api.rs", "BODIES", "| bodies held at once | {} of the largest |"),
+    ("http/server.rs", "REST_TIME", "| a connection at rest | {} s |"),
+    ("http/routes/streams.rs", "ROOM_TIME", "a request waits {} s for room, then 503 |"),
+    ("http/routes/queries.rs", "QUERY_BYTES_MAX", "| on-demand query | {} bytes,"),
+    ("http/routes/queries.rs", "ANSWER_TIME", "answered within {} s,"),
+    ("http/routes/queries.rs", "ROWS_MAX", "at most {} rows |"),
+    ("actors/tree/inbox.rs", "MESSAGES_MAX", "{} requests or messages |"),
+    ("topics/mod.rs", "EVENTS_MAX", "| waiting between two plans | {} events,"),
+    ("topics/mod.rs", "BYTES_MAX", "{} bytes a listener |"),
+    ("actors/plan/dead_letters.rs", "LETTERS_MAX", "| dead letters shown | the newest {},"),
+    ("actors/plan/dead_letters.rs", "CHARACTERS_MAX", "of each {} characters |"),
+    ("publishers/file.rs", "OPEN_MAX", "| files open by a `file` sink | {} |"),
+];
+
+#[test]
+fn limits_of_the_readme_are_those_of_the_sources() {
+    let readme = read(&root().join("README.md"));
+    let mut faults = Vec::new();
+    for (file, name, row) in LIMITS {
+        let value = constant(&read(&root().join("src").join(file)), name);
+        let value = value.unwrap_or_else(|| panic!("{file} has no constant {name} to be read"));
+        let row = row.replace("{}", &grouped(value));
+        if !readme.contains(&row) {
+            faults.push(format!("README.md: `{name}` of {file} is {value}: no `{row}`"));
+        }
+    }
+    refuse(&faults);
+}
+
+/// The value of a constant: a number, a number shifted, or a time in seconds.
+fn constant(source: &str, name: &str) -> Option<u64> {
+    let line = source.lines().find(|line| line.contains(&format!("const {name}: ")))?;
+    let value = line.split_once(" = ")?.1.trim_end_matches(';').replace('_', "");
+    let value = value.replace("Duration::fromsecs(", "").replace(')', "");
+    match value.split_once(" << ") {
+        Some((number, bits)) => Some(number.parse::<u64>().ok()? << bits.parse::<u32>().ok()?),
+        None => value.parse().ok(),
+    }
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn refuse(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }

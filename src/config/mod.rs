@@ -153,6 +153,8 @@ pub struct Faults(pub Vec<String>);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::SETTINGS;
+    use crate::config::settings::Setting;
 
     fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
         let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
@@ -190,6 +192,34 @@ mod tests {
             let text = setting.default.trim_matches('"');
             assert_eq!(load("", &[(&setting.variable(), text)]).unwrap(), Config::default());
         }
+    }
+
+    /// A number alone says what it counts; times and sizes carry their unit.
+    fn default_with_unit(setting: &Setting) -> String {
+        let value = setting.default.trim_matches('"');
+        let counts = [("events", "events"), ("rows", "events"), ("connections", "connections")];
+        let counted = || counts.iter().find(|(part, _)| setting.key.contains(part));
+        match value.parse::<u64>() {
+            Ok(_) => {
+                let (_, unit) = counted().unwrap_or_else(|| panic!("{}: of what?", setting.key));
+                format!("`{value}` {unit}")
+            }
+            Err(_) => format!("`{value}`"),
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_setting_as_it_is() {
+        let row = |setting: &Setting| {
+            let (default, help) = (default_with_unit(setting), setting.help.join(" "));
+            format!("| `{}` | {default} | {help} |\n", setting.key)
+        };
+        let rows: String = SETTINGS.iter().map(row).collect();
+        let table =
+            format!("| key | default | what it does |\n|-----|---------|--------------|\n{rows}\n");
+        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        assert!(readme.contains(&table), "README.md needs:\n{table}");
     }
 
     #[test]

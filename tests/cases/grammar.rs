@@ -379,8 +379,8 @@ impl Maker<'_> {
         ]);
         let _ = writeln!(
             self.queries,
-            "from {source}{window} as s {join} T{on}\n  select s.k as k, s.n as n, T.v as v, s.t as t\n  \
-             insert into {target};"
+            "from {source}{window} as s {join} T{on}\n  \
+             select s.k as k, s.n as n, T.v as v, s.t as t\n  insert into {target};"
         );
         let outputs = columns(&[("k", Text), ("n", Int), ("v", Double), ("t", Long)]);
         self.readable.push((target, outputs));
