@@ -52,12 +52,14 @@
 pub mod actors;
 pub mod cli;
 pub mod config;
+pub mod disk;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod engine;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod event;
 #[cfg(feature = "node")]
 pub mod http;
+pub mod journal;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod language;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
