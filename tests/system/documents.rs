@@ -322,6 +322,57 @@ fn every_example_in_the_documents_works() {
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
+/// The targets of a document's links: what stands in `](…)`.
+fn links(document: &str) -> Vec<String> {
+    let found = document.split("](").skip(1);
+    found.filter_map(|rest| rest.split_once(')').map(|(link, _)| link.to_owned())).collect()
+}
+
+/// What a link to a heading says: small letters, with hyphens for blanks.
+fn has_heading(document: &str, anchor: &str) -> bool {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"))
+        .any(|heading| heading == anchor)
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut faults = Vec::new();
+    for file in documents() {
+        let document = fs::read_to_string(&file).expect("a document");
+        for link in links(&document).iter().filter(|link| !link.starts_with("https://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => file.clone(),
+                path => file.parent().expect("it lies in a folder").join(path),
+            };
+            let found = match fs::read_to_string(&target) {
+                Ok(text) => anchor.is_empty() || has_heading(&text, anchor),
+                Err(_) => target.is_dir() && anchor.is_empty(),
+            };
+            if !found {
+                faults.push(format!("{}: `{link}` leads nowhere", file.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A play made to show a difference, yet named nowhere, shows it to nobody.
+#[test]
+fn every_difference_is_told() {
+    let page = fs::read_to_string(root().join("docs/differences.md")).expect("a document");
+    let links = links(&page);
+    let plays = fs::read_dir(root().join("tests/cases/differences")).expect("a folder");
+    for play in plays {
+        let name = play.expect("an entry").file_name().into_string().expect("a text");
+        let told = links.iter().any(|link| link.ends_with(&format!("/differences/{name}")));
+        assert!(told, "docs/differences.md does not name {name}");
+    }
+    assert!(links.iter().filter(|link| link.ends_with(".test")).count() >= 20, "{links:?}");
+}
+
 #[test]
 fn an_example_that_does_not_work_is_told() {
     let block = |info: &str, text: &str| Block {
