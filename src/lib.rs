@@ -70,5 +70,6 @@ pub mod publishers;
 pub mod receivers;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod rehearsal;
+pub mod snapshot;
 pub mod telemetry;
 pub mod topics;
