@@ -132,6 +132,11 @@ impl Handle {
         checking::check(name, text)
     }
 
+    /// Whose turn it is to change the folder of plans.
+    pub(super) fn edits(&self) -> &tokio::sync::Mutex<()> {
+        &self.office.edits
+    }
+
     /// Every actor of the node.
     #[must_use]
     pub fn actors(&self) -> Vec<ActorStatus> {

@@ -10,6 +10,7 @@ mod deployer;
 #[cfg(test)]
 mod edge_tests;
 mod edges;
+pub mod edits;
 pub mod handle;
 #[cfg(test)]
 mod log_tests;

@@ -46,6 +46,8 @@ pub struct Office {
     plans: Mutex<Option<Addr<Supervisor>>>,
     /// One a plan: who holds it may change the plan.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who holds it may change the folder of plans.
+    pub(super) edits: tokio::sync::Mutex<()>,
 }
 
 /// A file that is not deployed, and why.
@@ -74,6 +76,7 @@ impl Office {
             ready: AtomicBool::new(false),
             plans: Mutex::default(),
             turns: Mutex::default(),
+            edits: tokio::sync::Mutex::default(),
         }
     }
 

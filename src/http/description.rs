@@ -33,6 +33,8 @@ use crate::http::routes;
         routes::dead_letters::newest,
         routes::plans::all,
         routes::plans::one,
+        routes::edits::put,
+        routes::edits::remove,
         routes::queries::query,
         routes::receivers::all,
         routes::receivers::send,

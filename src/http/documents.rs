@@ -170,6 +170,15 @@ pub struct PlanDetail {
     pub queries: Vec<String>,
 }
 
+/// A plan that was taken out of the folder of plans.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Removed {
+    /// The plan.
+    pub plan: String,
+    /// The files that were removed.
+    pub files: Vec<String>,
+}
+
 /// A stream of a plan.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Stream {

@@ -12,6 +12,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::actors::plan::Misfit;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::render;
+use crate::language::render::Colour;
+use crate::language::source::Source;
 use crate::mappers::DecodeError;
 
 /// The media type of a problem document.
@@ -62,6 +66,10 @@ kinds! {
     BAD_PARAMETER = 400 "bad-parameter" "A parameter of the address or a header is not usable.";
     /// The query was refused.
     QUERY_REFUSED = 422 "query-refused" "The on-demand query was refused; see `diagnostics`.";
+    /// The plan was refused.
+    PLAN_REFUSED = 422 "plan-refused" "The plan was refused; see `diagnostics` and `text`.";
+    /// The plan names itself otherwise.
+    OTHER_NAME = 422 "other-name" "The text gives its plan another name than the address.";
     /// The answer is too long.
     ANSWER_TOO_LARGE = 422 "answer-too-large" "The answer of the query has too many rows.";
     /// No such address.
@@ -82,6 +90,8 @@ kinds! {
     NOT_AN_INPUT = 409 "not-an-input" "The stream takes no events from outside.";
     /// The plan changed meanwhile.
     PLAN_CHANGED = 409 "plan-changed" "The plan was changed while the events waited.";
+    /// Another plan lies there.
+    FILE_TAKEN = 409 "file-taken" "The file in which the plan would lie holds another plan.";
     /// The events made the plan fall.
     POISON = 422 "poison" "The plan could not process the events; they were put aside.";
     /// The body is too large.
@@ -131,6 +141,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<crate::http::documents::Diagnostic>)]
     pub diagnostics: Vec<Value>,
+    /// The same for the eye: source lines with carets.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
     /// What the address takes, for the header `Allow`.
     #[serde(skip)]
     allow: Option<&'static str>,
@@ -153,6 +166,7 @@ impl Refusal {
             attribute: None,
             offset: None,
             diagnostics: Vec::new(),
+            text: String::new(),
             allow: None,
         }))
     }
@@ -165,14 +179,20 @@ impl Refusal {
         refusal
     }
 
-    /// With messages about a text in SiddhiQL, as JSON.
-    #[must_use]
-    pub fn with_diagnostics(mut self, diagnostics: Value) -> Self {
-        self.0.diagnostics = match diagnostics {
+    /// With messages about a text in SiddhiQL; the first error is told in a sentence, too.
+    pub fn about_text(kind: &'static Kind, source: &Source, diagnostics: &[Diagnostic]) -> Self {
+        let first = diagnostics.iter().find(|each| each.is_error()).or(diagnostics.first());
+        let detail = first.map_or_else(String::new, |first| {
+            let place = source.place(first.primary.span.start);
+            format!("{}:{}: {}", place.line, place.column, first.message)
+        });
+        let mut refusal = Self::new(kind, detail);
+        refusal.0.diagnostics = match render::json(source, diagnostics) {
             Value::Array(all) => all,
             one => vec![one],
         };
-        self
+        refusal.0.text = render::text(source, diagnostics, Colour::Never);
+        refusal
     }
 
     /// With the number of the first bad event.

@@ -5,6 +5,7 @@ mod contract;
 mod deployment;
 mod documents;
 mod edges;
+mod edits;
 mod faults;
 mod flow;
 mod load;

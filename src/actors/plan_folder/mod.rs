@@ -4,9 +4,10 @@
 //! watch: something changed ─► listing ─► settle: what is quiet ─► reading ─► difference: steps
 //! ```
 //!
-//! Listing and reading touch the disk; [`settle`] and [`difference`] are pure.
+//! Listing, reading and [`writing`] touch the disk; [`settle`] and [`difference`] are pure.
 
 pub mod difference;
 pub mod reading;
 pub mod settle;
 pub mod watch;
+pub mod writing;

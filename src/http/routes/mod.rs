@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod dead_letters;
+pub mod edits;
 pub mod faults;
 pub mod home;
 pub mod plans;
@@ -37,7 +38,8 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at("/api/v1/status", get().to(status::status), GET);
     listing.at("/api/v1/check", web::post().to(checks::check), POST);
     listing.at("/api/v1/plans", get().to(plans::all), GET);
-    listing.at(PLAN, get().to(plans::one), GET);
+    let plan = [get().to(plans::one), web::put().to(edits::put), web::delete().to(edits::remove)];
+    listing.at_all(PLAN, plan, ANY_OF_PLAN);
     listing.at(&format!("{PLAN}/dead-letters"), get().to(dead_letters::newest), GET);
     listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
     listing.at(STREAM, web::post().to(streams::send), POST);
@@ -57,19 +59,25 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// A path with its only route; other methods are refused with what is allowed.
+    /// A path with its only route.
     fn at(&mut self, path: &str, route: Route, allow: &'static str) {
+        self.at_all(path, [route], allow);
+    }
+
+    /// A path with its routes; other methods are refused with what is allowed.
+    fn at_all<const N: usize>(&mut self, path: &str, routes: [Route; N], allow: &'static str) {
         let refuse = move |method: Method| async move {
             Err::<HttpResponse, _>(Refusal::method_not_allowed(method.as_str(), allow))
         };
-        let resource = web::resource(path).route(route).default_service(web::to(refuse));
-        self.service.service(resource);
+        let resource = routes.into_iter().fold(web::resource(path), actix_web::Resource::route);
+        self.service.service(resource.default_service(web::to(refuse)));
         self.listed.push((path.replace(":.+", ""), allow));
     }
 }
 
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
+const ANY_OF_PLAN: &str = "GET, HEAD, PUT, DELETE";
 
 /// Answers where there is nothing.
 ///
@@ -102,6 +110,7 @@ mod tests {
                 ["get"] if path.ends_with("/tail") => "GET",
                 ["get"] => GET,
                 ["post"] => POST,
+                ["delete", "get", "put"] => ANY_OF_PLAN,
                 other => panic!("{path}: {other:?}"),
             };
             described.push((path.clone(), method));

@@ -59,12 +59,15 @@ pub async fn one(
     plan: Path<String>,
 ) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
+    let detail = detail_of(&api, &plan).ok_or_else(|| api.unknown_plan(&plan))?;
+    Ok(HttpResponse::Ok().json(detail))
+}
+
+/// All that is known of a plan; `None` if there is none of this name.
+pub fn detail_of(api: &Api, plan: &str) -> Option<PlanDetail> {
     let mut views = api.handle().plans();
-    views.retain(|view| view.name == *plan);
-    if views.is_empty() {
-        return Err(api.unknown_plan(&plan));
-    }
-    Ok(HttpResponse::Ok().json(detail(&views)))
+    views.retain(|view| view.name == plan);
+    (!views.is_empty()).then(|| detail(&views))
 }
 
 /// The version of a plan, from all the views of it.

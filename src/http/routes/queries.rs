@@ -20,7 +20,6 @@ use crate::http::problem;
 use crate::http::problem::Problem;
 use crate::http::problem::Refusal;
 use crate::http::routes::plans::attributes;
-use crate::language::render;
 use crate::mappers::json::write_value;
 
 /// The longest text of a query; bytes.
@@ -81,13 +80,7 @@ pub async fn query(
 fn refuse(api: &Api, plan: &str, error: AskError) -> Refusal {
     match error {
         AskError::Refused { source_text, diagnostics } => {
-            let first = diagnostics.iter().find(|each| each.is_error()).or(diagnostics.first());
-            let detail = first.map_or_else(String::new, |first| {
-                let place = source_text.place(first.primary.span.start);
-                format!("{}:{}: {}", place.line, place.column, first.message)
-            });
-            let problem = Refusal::new(problem::QUERY_REFUSED, detail);
-            problem.with_diagnostics(render::json(&source_text, &diagnostics))
+            Refusal::about_text(problem::QUERY_REFUSED, &source_text, &diagnostics)
         }
         AskError::Misfit(misfit) => misfit.into(),
         AskError::Closed(Closed) => api.not_running(plan),
