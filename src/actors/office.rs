@@ -179,6 +179,7 @@ impl Office {
                 if stopped.is_some() {
                     self.undeploy(&plan).await;
                 }
+                self.around.metrics.keep(&plan);
                 let slot = Slot::new(draft, &self.config, &self.around, &self.ports)
                     .map_err(|broken| format!("the plan fell at its start: {}", broken.0))?;
                 self.slots
@@ -203,6 +204,7 @@ impl Office {
             }
             slot.close();
         }
+        self.around.metrics.let_go(plan);
         self.count_plans();
     }
 

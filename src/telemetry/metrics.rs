@@ -3,8 +3,13 @@
 //! Nothing vanishes, in figures: for each plan, events in = events out + held + dropped + dead
 //! letters. A caller takes a counter once, by [`Metrics`]' methods, and then counts without a lock.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -42,7 +47,34 @@ struct Inner {
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
     restarts: Family<ActorLabels, Counter>,
     plans: Family<StateLabels, Gauge>,
+    /// The series of each plan, and since when it is gone, if it is.
+    of_plans: Mutex<BTreeMap<String, OfPlan>>,
 }
+
+/// What is known of one plan.
+#[derive(Debug, Default)]
+struct OfPlan {
+    series: Vec<Series>,
+    gone: Option<Instant>,
+}
+
+/// A series of a plan, by its labels.
+#[derive(Debug, PartialEq)]
+enum Series {
+    Events(EventLabels),
+    Dropped(DropLabels),
+    DeadLetters(DeadLabels),
+    HeldRows(PlanLabels),
+    QueueDepth(QueueLabels),
+    Latency(StreamLabels),
+    Restarts(ActorLabels),
+}
+
+/// Series of a plan that is gone stay for so long, so that whoever scrapes now and then still gets
+/// its last figures. After that they go: names come and go, and memory may not grow with them.
+const KEPT_AFTER_END: Duration = Duration::from_secs(600);
+/// Where the actors of plans stand.
+const PLANS: &str = "plans/";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PlanLabels {
@@ -111,6 +143,7 @@ impl Metrics {
             latency: Family::new_with_constructor(latency_histogram),
             restarts: Family::default(),
             plans: Family::default(),
+            of_plans: Mutex::default(),
         };
         inner.list(node);
         Self(Arc::new(inner))
@@ -124,6 +157,7 @@ impl Metrics {
             Direction::Out => "out",
         };
         let labels = EventLabels { plan: plan.to_owned(), stream: stream.to_owned(), direction };
+        self.0.note(plan, Series::Events(labels.clone()));
         self.0.events.get_or_create_owned(&labels)
     }
 
@@ -132,6 +166,7 @@ impl Metrics {
     #[must_use]
     pub fn dropped(&self, plan: &str, stream: &str, reason: &'static str) -> Counter {
         let labels = DropLabels { plan: plan.to_owned(), stream: stream.to_owned(), reason };
+        self.0.note(plan, Series::Dropped(labels.clone()));
         self.0.dropped.get_or_create_owned(&labels)
     }
 
@@ -139,19 +174,23 @@ impl Metrics {
     #[must_use]
     pub fn dead_letters(&self, plan: &str, reason: &'static str) -> Counter {
         let labels = DeadLabels { plan: plan.to_owned(), reason };
+        self.0.note(plan, Series::DeadLetters(labels.clone()));
         self.0.dead_letters.get_or_create_owned(&labels)
     }
 
     /// Rows a plan holds in windows, tables and pending matches.
     #[must_use]
     pub fn held_rows(&self, plan: &str) -> Gauge {
-        self.0.held_rows.get_or_create_owned(&PlanLabels { plan: plan.to_owned() })
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::HeldRows(labels.clone()));
+        self.0.held_rows.get_or_create_owned(&labels)
     }
 
     /// Events waiting in a queue of a plan: `inbox`, or the name of a publisher.
     #[must_use]
     pub fn queue_depth(&self, plan: &str, queue: &str) -> Gauge {
         let labels = QueueLabels { plan: plan.to_owned(), queue: queue.to_owned() };
+        self.0.note(plan, Series::QueueDepth(labels.clone()));
         self.0.queue_depth.get_or_create_owned(&labels)
     }
 
@@ -159,13 +198,19 @@ impl Metrics {
     #[must_use]
     pub fn latency(&self, plan: &str, stream: &str) -> Histogram {
         let labels = StreamLabels { plan: plan.to_owned(), stream: stream.to_owned() };
+        self.0.note(plan, Series::Latency(labels.clone()));
         self.0.latency.get_or_create_owned(&labels)
     }
 
     /// Restarts of an actor after it fell.
     #[must_use]
     pub fn restarts(&self, actor: &str) -> Counter {
-        self.0.restarts.get_or_create_owned(&ActorLabels { actor: actor.to_owned() })
+        let labels = ActorLabels { actor: actor.to_owned() };
+        if let Some(path) = actor.strip_prefix(PLANS) {
+            let plan = path.split_once('/').map_or(path, |(plan, _)| plan);
+            self.0.note(plan, Series::Restarts(labels.clone()));
+        }
+        self.0.restarts.get_or_create_owned(&labels)
     }
 
     /// Plans in a state: `running`, `refused` or `stopped`.
@@ -174,9 +219,25 @@ impl Metrics {
         self.0.plans.get_or_create_owned(&StateLabels { state })
     }
 
+    /// A plan is at work: its series stay.
+    pub fn keep(&self, plan: &str) {
+        if let Some(of_plan) = self.0.of_plans().get_mut(plan) {
+            of_plan.gone = None;
+        }
+    }
+
+    /// A plan is gone; its series stay for ten minutes more, unless it comes back.
+    pub fn let_go(&self, plan: &str) {
+        if let Some(of_plan) = self.0.of_plans().get_mut(plan) {
+            of_plan.gone = Some(Instant::now());
+        }
+        self.0.prune(KEPT_AFTER_END);
+    }
+
     /// Everything as text in the OpenMetrics form that Prometheus reads; see [`MEDIA_TYPE`].
     #[must_use]
     pub fn print(&self) -> String {
+        self.0.prune(KEPT_AFTER_END);
         let mut text = String::new();
         if encode(&mut text, &self.0.registry).is_err() {
             // Writing to a `String` cannot fail; a scraper still deserves a well-formed end.
@@ -188,6 +249,38 @@ impl Metrics {
 }
 
 impl Inner {
+    /// Each change leaves the map whole.
+    fn of_plans(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, OfPlan>> {
+        self.of_plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a series of a plan.
+    fn note(&self, plan: &str, series: Series) {
+        let mut of_plans = self.of_plans();
+        let known = &mut of_plans.entry(plan.to_owned()).or_default().series;
+        if !known.contains(&series) {
+            known.push(series);
+        }
+    }
+
+    /// Removes the series of plans that have been gone for longer than `kept`.
+    fn prune(&self, kept: Duration) {
+        let is_over = |of_plan: &OfPlan| of_plan.gone.is_some_and(|gone| gone.elapsed() >= kept);
+        let over = |_: &String, of_plan: &mut OfPlan| is_over(of_plan);
+        let gone: Vec<_> = self.of_plans().extract_if(.., over).collect();
+        for series in gone.into_iter().flat_map(|(_, of_plan)| of_plan.series) {
+            match series {
+                Series::Events(labels) => self.events.remove(&labels),
+                Series::Dropped(labels) => self.dropped.remove(&labels),
+                Series::DeadLetters(labels) => self.dead_letters.remove(&labels),
+                Series::HeldRows(labels) => self.held_rows.remove(&labels),
+                Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
+                Series::Latency(labels) => self.latency.remove(&labels),
+                Series::Restarts(labels) => self.restarts.remove(&labels),
+            };
+        }
+    }
+
     /// The list: `twinflow_` goes before each name, `_total` after each counter.
     fn list(&mut self, node: &str) {
         let info: Family<NodeLabels, Gauge> = Family::default();
@@ -251,6 +344,31 @@ mod tests {
         }
         assert!(text.contains("twinflow_node{node=\"left\",version="), "{text}");
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_series_of_a_plan_that_is_gone_are_removed_after_a_while() {
+        let metrics = Metrics::new("left");
+        for plan in ["gone", "back", "stays"] {
+            metrics.events(plan, "S", Direction::In).inc();
+            metrics.dropped(plan, "S", "late").inc();
+            metrics.dead_letters(plan, "publisher").inc();
+            metrics.held_rows(plan).set(1);
+            metrics.queue_depth(plan, "inbox").set(1);
+            metrics.latency(plan, "S").observe(1.0);
+            metrics.restarts(&format!("plans/{plan}/core")).inc();
+        }
+        metrics.let_go("gone");
+        metrics.let_go("back");
+        metrics.keep("back");
+        assert!(metrics.print().contains("\"gone\""), "its last figures can be scraped");
+        metrics.0.prune(Duration::ZERO);
+        let text = metrics.print();
+        assert!(!text.contains("\"gone\"") && !text.contains("plans/gone"), "{text}");
+        for plan in ["back", "stays"] {
+            let lines = text.lines().filter(|line| line.contains(plan)).count();
+            assert!(lines > 7 && text.contains(&format!("plans/{plan}/core")), "{text}");
+        }
     }
 
     #[test]

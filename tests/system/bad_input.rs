@@ -306,6 +306,38 @@ fn judge(row: &Row, answer: &Answer) -> Option<String> {
     Some(format!("{what} ({method} {shown}): not {expected} but {} {found}", answer.status))
 }
 
+/// The web server answers these by itself, with no more than a status; the manual says so.
+#[test]
+fn what_is_below_the_api_is_answered_with_a_status() {
+    let node = Node::start(&[], "");
+    let get = |address: &str, more: &str| {
+        format!("GET {address} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
+    };
+    let lines = |count: usize| "X: y\r\n".repeat(count);
+    let rows = [
+        ("hello\r\n\r\n".to_owned(), 400),
+        ("GET /\r\n\r\n".to_owned(), 400),
+        (get(&format!("/{}", "x".repeat(66 << 10)), ""), 400),
+        (get("/", &format!("X: {}\r\n", "x".repeat(200 << 10))), 431),
+        (get("/", &lines(96)), 431),
+        // Half of a head: the node waits for the rest, and then no longer.
+        ("GET / HTTP/1.1\r\nHo".to_owned(), 408),
+    ];
+    for (request, status) in rows {
+        let mut stream = client::connect(node.address());
+        // The node may hang up before all is written, and before all of the answer is read.
+        let _ = stream.write_all(request.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        let shown: String = request.chars().take(60).collect();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{shown:?} has a body now: {answer}");
+    }
+    let most = client::ask(node.address(), "GET", "/", &[("X", "y"); 90], None);
+    assert_eq!(most.status, 200);
+}
+
 /// What is not even HTTP is refused by the protocol itself, without a document.
 #[test]
 fn what_is_no_http_takes_nothing() {

@@ -73,7 +73,7 @@ fn every_described_route_answers_as_described() {
             assert_eq!(refused.status, 405, "{filled}");
             let allow = refused.header("allow").unwrap();
             assert!(allow.contains(&method.to_uppercase()), "{filled}: {allow}");
-            if allow.contains("HEAD") {
+            if method == "get" && allow.contains("HEAD") {
                 let head = ask(&node, "head", &filled, None);
                 assert_eq!((head.status, head.body.len()), (answer.status, 0), "HEAD {filled}");
             }
