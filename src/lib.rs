@@ -57,6 +57,7 @@ pub mod disk;
 pub mod engine;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod event;
+pub mod ha;
 #[cfg(feature = "node")]
 pub mod http;
 pub mod journal;

@@ -1,0 +1,282 @@
+//! From passive to active: a stand against a silent holder, and the start of the recorded one.
+
+use crate::ha::protocol::action::Action;
+use crate::ha::protocol::action::Alarm;
+use crate::ha::protocol::action::Reason;
+use crate::ha::protocol::action::Waiting;
+use crate::ha::protocol::arbiter::What;
+use crate::ha::protocol::input::Journal;
+use crate::ha::protocol::member::Member;
+use crate::ha::protocol::member::Part;
+use crate::ha::protocol::record::InSync;
+use crate::ha::protocol::record::PlanSet;
+use crate::ha::protocol::record::Record;
+use crate::ha::protocol::settings::AckMode;
+use crate::ha::protocol::words::Epoch;
+use crate::ha::protocol::words::Generation;
+use crate::ha::protocol::words::Moment;
+use crate::ha::protocol::words::Version;
+
+/// A stand that is being made: first the journals go to disk, then the record is written.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// It is for this version; with any later one it is over.
+    pub version: Version,
+    /// The write was sent and may land: until its outcome is known no entry is taken and nothing
+    /// is promised.
+    pub sent: bool,
+    token: u64,
+    began: Moment,
+    reason: Reason,
+}
+
+impl Member {
+    pub(super) fn passive_tick(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let settings = &self.settings;
+        let (silence, poll, beat) = (settings.silence, settings.poll, settings.heartbeat);
+        self.promotion_tick(now, actions);
+        let settings = &self.settings;
+        let Part::Passive(passive) = &self.part else { return };
+        let silent = passive.link_lost || now.since(passive.heard) >= silence;
+        let syncing = passive
+            .standing
+            .as_ref()
+            .is_some_and(|s| !s.sent && now.since(s.began) <= settings.answer);
+        let due = now.since(self.read_at) >= if silent { beat.min(poll) } else { poll };
+        if self.asked.is_none() && !syncing && (due || self.record.is_none()) {
+            self.read_at = now;
+            self.read(now, actions);
+        }
+        let holder = self.known().and_then(|record| record.holder);
+        if self.settings.lock && !self.settings.rules.lock_after_read && silent {
+            // Only a careless node tests before it reads.
+            let version = self.known().map(|record| record.version).unwrap_or_default();
+            actions.push(Action::TestLock { version });
+        }
+        if holder == Some(self.node) && self.journal != Journal::Sound {
+            self.ask_for_all_tails(now, actions);
+        }
+    }
+
+    /// The arbiter has just answered a read of this passive: perhaps it is time to start or to
+    /// stand.
+    pub(super) fn consider(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let Some((record, seen)) = self.record.clone() else { return };
+        let Some(passive) = self.passive_mut() else { return };
+        if let Some(wish) = passive.promotes {
+            return self.promote(now, wish, (&record, seen), actions);
+        }
+        if self.settings.bare {
+            return self.say_once(Alarm::Waits(Waiting::Bare), actions);
+        }
+        match record.holder {
+            None => self.start(now, &record, Reason::Started, false, actions),
+            Some(holder) if holder == self.node => self.consider_start(now, &record, actions),
+            Some(_) => self.consider_stand(now, &record, seen, actions),
+        }
+    }
+
+    /// The record names this node as holder.
+    fn consider_start(&mut self, now: Moment, record: &Record, actions: &mut Vec<Action>) {
+        let rules = &self.settings.rules;
+        if !rules.own_writes_only && record.in_sync.is_none() {
+            let record = record.clone();
+            return self.become_active(now, Moment(0), &record, Reason::Started, actions);
+        }
+        let turn = self.passive_mut().is_some_and(|passive| passive.turn);
+        let reason = if turn { Reason::HandedOver } else { Reason::Started };
+        if !self.is_doubtful_holder(record) || !self.settings.rules.doubt {
+            return self.start(now, record, reason, false, actions);
+        }
+        if record.in_sync.is_none() {
+            return self.say_once(Alarm::Waits(Waiting::Blank), actions);
+        }
+        let Some(passive) = self.passive_mut() else { return };
+        match passive.tails.taken() {
+            None => self.say_once(Alarm::Doubtful, actions),
+            Some(doubtful) => {
+                if doubtful {
+                    self.say_once(Alarm::BothDoubtful, actions);
+                }
+                self.start(now, record, Reason::Started, doubtful, actions);
+            }
+        }
+    }
+
+    /// Whether this node, the recorded holder, may lack entries that were acknowledged.
+    pub(super) fn is_doubtful_holder(&self, record: &Record) -> bool {
+        match self.journal {
+            Journal::Sound => false,
+            Journal::Doubtful => record.in_sync.is_some() && self.settings.ack != AckMode::PeerDisk,
+            Journal::Blank => record.holder.is_some(),
+        }
+    }
+
+    /// Writes this node's start, which raises the epoch and leaves in sync or alone as it was.
+    pub(super) fn start(
+        &mut self,
+        now: Moment,
+        record: &Record,
+        reason: Reason,
+        breaks: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let epoch = if self.settings.rules.epoch_on_start || record.holder.is_none() {
+            self.next_epoch(record)
+        } else {
+            record.epoch
+        };
+        let fresh = Generation { epoch, node: self.node, incarnation: self.incarnation };
+        let generation = record.generation.filter(|_| !breaks).unwrap_or(fresh);
+        let start = Record {
+            epoch,
+            generation: Some(generation),
+            holder: Some(self.node),
+            lease: self.settings.lease,
+            ..record.clone()
+        };
+        self.ask(now, What::Start(start, reason), actions);
+    }
+
+    /// An epoch that nobody had. Without an arbiter the two nodes have different ones.
+    fn next_epoch(&self, record: &Record) -> Epoch {
+        let next = self.highest.max(record.epoch).next();
+        let foreign = self.settings.bare && next.0 % 2 != self.node.index() as u64;
+        if foreign { next.next() } else { next }
+    }
+
+    /// Whether the record lets this node stand.
+    pub(super) fn is_named(&self, record: &Record) -> bool {
+        let Some(peer) = &record.in_sync else { return !self.settings.rules.in_sync_checked };
+        let both_disks = self.settings.ack == AckMode::PeerDisk && self.journal != Journal::Blank;
+        let restarted = self.journal == Journal::Sound || both_disks;
+        peer.incarnation == self.incarnation || restarted || !self.settings.rules.in_sync_checked
+    }
+
+    /// The record names the other node as holder.
+    fn consider_stand(
+        &mut self,
+        now: Moment,
+        record: &Record,
+        seen: Moment,
+        actions: &mut Vec<Action>,
+    ) {
+        let (grant, lock) = (self.settings.grant, self.settings.lock);
+        let rules = self.settings.rules.clone();
+        let silence = self.settings.silence;
+        let Part::Passive(passive) = &self.part else { return };
+        let silent = passive.link_lost || now.since(passive.heard) >= silence;
+        let long_silent = now.since(passive.heard) >= record.lease;
+        let lock_was_free = passive.lock_was_free;
+        let mut waited = now >= passive.given && now >= seen.plus(record.lease);
+        if rules.wait_after_start {
+            waited &= now >= self.began.plus(grant);
+        }
+        if !self.is_named(record) {
+            if long_silent {
+                let named = record.in_sync.is_some();
+                let why = if named { Waiting::Doubt } else { Waiting::NotInSync };
+                self.say_once(Alarm::Waits(why), actions);
+            }
+            return;
+        }
+        if waited || silent && !rules.stand_waits {
+            self.stand(now, record.version, Reason::LeaseRanOut, actions);
+        } else if lock && !rules.lock_after_read && lock_was_free {
+            self.stand(now, record.version, Reason::HolderEnded, actions);
+        } else if lock && silent {
+            actions.push(Action::TestLock { version: record.version });
+        }
+    }
+
+    /// A lock found free after the version was read proves that this version's holder has ended.
+    pub(super) fn lock_tested(
+        &mut self,
+        now: Moment,
+        version: Version,
+        free: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(record) = self.known().cloned() else { return };
+        let other = Some(self.node.other());
+        let named = record.holder == other && self.is_named(&record);
+        let Some(passive) = self.passive_mut() else { return };
+        passive.lock_was_free = free;
+        if passive.promotes.is_some() {
+            return self.promotion_tested(now, version, free, actions);
+        }
+        let standing = passive.standing.as_ref().is_some_and(|standing| !standing.sent);
+        let current = free && record.version == version && self.settings.rules.lock_after_read;
+        if current && named && !standing && !self.settings.bare {
+            self.stand(now, version, Reason::HolderEnded, actions);
+        }
+    }
+
+    /// Begins a stand against this version: first everything held goes to disk.
+    pub(super) fn stand(
+        &mut self,
+        now: Moment,
+        version: Version,
+        reason: Reason,
+        actions: &mut Vec<Action>,
+    ) {
+        let token = self.token();
+        let synced = !self.settings.rules.sync_before_stand;
+        let Some(passive) = self.passive_mut() else { return };
+        let sent = passive.standing.as_ref().is_some_and(|standing| standing.sent);
+        passive.standing = Some(Standing { version, sent, token, began: now, reason });
+        if synced {
+            self.synced_for_stand(now, token, actions);
+        } else {
+            actions.push(Action::SyncAll { token });
+        }
+    }
+
+    /// Everything held is on disk: the stand is written, if the arbiter answered a moment ago.
+    pub(super) fn synced_for_stand(&mut self, now: Moment, token: u64, actions: &mut Vec<Action>) {
+        let answer = self.settings.answer;
+        let writes_alone = self.settings.rules.stand_writes_alone;
+        let Some(record) = self.known().cloned() else { return };
+        let epoch = self.next_epoch(&record);
+        let (node, incarnation, peer) = (self.node, self.incarnation, self.peer);
+        let lease = self.settings.lease;
+        let named = self.is_named(&record) && !self.settings.bare;
+        let writing = !matches!(self.asked.as_ref().map(|out| &out.what), None | Some(What::Read));
+        let Some(passive) = self.passive_mut() else { return };
+        let forced = passive.promotes.is_some_and(|wish| wish.force);
+        let Some(standing) = &mut passive.standing else { return };
+        if standing.token != token || standing.version != record.version || writing {
+            return;
+        }
+        if now.since(standing.began) > answer {
+            if !standing.sent {
+                passive.standing = None;
+            }
+            return;
+        }
+        standing.sent = true;
+        let reason = standing.reason;
+        let breaks = forced && !named;
+        let fresh = Generation { epoch, node, incarnation };
+        let generation = record.generation.filter(|_| !breaks).unwrap_or(fresh);
+        let lacks = record.in_sync.as_ref().map(|peer| peer.lacks.clone()).unwrap_or_default();
+        let stale = InSync { incarnation: peer, lacks: PlanSet::new() };
+        let stand = Record {
+            epoch,
+            generation: Some(generation),
+            holder: Some(node),
+            holder_lacks: if breaks { PlanSet::new() } else { lacks },
+            lease,
+            in_sync: if writes_alone { None } else { Some(stale) },
+            ..record
+        };
+        self.ask(now, What::Stand(stand, reason), actions);
+    }
+
+    /// The stand was refused: somebody wrote before, and none of its writes can land any more.
+    pub(super) fn stand_failed(&mut self) {
+        if let Some(passive) = self.passive_mut() {
+            passive.standing = None;
+        }
+    }
+}
