@@ -5,13 +5,14 @@
 //!
 //! | segment head | bytes | | record | bytes |
 //! |---|---|---|---|---|
-//! | `twinjrnl` | 8 | | length of the body | 4 |
-//! | version of the format | 2 | | CRC-32C of the body | 4 |
-//! | zero | 2 | | position | 8 |
-//! | CRC-32C of the other 36 bytes | 4 | | epoch | 8 |
-//! | plan, see [`plan_id`] | 8 | | how many positions back the disk was synced | 4 |
-//! | position of the first record | 8 | | CRC-32C of the 28 bytes before | 4 |
-//! | epoch of the record before it | 8 | | body | length |
+//! | `twinjrnl` | 8 | | `TW`, so that no record begins with zeros | 2 |
+//! | version of the format | 2 | | how many positions back the disk was synced | 2 |
+//! | zero | 2 | | length of the body | 4 |
+//! | CRC-32C of the other 36 bytes | 4 | | CRC-32C of the body | 4 |
+//! | plan, see [`plan_id`] | 8 | | position | 8 |
+//! | position of the first record | 8 | | epoch | 8 |
+//! | epoch of the record before it | 8 | | CRC-32C of the 28 bytes before | 4 |
+//! | | | | body | length |
 
 /// The version of the format that this build writes.
 pub const VERSION: u16 = 1;
@@ -21,6 +22,9 @@ pub const SEGMENT_HEAD: usize = 40;
 pub const RECORD_HEAD: usize = 32;
 
 const MAGIC: [u8; 8] = *b"twinjrnl";
+const MARK: [u8; 2] = *b"TW";
+/// Where a record has its position.
+const POSITION: usize = 12;
 /// What a disk writes wholly or not at all.
 const SECTOR: u64 = 512;
 
@@ -124,14 +128,15 @@ pub struct RecordHead {
 /// lies up to there can from now on be damaged, but not unfinished.
 pub fn encode_record(out: &mut Vec<u8>, record: Record<'_>, synced: u64) {
     let length = u32::try_from(record.body.len()).expect("the caller limits a body to 32 bits");
-    // Too far back for 32 bits means: nothing is known.
-    let back = u32::try_from(record.position.saturating_sub(synced)).unwrap_or(u32::MAX);
+    // Too far back for 16 bits means: nothing is known.
+    let back = u16::try_from(record.position.saturating_sub(synced)).unwrap_or(u16::MAX);
     let start = out.len();
+    out.extend_from_slice(&MARK);
+    out.extend_from_slice(&back.to_le_bytes());
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&crc32c::crc32c(record.body).to_le_bytes());
     out.extend_from_slice(&record.position.to_le_bytes());
     out.extend_from_slice(&record.epoch.to_le_bytes());
-    out.extend_from_slice(&back.to_le_bytes());
     let check = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&check.to_le_bytes());
     out.extend_from_slice(record.body);
@@ -141,19 +146,19 @@ impl RecordHead {
     /// Reads the head at the front of `bytes`; nothing if they are too few or the check is wrong.
     pub fn decode(bytes: &[u8]) -> Option<RecordHead> {
         let bytes = bytes.first_chunk::<RECORD_HEAD>()?;
-        if u32_at(bytes, 28) != crc32c::crc32c(&bytes[..28]) {
+        if bytes[..2] != MARK || u32_at(bytes, 28) != crc32c::crc32c(&bytes[..28]) {
             return None;
         }
-        let position = u64_at(bytes, 8);
-        let synced = match u32_at(bytes, 24) {
-            u32::MAX => 0,
+        let position = u64_at(bytes, POSITION);
+        let synced = match u16::from_le_bytes([bytes[2], bytes[3]]) {
+            u16::MAX => 0,
             back => position.saturating_sub(u64::from(back)),
         };
         Some(RecordHead {
-            length: u32_at(bytes, 0),
-            body_check: u32_at(bytes, 4),
+            length: u32_at(bytes, 4),
+            body_check: u32_at(bytes, 8),
             position,
-            epoch: u64_at(bytes, 16),
+            epoch: u64_at(bytes, 20),
             synced,
         })
     }
@@ -311,8 +316,9 @@ fn find_record(bytes: &[u8], at: &mut usize, expected: Expected) -> Option<Recor
     let positions = expected.position..=expected.position.saturating_add(records_max);
     while *at + RECORD_HEAD <= bytes.len() {
         let rest = &bytes[*at..];
-        // The position is looked at first: it rules out nearly all offsets without a checksum.
-        if positions.contains(&u64_at(rest, 8))
+        // Mark and position rule out nearly all offsets without a checksum.
+        if rest[..2] == MARK
+            && positions.contains(&u64_at(rest, POSITION))
             && let Some(head) = RecordHead::decode(rest)
             && let Some(body) = rest.get(RECORD_HEAD..head.bytes())
             && crc32c::crc32c(body) == head.body_check

@@ -25,8 +25,12 @@
 
 mod error;
 pub mod format;
+#[cfg(test)]
+mod format_tests;
 mod reader;
 mod recovery;
+#[cfg(test)]
+mod rehearsal_tests;
 mod segment;
 mod shared;
 #[cfg(test)]

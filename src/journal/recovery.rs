@@ -267,7 +267,9 @@ impl Scan<'_> {
     /// fsync failed, the system may show bytes that are not on the disk, and would not write them.
     fn settle<F: DiskFile>(&self, segment: &Segment, file: &F) -> Result<(), JournalError> {
         let failed = |doing| move |error: io::Error| JournalError::io(doing, &segment.path, error);
-        let mut at = segment.nearest(self.proven.saturating_add(1)).offset;
+        let is_head_proven = self.proven >= segment.first;
+        let mut at =
+            if is_head_proven { segment.nearest(self.proven.saturating_add(1)).offset } else { 0 };
         let mut piece = vec![0; PIECE];
         while at < segment.bytes {
             let wanted = (segment.bytes - at).min(PIECE as u64) as usize;
