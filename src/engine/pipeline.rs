@@ -105,12 +105,7 @@ impl Pipeline {
             next += 1;
         }
         let rows = input.unwrap_or_else(|| &way.buffers[next - 1]);
-        // The selection leaves out rows that it could not compute; those of the steps are gone.
-        let faults = std::mem::take(&mut context.faults);
         self.selector.run(rows, context, selected);
-        if !faults.is_empty() {
-            context.faults.splice(0..0, faults);
-        }
     }
 
     /// Drops the state of a partition key.
