@@ -26,9 +26,10 @@ pub const TRADE: [DataType; 4] = [DataType::Text, DataType::Double, DataType::Lo
 pub fn trades(events: usize, rows: usize) -> Vec<(&'static str, Batch)> {
     let symbols: Vec<Text> = (0..1000).map(|n| Text::from(format!("S{n:03}"))).collect();
     let mut draws = draws().zip(0_i64..).take(events);
+    let empty = Batch::new(&TRADE);
     let mut batches = Vec::with_capacity(events.div_ceil(rows));
     while batches.len() * rows < events {
-        let mut batch = Batch::new(&TRADE);
+        let mut batch = empty.empty_like(rows);
         for (z, i) in draws.by_ref().take(rows) {
             batch.columns[0].texts_mut().push(symbols[(z >> 44) as usize % 1000].clone());
             batch.columns[1].doubles_mut().push((z >> 20 & 0xFFFF) as f64 / 65536.0 * 100.0);

@@ -16,6 +16,7 @@ mod tests;
 use crate::engine::context::Context;
 use crate::event::Column;
 use crate::event::Millis;
+use smallvec::SmallVec;
 
 pub use arithmetic::Number;
 pub use compile::CompileIn;
@@ -59,4 +60,31 @@ pub trait Kernel: Send {
     /// The values for all rows of the frame. The column may be longer than the frame; what is
     /// beyond means nothing.
     fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column;
+}
+
+/// Room for what several expressions give.
+///
+/// One expression is common, and goes without the list: a list made for a call is written in parts
+/// and read back as a whole, which stalls the processor for longer than all the rest takes.
+#[derive(Default)]
+pub struct Columns<'a> {
+    one: Option<&'a Column>,
+    many: SmallVec<[&'a Column; 4]>,
+}
+
+impl<'a> Columns<'a> {
+    /// The values of expressions for all rows of a frame.
+    #[inline]
+    pub fn evaluate(
+        &mut self,
+        kernels: &'a mut [Box<dyn Kernel>],
+        frame: &Frame<'a>,
+        context: &mut Context,
+    ) -> &[&'a Column] {
+        if let [kernel] = kernels {
+            return std::slice::from_ref(self.one.insert(kernel.evaluate(frame, context)));
+        }
+        self.many.extend(kernels.iter_mut().map(|kernel| kernel.evaluate(frame, context)));
+        &self.many
+    }
 }

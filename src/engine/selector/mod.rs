@@ -13,6 +13,7 @@ mod pick;
 use crate::engine::aggregators::AggregateRows;
 use crate::engine::aggregators::Aggregator;
 use crate::engine::context::Context;
+use crate::engine::expressions::Columns;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
 use crate::engine::selector::grouping::Grouping;
@@ -114,16 +115,16 @@ impl Selector {
         self.groups.clear();
         self.resets.clear();
         self.reset_groups.clear();
-        let keys: SmallVec<[&Column; 4]> =
-            self.keys.iter_mut().map(|kernel| kernel.evaluate(&frame, context)).collect();
+        let mut room = Columns::default();
+        let keys = room.evaluate(&mut self.keys, &frame, context);
         if let Some(grouping) = &mut self.grouping {
-            grouping.begin(input, &keys);
+            grouping.begin(input, keys);
         }
         let mut start = 0;
         while start < input.len() {
             let end = next_reset(input, start);
             match &mut self.grouping {
-                Some(grouping) => grouping.number(input, &keys, start..end, &mut self.groups),
+                Some(grouping) => grouping.number(input, keys, start..end, &mut self.groups),
                 None => self.groups.extend_from_slice(input.slots.get(start..end).unwrap_or(&[])),
             }
             if end < input.len() {
@@ -152,22 +153,19 @@ impl Selector {
         let frame = Frame::new(&input.columns, &input.timestamps);
         for (aggregate, result) in self.aggregates.iter_mut().zip(&mut self.results) {
             result.clear();
-            let arguments: SmallVec<[&Column; 2]> = aggregate
-                .arguments
-                .iter_mut()
-                .map(|kernel| kernel.evaluate(&frame, context))
-                .collect();
+            let mut room = Columns::default();
+            let arguments = room.evaluate(&mut aggregate.arguments, &frame, context);
             let mut start = 0;
             let running = &mut aggregate.running;
             let rows = |range| AggregateRows { range, kinds: &input.kinds, groups: &self.groups };
             for (row, groups) in &self.resets {
-                running.run(&rows(start..*row), &arguments, result);
+                running.run(&rows(start..*row), arguments, result);
                 // The reset itself: a row nobody selects.
                 result.push_null();
                 running.reset(&self.reset_groups[groups.clone()], false);
                 start = row + 1;
             }
-            running.run(&rows(start..input.len()), &arguments, result);
+            running.run(&rows(start..input.len()), arguments, result);
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
 use crate::engine::context::Context;
+use crate::engine::expressions::Columns;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
 use crate::engine::tables::MemoryTable;
@@ -13,7 +14,6 @@ use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
 use crate::plan::logical::Findable;
-use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Pairs looked at together.
@@ -159,18 +159,18 @@ impl Finder {
     ) {
         if let Some((index, kernels)) = &mut self.probe {
             let frame = Frame::new(&batch.columns, &batch.timestamps);
-            let keys: SmallVec<[&Column; 2]> =
-                kernels.iter_mut().map(|kernel| kernel.evaluate(&frame, context)).collect();
+            let mut room = Columns::default();
+            let keys = room.evaluate(kernels, &frame, context);
             let index = table.index(*index);
             for row in range {
                 if keys.iter().any(|key| key.is_null(row)) {
                     continue;
                 }
-                for &found in index.find(&table.segments, &keys, row) {
+                for &found in index.find(&table.segments, keys, row) {
                     self.candidates.push(row as u32, found);
                 }
             }
-            drop(keys);
+            drop(room);
             return self.settle(Some(table), batch, context, pairs);
         }
         for row in range {

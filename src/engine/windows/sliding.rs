@@ -92,7 +92,12 @@ impl Sliding {
         let first = self.queues.store(batch, 0, batch.len());
         let leaving = if self.queues.is_keyed() {
             self.count_keyed(first, batch);
-            Leaving::Numbers(&self.numbers)
+            // One row at most is common, and reading a list that was just filled costs more.
+            match self.numbers.len() {
+                0 => Leaving::From(first),
+                1 => Leaving::From(self.numbers[0]),
+                _ => Leaving::Numbers(&self.numbers),
+            }
         } else {
             Leaving::From(self.count_together(first, batch))
         };
