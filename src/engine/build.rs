@@ -38,6 +38,7 @@ use crate::plan::logical::Stage;
 use crate::plan::logical::TableId;
 use crate::plan::logical::WindowCall;
 use crate::plan::signature::ArgumentFault;
+use crate::plan::signature::Trait;
 use std::fmt;
 
 /// A plan that was checked cannot be run all the same.
@@ -146,10 +147,7 @@ impl<'a> Builder<'a> {
         expired: bool,
         findable: bool,
     ) -> Result<Box<dyn Window>, BuildError> {
-        let definition = windows::ALL
-            .iter()
-            .find(|definition| definition.signature.name == call.name)
-            .ok_or_else(|| unknown("window", &call.name))?;
+        let definition = windows::find(&call.name).ok_or_else(|| unknown("window", &call.name))?;
         let setup = WindowSetup {
             arguments: &call.arguments,
             types: &call.types,
@@ -351,7 +349,8 @@ fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
 /// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must
 /// take them back, as no reset does that for it.
 fn wants_expired(query: &Query, call: &WindowCall) -> bool {
-    query.events.expired() || !query.selection.aggregates.is_empty() && !windows::resets(&call.name)
+    query.events.expired()
+        || !query.selection.aggregates.is_empty() && !windows::has(&call.name, Trait::StartsAnew)
 }
 
 fn unknown(what: &str, name: &str) -> BuildError {

@@ -57,7 +57,7 @@ impl Catalog for Library {
     }
 
     fn window(&self, name: &str) -> Option<&Signature> {
-        signatures(Callable::Window).into_iter().find(|signature| signature.name == name)
+        windows::find(name).map(|definition| &definition.signature)
     }
 
     fn stream_function(&self, name: &str) -> Option<&Signature> {
@@ -118,7 +118,7 @@ fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault
 }
 
 fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(), ArgumentFault> {
-    let definition = windows::ALL.iter().find(|definition| definition.signature.name == name);
+    let definition = windows::find(name).ok_or_else(|| unknown(name))?;
     let keep = vec![true; types.len()];
     let (keep, leaving) = (keep.as_slice(), keep.as_slice());
     let setup = WindowSetup {
@@ -131,7 +131,7 @@ fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(
         expired: true,
         findable: true,
     };
-    (definition.ok_or_else(|| unknown(name))?.build)(&setup).map(drop)
+    (definition.build)(&setup).map(drop)
 }
 
 fn unknown(name: &str) -> ArgumentFault {

@@ -6,6 +6,7 @@ use crate::event::DataType;
 use crate::plan::expression::Expr;
 use crate::plan::logical::Selection;
 use crate::plan::logical::Stage;
+use crate::plan::signature::Trait;
 
 /// The columns that are read before each stage, and after the last. `types` are those of the
 /// columns at the same places.
@@ -44,7 +45,7 @@ fn before_each<'a>(
         if let Stage::Window(call) = stage {
             // A window reads its own rows again, so that what it reads must be kept by it too.
             mark(call.arguments.iter(), &mut needed);
-            if windows::reads_all(&call.name) {
+            if windows::has(&call.name, Trait::ReadsAll) {
                 needed.fill(true);
             }
             *all.last_mut().expect("begun with one") = needed.clone();

@@ -12,9 +12,8 @@ use crate::plan::graph::Node;
 use crate::plan::graph::expressions;
 use crate::plan::logical::Plan;
 use crate::plan::logical::Query;
-
-/// Functions whose results depend on how many rows there have been.
-const COUNTING: &[&str] = &["UUID"];
+use crate::plan::signature::Catalog;
+use crate::plan::signature::Trait;
 
 /// How much of a plan is looked through from one stream before it is given up as unsure.
 const MOST_NODES: usize = 1_000;
@@ -23,8 +22,9 @@ const MOST_NODES: usize = 1_000;
 const MOST_STEPS: usize = 2_000_000;
 
 /// Marks the streams whose rows must run one by one.
-pub(super) fn mark(plan: &mut Plan, graph: &Graph) {
-    let counting: Vec<bool> = plan.queries.iter().map(|query| counts_rows(plan, query)).collect();
+pub(super) fn mark(plan: &mut Plan, graph: &Graph, catalog: &dyn Catalog) {
+    let counts = |query| counts_rows(plan, query, catalog);
+    let counting: Vec<bool> = plan.queries.iter().map(counts).collect();
     let mut left = MOST_STEPS;
     let streams = 0..plan.streams.len();
     let marks: Vec<bool> =
@@ -60,11 +60,12 @@ fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize, left: &mu
     queries.iter().any(|query| graph.read(*query).iter().any(|store| reached.contains(store)))
 }
 
-fn counts_rows(plan: &Plan, query: &Query) -> bool {
+fn counts_rows(plan: &Plan, query: &Query, catalog: &dyn Catalog) -> bool {
     let mut counts = false;
     expressions(plan, query, &mut |expr| {
         if let ExprNode::Call { name, .. } = &expr.node {
-            counts |= COUNTING.contains(&name.as_str());
+            let signature = catalog.function(name);
+            counts |= signature.is_some_and(|signature| signature.has(Trait::Counts));
         }
     });
     counts

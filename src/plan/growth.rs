@@ -19,11 +19,7 @@ use crate::plan::logical::Selection;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::names::Meaning;
-
-/// Aggregators that remember every value they have met.
-const REMEMBERING: &[&str] = &["distinctCount", "unionSet"];
-/// Aggregators from which nothing is ever taken back, so that their groups are never forgotten.
-const LASTING: &[&str] = &["minForever", "maxForever"];
+use crate::plan::signature::Trait;
 
 impl Checker<'_> {
     /// Warns of what a query's selection would keep for ever.
@@ -40,9 +36,11 @@ impl Checker<'_> {
         let mut calls = Vec::new();
         selected_calls(select, &mut calls);
         if !bounded {
-            for call in calls.iter().filter(|call| REMEMBERING.contains(&full_name(call).as_str()))
-            {
+            for call in calls {
                 let name = full_name(call);
+                if !self.is_apart(&name, Trait::Remembers) {
+                    continue;
+                }
                 let message = format!("`{name}` remembers every value for ever");
                 self.warn(call.span, message, "put a window before it, as `#window.time(1 hour)`");
             }
@@ -53,8 +51,8 @@ impl Checker<'_> {
         }
         let Some(place) = select.group_by.first().zip(select.group_by.last()) else { return };
         let place = place.0.span.to(place.1.span);
-        let lasting =
-            selection.aggregates.iter().find(|each| LASTING.contains(&each.name.as_str()));
+        let mut calls = selection.aggregates.iter();
+        let lasting = calls.find(|each| self.is_apart(&each.name, Trait::Lasts));
         if let Some(lasting) = lasting {
             let message = format!("`{}` keeps a value for each group for ever", lasting.name);
             self.warn(place, message, "`min` and `max` over a window forget groups that are gone");
@@ -66,6 +64,10 @@ impl Checker<'_> {
                 "put a window before it, as `#window.time(1 hour)`",
             );
         }
+    }
+
+    fn is_apart(&self, aggregator: &str, what: Trait) -> bool {
+        self.catalog.aggregator(aggregator).is_some_and(|signature| signature.has(what))
     }
 
     /// Warns of tables that only grow and of partitions whose keys never leave; once all queries

@@ -105,7 +105,7 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
     let whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
     if whole {
         checker.plan_growth(parsed);
-        batching::mark(&mut checker.plan, &graph);
+        batching::mark(&mut checker.plan, &graph, catalog);
         checker.without_channels();
     }
     Checked { plan: whole.then_some(checker.plan), diagnostics: presented(checker.diagnostics) }

@@ -16,12 +16,10 @@ use crate::plan::logical::Predicate;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Catalog;
+use crate::plan::signature::Trait;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
 use std::rc::Rc;
-
-/// Windows whose first argument, if it is a text, is such a condition.
-const WITH_CONDITION: &[&str] = &["expression", "expressionBatch"];
 
 /// Reads and checks the condition of a window over columns of the names and types given. Places in
 /// messages count from the start of `text`.
@@ -55,7 +53,8 @@ impl Checker<'_> {
     ) -> Option<Option<Predicate>> {
         let constant = arguments.first().and_then(Expr::as_constant);
         let Some(text) = constant.and_then(|value| value.as_text()) else { return Some(None) };
-        if !WITH_CONDITION.contains(&window) {
+        let signature = self.catalog.window(window);
+        if !signature.is_some_and(|signature| signature.has(Trait::TakesCondition)) {
             return Some(None);
         }
         let place = place.unwrap_or_default();

@@ -10,10 +10,38 @@ pub struct Signature {
     pub name: &'static str,
     /// One sentence.
     pub summary: &'static str,
+    /// What sets it apart from others of its kind.
+    pub traits: &'static [Trait],
     /// The argument lists it takes; tried in order.
     pub overloads: &'static [Overload],
     /// A plan that uses it.
     pub example: &'static str,
+}
+
+impl Signature {
+    /// Whether it is set apart by something.
+    pub fn has(&self, what: Trait) -> bool {
+        self.traits.contains(&what)
+    }
+}
+
+/// What is not so of most windows, aggregators and functions, and must be known of those of which
+/// it is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trait {
+    /// A window that reads columns which its arguments do not name.
+    ReadsAll,
+    /// A window that starts anew with each batch, by a reset, so that no aggregate needs to take
+    /// expired rows back.
+    StartsAnew,
+    /// A window whose first argument, if it is a text, is a condition over its rows.
+    TakesCondition,
+    /// An aggregator that remembers every value it has met.
+    Remembers,
+    /// An aggregator from which nothing is ever taken back, so that its groups are never forgotten.
+    Lasts,
+    /// A function whose result depends on how many rows there have been.
+    Counts,
 }
 
 /// One argument list and what it gives.

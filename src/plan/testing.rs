@@ -16,6 +16,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use crate::plan::signature::WHOLE;
 
 const INT: &[DataType] = &[DataType::Int];
@@ -26,7 +27,15 @@ const OBJECT: &[DataType] = &[DataType::Object];
 const FLOATS: &[DataType] = &[DataType::Float, DataType::Double];
 
 const fn signature(name: &'static str, overloads: &'static [Overload]) -> Signature {
-    Signature { name, summary: "for tests", overloads, example: "" }
+    apart(name, &[], overloads)
+}
+
+const fn apart(
+    name: &'static str,
+    traits: &'static [Trait],
+    overloads: &'static [Overload],
+) -> Signature {
+    Signature { name, summary: "for tests", traits, overloads, example: "" }
 }
 
 const fn to(parameters: &'static [Parameter], returns: Returns) -> Overload {
@@ -82,7 +91,7 @@ const FUNCTIONS: &[Signature] = &[
         "eventTimestamp",
         &[to(&[], LONG_RESULT), to(&[Parameter::any("event", OBJECT)], LONG_RESULT)],
     ),
-    signature("UUID", &[to(&[], Returns::Type(DataType::Text))]),
+    apart("UUID", &[Trait::Counts], &[to(&[], Returns::Type(DataType::Text))]),
     signature("createSet", &[to(&[Parameter::any("value", ANY)], NO_RESULT)]),
     signature("sizeOfSet", &[to(&[Parameter::any("set", OBJECT)], Returns::Type(DataType::Int))]),
     signature(
@@ -109,9 +118,17 @@ const AGGREGATORS: &[Signature] = &[
     signature("count", &[to(&[Parameter::any("value", ANY).optional()], LONG_RESULT)]),
     signature("min", &[to(&[Parameter::any("value", NUMBER)], Returns::Argument(0))]),
     signature("max", &[to(&[Parameter::any("value", NUMBER)], Returns::Argument(0))]),
-    signature("maxForever", &[to(&[Parameter::any("value", NUMBER)], Returns::Argument(0))]),
-    signature("distinctCount", &[to(&[Parameter::any("value", ANY)], LONG_RESULT)]),
-    signature("unionSet", &[to(&[Parameter::any("set", OBJECT)], NO_RESULT)]),
+    apart(
+        "maxForever",
+        &[Trait::Lasts],
+        &[to(&[Parameter::any("value", NUMBER)], Returns::Argument(0))],
+    ),
+    apart(
+        "distinctCount",
+        &[Trait::Remembers],
+        &[to(&[Parameter::any("value", ANY)], LONG_RESULT)],
+    ),
+    apart("unionSet", &[Trait::Remembers], &[to(&[Parameter::any("set", OBJECT)], NO_RESULT)]),
     signature("or", &[to(&[Parameter::any("value", BOOL)], BOOL_RESULT)]),
 ];
 
@@ -127,7 +144,11 @@ const WINDOWS: &[Signature] = &[
         "sort",
         &[to(&[Parameter::constant("n", INT), Parameter::any("by", ANY).many()], NO_RESULT)],
     ),
-    signature("expression", &[to(&[Parameter::any("condition", TEXT)], NO_RESULT)]),
+    apart(
+        "expression",
+        &[Trait::TakesCondition],
+        &[to(&[Parameter::any("condition", TEXT)], NO_RESULT)],
+    ),
     signature("batch", &[to(&[Parameter::constant("n", INT).optional()], NO_RESULT)]),
 ];
 

@@ -21,6 +21,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "avg",
         summary: "The mean of the values; null while there is none.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("value", NUMBER)],
             returns: Returns::Type(DataType::Double),

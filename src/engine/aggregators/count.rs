@@ -20,6 +20,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "count",
         summary: "How many rows there are, also those whose argument is null.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("value", ANY).optional()],
             returns: Returns::Type(DataType::Long),

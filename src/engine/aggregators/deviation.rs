@@ -21,6 +21,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "stdDev",
         summary: "The standard deviation of the values as a whole; null while there is none.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("value", NUMBER)],
             returns: Returns::Type(DataType::Double),

@@ -14,6 +14,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use std::hash::Hash;
 
 /// `distinctCount(x)`
@@ -21,6 +22,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "distinctCount",
         summary: "How many different values there are; null counts as one.",
+        traits: &[Trait::Remembers],
         overloads: &[Overload {
             parameters: &[Parameter::any(
                 "value",

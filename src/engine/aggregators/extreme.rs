@@ -32,6 +32,7 @@ pub const MIN: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "min",
         summary: "The least of the values; null while there is none.",
+        traits: &[],
         overloads: &[OVERLOAD],
         example: "define stream Readings (room int, celsius double);
 from Readings#window.time(1 hour) select room, min(celsius) as coldest group by room
@@ -45,6 +46,7 @@ pub const MAX: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "max",
         summary: "The greatest of the values; null while there is none.",
+        traits: &[],
         overloads: &[OVERLOAD],
         example: "define stream Readings (room int, celsius double);
 from Readings#window.time(1 hour) select room, max(celsius) as hottest group by room

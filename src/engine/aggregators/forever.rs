@@ -16,6 +16,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use std::marker::PhantomData;
 
 const OVERLOAD: Overload =
@@ -26,6 +27,7 @@ pub const MIN_FOREVER: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "minForever",
         summary: "The least value that ever came, whatever has left since.",
+        traits: &[Trait::Lasts],
         overloads: &[OVERLOAD],
         example: "define stream Readings (room int, celsius double);
 from Readings select room, minForever(celsius) as record group by room insert into Records;",
@@ -42,6 +44,7 @@ pub const MAX_FOREVER: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "maxForever",
         summary: "The greatest value that ever came, whatever has left since.",
+        traits: &[Trait::Lasts],
         overloads: &[OVERLOAD],
         example: "define stream Readings (room int, celsius double);
 from Readings select room, maxForever(celsius) as record group by room insert into Records;",

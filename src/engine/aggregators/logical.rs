@@ -21,6 +21,7 @@ pub const AND: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "and",
         summary: "Whether there is a value and all are true.",
+        traits: &[],
         overloads: &[OVERLOAD],
         example: "define stream Checks (device string, passed bool);
 from Checks#window.lengthBatch(10) select device, and(passed) as sound group by device
@@ -34,6 +35,7 @@ pub const OR: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "or",
         summary: "Whether any value is true.",
+        traits: &[],
         overloads: &[OVERLOAD],
         example: "define stream Checks (device string, failed bool);
 from Checks#window.lengthBatch(10) select device, or(failed) as suspicious group by device

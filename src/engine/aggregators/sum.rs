@@ -20,6 +20,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "sum",
         summary: "The sum of the values; null while there is none.",
+        traits: &[],
         overloads: &[
             Overload {
                 parameters: &[Parameter::any("value", WHOLE)],

@@ -13,6 +13,7 @@ use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use std::sync::Arc;
 
 /// `unionSet(set)`
@@ -20,6 +21,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
     signature: Signature {
         name: "unionSet",
         summary: "A set of all elements of the sets that are present.",
+        traits: &[Trait::Remembers],
         overloads: &[Overload {
             parameters: &[Parameter::any("set", &[DataType::Object])],
             returns: Returns::Type(DataType::Object),

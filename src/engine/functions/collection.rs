@@ -26,6 +26,7 @@ pub const CREATE_SET: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "createSet",
         summary: "A set that holds the value alone.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any(
                 "value",
@@ -51,6 +52,7 @@ pub const SIZE_OF_SET: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "sizeOfSet",
         summary: "How many values a set holds; 0 for null.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("set", &[DataType::Object])],
             returns: Returns::Type(DataType::Int),

@@ -26,6 +26,7 @@ pub const COALESCE: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "coalesce",
         summary: "The first argument that is not null; all are of one type.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("value", ANY), Parameter::any("others", ANY).many()],
             returns: Returns::Same(0),
@@ -41,6 +42,7 @@ pub const DEFAULT: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "default",
         summary: "The first argument, or the constant of the same type where that is null.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[Parameter::any("value", ANY), Parameter::constant("otherwise", ANY)],
             returns: Returns::Same(0),
@@ -56,6 +58,7 @@ pub const IF_THEN_ELSE: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "ifThenElse",
         summary: "The second argument where the first is true, else the third; both of one type.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[
                 Parameter::any("condition", &[DataType::Bool]),
@@ -75,6 +78,7 @@ pub const MAXIMUM: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "maximum",
         summary: "The greatest of the arguments that are not null; numbers of one type.",
+        traits: &[],
         overloads: &[EXTREME],
         example: "define stream Prices (first double, second double, third double);
 from Prices select maximum(first, second, third) as highest insert into Highest;",
@@ -90,6 +94,7 @@ pub const MINIMUM: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "minimum",
         summary: "The least of the arguments that are not null; numbers of one type.",
+        traits: &[],
         overloads: &[EXTREME],
         example: "define stream Prices (first double, second double, third double);
 from Prices select minimum(first, second, third) as lowest insert into Lowest;",

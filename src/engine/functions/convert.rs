@@ -37,6 +37,7 @@ pub const CAST: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "cast",
         summary: "The value, unchanged, under another type; null where that type cannot hold it.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[
                 Parameter::any("value", ANY),
@@ -55,6 +56,7 @@ pub const CONVERT: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "convert",
         summary: "The value made into another type; null if a text cannot be read as that type.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[
                 Parameter::any("value", PLAIN),
@@ -75,6 +77,7 @@ macro_rules! instance_of {
             signature: Signature {
                 name: $name,
                 summary: concat!("Whether the value is a `", $shown, "`; false for null."),
+                traits: &[],
                 overloads: &[Overload {
                     parameters: &[Parameter::any("value", ANY)],
                     returns: Returns::Type(DataType::Bool),

@@ -11,6 +11,7 @@ use crate::event::Text;
 use crate::plan::signature::Overload;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use std::fmt::Write;
 
 /// `currentTimeMillis()`
@@ -18,6 +19,7 @@ pub const CURRENT_TIME_MILLIS: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "currentTimeMillis",
         summary: "The engine's clock in milliseconds since 1970; under playback, the events' time.",
+        traits: &[],
         overloads: &[Overload { parameters: &[], returns: Returns::Type(DataType::Long) }],
         example: "define stream Readings (room int);
 from Readings select room, currentTimeMillis() as seen insert into Seen;",
@@ -30,6 +32,7 @@ pub const EVENT_TIMESTAMP: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "eventTimestamp",
         summary: "The event's own time in milliseconds since 1970.",
+        traits: &[],
         overloads: &[Overload { parameters: &[], returns: Returns::Type(DataType::Long) }],
         example: "define stream Readings (room int);
 from Readings select room, eventTimestamp() as happened insert into Happened;",
@@ -42,6 +45,7 @@ pub const UUID: FunctionDefinition = FunctionDefinition {
     signature: Signature {
         name: "UUID",
         summary: "An identifier that no other event has.",
+        traits: &[Trait::Counts],
         overloads: &[Overload { parameters: &[], returns: Returns::Type(DataType::Text) }],
         example: "define stream Orders (product string);
 from Orders select UUID() as id, product insert into Numbered;",

@@ -35,6 +35,7 @@ pub const DEFINITION: StreamFunctionDefinition = StreamFunctionDefinition {
     signature: Signature {
         name: "log",
         summary: "Writes each row, a message or both into the node's log; passes the rows on.",
+        traits: &[],
         overloads: &[
             Overload { parameters: &[], returns: RETURNS },
             Overload { parameters: &[MESSAGE], returns: RETURNS },

@@ -26,6 +26,7 @@ pub const DEFINITION: StreamFunctionDefinition = StreamFunctionDefinition {
     signature: Signature {
         name: "pol2Cart",
         summary: "Adds `x` and `y` of the point at angle `theta`, in degrees, and distance `rho`.",
+        traits: &[],
         overloads: &[Overload {
             parameters: &[
                 Parameter::any("theta", DOUBLE),

@@ -18,6 +18,7 @@ use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// What one send brought; in a partition, each run of rows of one key. With a length the rows that
 /// arrive are cut into pieces, each a chunk; what leaves stands before the first of them.
@@ -25,6 +26,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "batch",
         summary: "Takes what was sent together as one batch.",
+        traits: &[Trait::StartsAnew],
         overloads: &[takes(&[]), takes(&[count("length")])],
         example: "define stream Readings (sensor string, value double);\n\
             from Readings#window.batch()\n\

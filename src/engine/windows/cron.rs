@@ -27,6 +27,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "cron",
         summary: "Gathers events and puts them out as one batch when a cron expression fires.",
+        traits: &[],
         overloads: &[takes(&[Parameter::constant("cron", &[DataType::Text])])],
         example: "define stream Orders (item string, amount int);\n\
             from Orders#window.cron('0 0 18 ? * MON-FRI')\n\

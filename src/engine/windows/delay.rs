@@ -24,6 +24,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "delay",
         summary: "Holds events and passes each on after `time`.",
+        traits: &[],
         overloads: &[takes(&[time("time")])],
         example: "define stream Orders (id string, amount double);\n\
             from Orders#window.delay(1 hour) select id, amount insert into Reminders;",

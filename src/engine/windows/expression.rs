@@ -21,6 +21,7 @@ use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// The newest rows for which a condition holds. When it does not, the oldest leave one by one until
 /// it does. The condition reads aggregates over the rows held, attributes of the row that came (or
@@ -30,6 +31,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "expression",
         summary: "Slides over the newest events for which a condition on all of them holds.",
+        traits: &[Trait::ReadsAll, Trait::TakesCondition],
         overloads: &[takes(&[CONDITION])],
         example: "define stream Trades (symbol string, price double);\n\
             from Trades#window.expression('sum(price) < 1000 and last.symbol == first.symbol')\n\

@@ -24,6 +24,7 @@ use crate::event::Slot;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// Rows until a condition on all of them no longer holds. The row that ends it begins the next
 /// batch, or belongs to this one with `include.triggering.event`. The rows of the batch before
@@ -36,6 +37,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
         name: "expressionBatch",
         summary: "Gathers events while a condition on all of them holds, and puts them out as one \
             batch.",
+        traits: &[Trait::ReadsAll, Trait::TakesCondition],
         overloads: &[
             takes(&[CONDITION]),
             takes(&[CONDITION, INCLUDE]),

@@ -14,6 +14,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "externalTime",
         summary: "Slides over the events of the last `time` by an attribute that holds their time.",
+        traits: &[],
         overloads: &[takes(&[time_attribute("timestamp"), time("time")])],
         example: "define stream Logins (user string, at long);\n\
             from Logins#window.externalTime(at, 60 sec)\n\

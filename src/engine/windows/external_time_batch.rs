@@ -30,6 +30,7 @@ use crate::plan::signature::Count;
 use crate::plan::signature::Form;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use crate::plan::signature::WHOLE;
 
 /// What came in every t. The first row beyond the end of the open batch closes it; periods without
@@ -40,6 +41,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "externalTimeBatch",
         summary: "Gathers the events of every `time` by an attribute that holds their time.",
+        traits: &[Trait::StartsAnew],
         overloads: &[
             takes(&[time_attribute("timestamp"), time("time")]),
             takes(&[time_attribute("timestamp"), time("time"), START]),

@@ -18,6 +18,7 @@ use crate::event::Slot;
 use crate::plan::signature::ANY;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// The newest row of each of the n most frequent keys, by the counting of Misra and Gries: a row
 /// passes if its key is counted. A key that finds no room takes one off the count of all others;
@@ -26,6 +27,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "frequent",
         summary: "Passes the events of the `count` most frequent keys, and keeps their newest.",
+        traits: &[Trait::ReadsAll],
         overloads: &[takes(&[count("count"), Parameter::attribute("attribute", ANY).many()])],
         example: "define stream Purchases (card string, price double);\n\
             from Purchases#window.frequent(2, card)\n\

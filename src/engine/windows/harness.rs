@@ -7,7 +7,6 @@
 use crate::engine::context::Context;
 use crate::engine::state::SavedState;
 use crate::engine::state::StateWriter;
-use crate::engine::windows;
 use crate::engine::windows::ALL;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
@@ -24,6 +23,7 @@ use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Count;
 use crate::plan::signature::Form;
 use crate::plan::signature::Parameter;
+use crate::plan::signature::Trait;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -447,7 +447,7 @@ fn case(definition: &'static WindowDefinition) -> impl Strategy<Value = Case> {
     let entries = any::<bool>().prop_flat_map(entries);
     (arguments(definition), reads, any::<bool>(), entries).prop_map(
         move |(arguments, mut reads, findable, entries)| {
-            let all = windows::reads_all(definition.signature.name);
+            let all = definition.signature.has(Trait::ReadsAll);
             for (column, read) in reads.iter_mut().enumerate() {
                 let named = arguments.iter().any(|each| each.as_column() == Some(column));
                 if all || named {

@@ -24,6 +24,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "length",
         summary: "Slides over the last `length` events.",
+        traits: &[],
         overloads: &[takes(&[count("length")])],
         example: "define stream Trades (symbol string, price double);\n\
             from Trades#window.length(100) select symbol, avg(price) as mean insert into Means;",

@@ -20,6 +20,7 @@ use crate::event::Kind;
 use crate::event::Slot;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// Every n rows, at once. With `stream.current.event` rows pass as they come; a full batch leaves
 /// before the row after it, in that row's chunk.
@@ -27,6 +28,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "lengthBatch",
         summary: "Gathers `length` events and puts them out as one batch.",
+        traits: &[Trait::StartsAnew],
         overloads: &[
             takes(&[count("length")]),
             takes(&[count("length"), flag("stream.current.event")]),

@@ -21,6 +21,7 @@ use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::NUMBER;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// Rows of frequent keys, by lossy counting: a row passes if its key makes up the share `support`
 /// of all rows, with an error of at most `error`, which is a tenth of the support if left out.
@@ -30,6 +31,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "lossyFrequent",
         summary: "Passes the events of keys that make up the share `support` of all events.",
+        traits: &[Trait::ReadsAll],
         overloads: &[
             takes(&[Parameter::constant("support", NUMBER)]),
             takes(&[

@@ -46,6 +46,7 @@ use crate::plan::expression::Expr;
 use crate::plan::logical::Predicate;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// A step that keeps rows which can be looked at.
 pub trait Window: Operator {
@@ -105,13 +106,12 @@ pub const ALL: &[&WindowDefinition] = &[
     &lossy_frequent::DEFINITION,
 ];
 
-/// Whether a window reads columns that its arguments do not name.
-pub fn reads_all(name: &str) -> bool {
-    matches!(name, "frequent" | "lossyFrequent" | "expression" | "expressionBatch")
+/// Finds a window by its name; letter case matters.
+pub fn find(name: &str) -> Option<&'static WindowDefinition> {
+    ALL.iter().copied().find(|definition| definition.signature.name == name)
 }
 
-/// Whether a window starts anew with each batch, by a reset, so that no aggregate needs to take
-/// expired rows back.
-pub fn resets(name: &str) -> bool {
-    matches!(name, "lengthBatch" | "timeBatch" | "externalTimeBatch" | "batch")
+/// Whether the window of a name is set apart by something.
+pub fn has(name: &str, what: Trait) -> bool {
+    find(name).is_some_and(|definition| definition.signature.has(what))
 }

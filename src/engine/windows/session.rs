@@ -33,6 +33,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "session",
         summary: "Holds the events of a key until none has come for `gap`.",
+        traits: &[],
         overloads: &[
             takes(&[time("gap")]),
             takes(&[time("gap"), KEY]),

@@ -32,6 +32,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "sort",
         summary: "Keeps the `length` events that stand first by attributes, each 'asc' or 'desc'.",
+        traits: &[],
         overloads: &[takes(&[
             count("length"),
             Parameter::attribute("attribute", ORDERED),

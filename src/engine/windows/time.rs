@@ -12,6 +12,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "time",
         summary: "Slides over the events of the last `time`; they leave by the clock.",
+        traits: &[],
         overloads: &[takes(&[time("time")])],
         example: "define stream Logins (user string, success bool);\n\
             from Logins[not success]#window.time(5 min)\n\

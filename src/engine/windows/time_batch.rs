@@ -22,6 +22,7 @@ use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 
 /// What came in every t. The first batch ends t after the first row, or at the next moment that is
 /// a multiple of t away from `start.time`. With `stream.current.event` rows pass as they come and
@@ -30,6 +31,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "timeBatch",
         summary: "Gathers the events of every `time` by the clock and puts them out as one batch.",
+        traits: &[Trait::StartsAnew],
         overloads: &[
             takes(&[time("time")]),
             takes(&[time("time"), time("start.time")]),

@@ -13,6 +13,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "timeLength",
         summary: "Slides over the events of the last `time`, but at most over the last `length`.",
+        traits: &[],
         overloads: &[takes(&[time("time"), count("length")])],
         example: "define stream Trades (symbol string, price double);\n\
             from Trades#window.timeLength(10 sec, 50)\n\
