@@ -90,6 +90,8 @@ pub const BAD_PLAN_NAME: &str = "P0605";
 pub const TOO_MANY: &str = "P0701";
 /// More attributes or aggregates than can be.
 pub const TOO_WIDE: &str = "P0702";
+/// More queries in a row, or more ways, than an event can run.
+pub const TOO_FAR: &str = "P0703";
 
 /// Something right that cannot be run yet.
 pub const NOT_SUPPORTED: &str = "P0801";
@@ -398,6 +400,13 @@ pub const ALL: &[Explanation] = &[
         TOO_WIDE,
         "too many of something",
         "A stream has at most 1,000 attributes, and lists of a query are as long at most.",
+        "…",
+    ),
+    entry(
+        TOO_FAR,
+        "too many queries for one event",
+        "An event runs through at most 250 queries one after the other, and sets off at most \
+         1,000,000 runs of queries. Streams that part and meet again double the runs each time.",
         "…",
     ),
     entry(

@@ -23,6 +23,7 @@ mod outputs;
 mod partitions;
 mod predicates;
 mod queries;
+mod reach;
 #[cfg(test)]
 mod refused_plans;
 #[cfg(test)]
@@ -102,7 +103,11 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
     }
     let graph = Graph::new(&checker.plan);
     checker.circles(&graph);
-    let whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
+    let mut whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
+    if whole {
+        checker.reach(&graph);
+        whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
+    }
     if whole {
         checker.plan_growth(parsed);
         batching::mark(&mut checker.plan, &graph, catalog);

@@ -338,11 +338,13 @@ fn a_slip_is_mended_by_its_suggestion() {
 
 #[test]
 fn long_plans_are_checked_and_messages_are_few() {
-    let mut chain = String::from("define stream S0 (a int);");
-    for number in 0..1_000 {
-        chain.push_str(&format!("from S{number} select a insert into S{};", number + 1));
-    }
-    assert_eq!(checked(&chain).queries.len(), 1_000);
+    let chain = |chain: usize| {
+        let link = |n: usize| format!("from S{chain}_{n} select a insert into S{chain}_{};", n + 1);
+        (0..250).map(link).collect::<String>()
+    };
+    let define = |chain: usize| format!("define stream S{chain}_0 (a int);");
+    let chains: String = (0..4).map(define).chain((0..4).map(chain)).collect();
+    assert_eq!(checked(&chains).queries.len(), 1_000);
     let wrong = format!("{HEAD}{}", "from Q select a insert into O;".repeat(1_000));
     let found = check(&language::parse(&wrong).tree, &wrong, &TestCatalog);
     assert!(found.plan.is_none() && found.diagnostics.len() <= 101, "{}", found.diagnostics.len());

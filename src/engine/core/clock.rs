@@ -3,6 +3,7 @@
 use crate::engine::core::Address;
 use crate::engine::core::PlanCore;
 use crate::engine::core::When;
+use crate::engine::core::bounds::Allowance;
 use crate::engine::entry::Outlet;
 use crate::engine::pipeline::Cause;
 use crate::engine::timers::Timer;
@@ -27,6 +28,7 @@ impl PlanCore {
     /// Moves the wall clock on, and with it the engine's unless events move that.
     pub(super) fn advance_wall(&mut self, at: Millis, outlet: &mut dyn Outlet) {
         let target = self.wall.max(at);
+        self.allowance = Allowance::new(self.bounds, target);
         if self.plan.playback.is_none() {
             self.wall = target;
             return self.advance_clock(target, outlet);
@@ -41,10 +43,15 @@ impl PlanCore {
                     self.fire(timer, outlet);
                 }
                 (_, Some(idle)) => {
-                    self.wall = self.wall.max(idle);
                     let (span, step) = self.idle_span().unwrap_or((Millis::MAX, 0));
-                    self.idle_due = idle.checked_add(span);
-                    self.advance_clock(self.context.now + step, outlet);
+                    // All steps until something else happens are one.
+                    let timer = self.wall_timers.next_due().unwrap_or(Millis::MAX);
+                    let more = (target.min(timer.saturating_sub(1)) - idle) / span;
+                    let last = idle + more * span;
+                    self.wall = self.wall.max(last);
+                    self.idle_due = last.checked_add(span);
+                    let way = step.saturating_mul(more.saturating_add(1));
+                    self.advance_clock(self.context.now.saturating_add(way), outlet);
                 }
                 _ => break,
             }
@@ -93,7 +100,15 @@ impl PlanCore {
     }
 
     fn fire_trigger(&mut self, trigger: usize, due: Millis, outlet: &mut dyn Outlet) {
-        self.set_trigger(trigger, due);
+        let period = match self.triggers[trigger].when {
+            When::Every(period) => Some(period),
+            When::Start | When::Cron(_) => None,
+        };
+        let skipped = self.allowance.skip(due, period);
+        if skipped.is_some() {
+            self.note_skip(trigger, outlet);
+        }
+        self.set_trigger(trigger, skipped.unwrap_or(due));
         let stream = self.triggers[trigger].stream;
         let mut rows = Batch::new(&self.plan.streams[stream].schema.types());
         rows.push_row(due, &[Value::Long(due)]);
@@ -129,7 +144,8 @@ impl PlanCore {
                 |query: &&mut crate::engine::pipeline::Pipeline| query.partition == Some(id);
             self.pipelines.iter_mut().filter(inside).for_each(|query| query.forget(slot));
         }
-        if let Some(due) = timer.due.checked_add(purge.interval) {
+        let skipped = self.allowance.skip(timer.due, Some(purge.interval));
+        if let Some(due) = skipped.or_else(|| timer.due.checked_add(purge.interval)) {
             self.set_wall_timer(Timer { due, ..timer });
         }
     }

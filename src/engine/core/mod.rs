@@ -4,6 +4,7 @@
 //! once through its own readers. Where two such paths meet again the checker marks the stream, and
 //! its rows run one by one; everywhere else a batch runs whole, and nobody can tell.
 
+pub mod bounds;
 mod clock;
 mod persist;
 mod query;
@@ -13,6 +14,8 @@ use crate::engine::context::Context;
 use crate::engine::context::Fault;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
+use crate::engine::core::bounds::Allowance;
+use crate::engine::core::bounds::Bounds;
 use crate::engine::cron::Cron;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
@@ -68,6 +71,8 @@ pub struct PlanCore {
     singles: Vec<Batch>,
     /// Rows that could not be computed by the readers of a stream with a fault stream.
     failed: Vec<Fault>,
+    bounds: Bounds,
+    allowance: Allowance,
 }
 
 struct StreamNode {
@@ -170,7 +175,7 @@ impl PlanCore {
             return;
         }
         if self.plan.playback.is_some() {
-            self.idle_due = self.idle_span().map(|(idle, _)| self.wall + idle);
+            self.idle_due = self.idle_span().map(|(idle, _)| self.wall.saturating_add(idle));
         }
         let by_row = self.streams[stream].by_row;
         let mut start = 0;
@@ -228,6 +233,10 @@ impl PlanCore {
 
     /// Brings rows to the readers of a stream.
     fn deliver(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) {
+        if !self.allowance.take_rows(rows.len()) {
+            let name = self.plan.streams[stream].shown_name();
+            return self.drop_rows(&name, rows.len(), outlet);
+        }
         if self.streams[stream].watched {
             outlet.stream(stream, self.context.now, rows);
         }
@@ -335,7 +344,12 @@ impl PlanCore {
                 let window = *window;
                 rows.kinds.clear();
                 rows.slots.clear();
-                self.run_window(window, Cause::Rows(&rows), outlet);
+                if self.allowance.take_rows(rows.len()) {
+                    self.run_window(window, Cause::Rows(&rows), outlet);
+                } else {
+                    let plan = Arc::clone(&self.plan);
+                    self.drop_rows(&plan.windows[window].name, rows.len(), outlet);
+                }
             }
         }
         self.pipelines[query].selected = Some(rows);

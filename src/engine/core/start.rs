@@ -11,6 +11,8 @@ use crate::engine::core::StreamNode;
 use crate::engine::core::TriggerNode;
 use crate::engine::core::When;
 use crate::engine::core::WindowNode;
+use crate::engine::core::bounds::Allowance;
+use crate::engine::core::bounds::Bounds;
 use crate::engine::cron::Cron;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::tables::MemoryTable;
@@ -106,6 +108,8 @@ impl PlanCore {
             fired: 0,
             in_send: false,
             failed: Vec::new(),
+            bounds: Bounds::default(),
+            allowance: Allowance::new(Bounds::default(), 0),
             plan,
         };
         core.connect();
@@ -163,7 +167,7 @@ impl PlanCore {
         if self.plan.playback.is_none() {
             self.context.now = at;
         }
-        self.idle_due = self.idle_span().map(|(idle, _)| at + idle);
+        self.idle_due = self.idle_span().map(|(idle, _)| at.saturating_add(idle));
         for trigger in 0..self.triggers.len() {
             let node = &self.triggers[trigger];
             if matches!(node.when, When::Start) {
@@ -177,7 +181,7 @@ impl PlanCore {
             if let Address::Purge(partition) = address
                 && let Some(purge) = self.partitions[partition].purge
             {
-                let due = at + purge.interval;
+                let due = at.saturating_add(purge.interval);
                 let timer = Timer { due, operator: operator as u32, birth: 0, slot: 0 };
                 self.set_wall_timer(timer);
             }
