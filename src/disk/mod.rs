@@ -2,8 +2,9 @@
 //!
 //! What is *written* survives the end of the process, also a `kill -9`. What is *synced* survives
 //! the loss of power. A file that was created, renamed or removed is so for good only after its
-//! folder was synced too. [`RealDisk`] is the machine's; [`RehearsedDisk`](rehearsed::RehearsedDisk)
-//! lies in memory and fails when told, so that tests lose power a thousand times a second.
+//! folder was synced too. [`RealDisk`] is the machine's.
+//! [`RehearsedDisk`](rehearsed::RehearsedDisk) lies in memory and fails when told, so that
+//! tests lose power a thousand times a second.
 
 mod real;
 pub mod rehearsed;

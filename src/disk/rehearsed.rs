@@ -3,10 +3,10 @@
 //! It keeps what real ones promise and no more:
 //!
 //! - the end of the process ([`RehearsedDisk::kill`]) keeps all that was written;
-//! - the loss of power ([`RehearsedDisk::lose_power`]) keeps what was synced. Of unsynced bytes each
-//!   sector of 512 may be there or not, whatever was written first; a sector never written shows
-//!   zeros; the file's length is any between the two. Names made, changed and removed since the
-//!   folder was synced may be as before, each for itself;
+//! - the loss of power ([`RehearsedDisk::lose_power`]) keeps what was synced. Of unsynced bytes
+//!   each sector of 512 may be there or not, whatever was written first; a sector never written
+//!   shows zeros; the file's length is any between the two. Names made, changed and removed since
+//!   the folder was synced may be as before, each for itself;
 //! - after a failed sync the bytes look written, some are not on the disk, and later syncs do not
 //!   write them, as Linux has it.
 
@@ -77,6 +77,9 @@ enum Change {
     Renamed(PathBuf, PathBuf, Arc<Mutex<Content>>),
     Removed(PathBuf),
 }
+
+/// A failure that is due: how much of the operation is done, in 1/256, and what is reported.
+type Fails = (u8, io::Error);
 
 impl RehearsedDisk {
     /// An empty disk with endless room.
@@ -163,8 +166,8 @@ impl RehearsedDisk {
         if world.life == self.life { Ok(world) } else { Err(ended()) }
     }
 
-    /// Counts a changing operation. With a failure comes how much of it is done, in 1/256.
-    fn change(&self) -> io::Result<(MutexGuard<'_, World>, Option<(u8, io::Error)>)> {
+    /// Counts a changing operation.
+    fn change(&self) -> io::Result<(MutexGuard<'_, World>, Option<Fails>)> {
         let mut world = self.living()?;
         world.operations += 1;
         let fails = match world.failure {

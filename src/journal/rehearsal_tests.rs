@@ -265,8 +265,12 @@ impl Rehearsal {
     }
 }
 
+fn cases() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(cases())]
 
     #[test]
     fn what_was_synced_is_kept_and_nothing_is_invented(seed: u64, deeds in deeds()) {
