@@ -67,7 +67,7 @@ impl Office {
     /// An office in which nothing runs yet.
     #[must_use]
     pub fn new(config: Config, around: Surroundings) -> Self {
-        Self {
+        let office = Self {
             config,
             around,
             ports: Ports::default(),
@@ -77,7 +77,10 @@ impl Office {
             plans: Mutex::default(),
             turns: Mutex::default(),
             edits: tokio::sync::Mutex::default(),
-        }
+        };
+        // Every figure is there from the start.
+        office.count_plans();
+        office
     }
 
     /// The plan of this name, if it is deployed.

@@ -78,7 +78,7 @@ impl ReceiverJob {
         let metrics = &around.metrics;
         let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
         let unreadable = metrics.dead_letters(&station.name, "unreadable");
-        let unmatched = metrics.dropped(&station.name, &stream, "unmatched");
+        let unmatched = metrics.dropped(&station.name, &stream, "", "unmatched");
         Self { make, station, stream, unreadable, unmatched, voice, kept: Arc::default() }
     }
 

@@ -180,7 +180,10 @@ impl<'a> Builder<'a> {
                 }
             }
             let first_operator = *next_operator;
-            let way = self.way(query, &port.stages, self.source_types(port.source))?;
+            // Rows of a named window are held there, whoever reads them.
+            let counts = matches!(port.source, Source::Stream(_));
+            let types = self.source_types(port.source);
+            let way = self.way(query, &port.stages, types, counts)?;
             *next_operator += way.steps.len() as u32;
             ports.push(Way { first_operator, ..way });
         }
@@ -207,6 +210,7 @@ impl<'a> Builder<'a> {
         query: &Query,
         stages: &[Stage],
         source: Vec<DataType>,
+        counts: bool,
     ) -> Result<Way, BuildError> {
         let types = types_along(source, stages);
         let needs = needs::of_rows(&query.selection, stages, &types);
@@ -222,7 +226,8 @@ impl<'a> Builder<'a> {
             buffers.push(Batch::keeping(after, keep));
             steps.push(match stage {
                 Stage::Filter(condition) => {
-                    Box::new(Filter::new(self.kernel(condition, &[before.len()])?))
+                    let counts = counts && stages[..place].iter().all(passes_rows);
+                    Box::new(Filter::new(self.kernel(condition, &[before.len()])?, counts))
                 }
                 Stage::Window(call) => {
                     let expired = wants_expired(query, call);
@@ -351,6 +356,14 @@ fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
 fn wants_expired(query: &Query, call: &WindowCall) -> bool {
     query.events.expired()
         || !query.selection.aggregates.is_empty() && !windows::has(&call.name, Trait::StartsAnew)
+}
+
+/// Whether a stage gives each row it takes, or leaves it out for good.
+fn passes_rows(stage: &Stage) -> bool {
+    match stage {
+        Stage::Filter(_) | Stage::Function(_) => true,
+        Stage::Window(_) | Stage::Lookup(_) => false,
+    }
 }
 
 fn unknown(what: &str, name: &str) -> BuildError {

@@ -45,6 +45,12 @@ pub trait Operator: Send {
         0
     }
 
+    /// How many rows ended here since they did not meet a condition; `None` where none can, or
+    /// where they have been counted as held before.
+    fn left_out(&self) -> Option<u64> {
+        None
+    }
+
     /// The format of what [`Operator::save`] writes; raise it with every change.
     fn version(&self) -> u16 {
         1

@@ -98,6 +98,7 @@ struct EventLabels {
 struct DropLabels {
     plan: String,
     stream: String,
+    query: String,
     reason: &'static str,
 }
 
@@ -161,11 +162,12 @@ impl Metrics {
         self.0.events.get_or_create_owned(&labels)
     }
 
-    /// Events a plan took and let go, by reason; those that ended inside the plan are of no stream
-    /// in particular, and their `stream` is empty.
+    /// Events a plan took and let go, by reason. `stream` and `query` are empty where it is of none
+    /// in particular.
     #[must_use]
-    pub fn dropped(&self, plan: &str, stream: &str, reason: &'static str) -> Counter {
-        let labels = DropLabels { plan: plan.to_owned(), stream: stream.to_owned(), reason };
+    pub fn dropped(&self, plan: &str, stream: &str, query: &str, reason: &'static str) -> Counter {
+        let [plan_label, stream, query] = [plan, stream, query].map(str::to_owned);
+        let labels = DropLabels { plan: plan_label, stream, query, reason };
         self.0.note(plan, Series::Dropped(labels.clone()));
         self.0.dropped.get_or_create_owned(&labels)
     }
@@ -321,7 +323,7 @@ mod tests {
         let metrics = Metrics::new("left");
         metrics.events("alerts", "Logins", Direction::In).inc_by(3);
         metrics.events("alerts", "Logins", Direction::In).inc_by(2);
-        metrics.dropped("alerts", "Logins", "late").inc();
+        metrics.dropped("alerts", "S", "q", "late").inc();
         metrics.dead_letters("alerts", "publisher").inc();
         metrics.held_rows("alerts").set(7);
         metrics.queue_depth("alerts", "inbox").set(4);
@@ -331,7 +333,7 @@ mod tests {
         let text = metrics.print();
         for line in [
             "twinflow_events_total{plan=\"alerts\",stream=\"Logins\",direction=\"in\"} 5",
-            "twinflow_dropped_total{plan=\"alerts\",stream=\"Logins\",reason=\"late\"} 1",
+            "twinflow_dropped_total{plan=\"alerts\",stream=\"S\",query=\"q\",reason=\"late\"} 1",
             "twinflow_dead_letters_total{plan=\"alerts\",reason=\"publisher\"} 1",
             "twinflow_held_rows{plan=\"alerts\"} 7",
             "twinflow_queue_depth{plan=\"alerts\",queue=\"inbox\"} 4",
@@ -351,7 +353,7 @@ mod tests {
         let metrics = Metrics::new("left");
         for plan in ["gone", "back", "stays"] {
             metrics.events(plan, "S", Direction::In).inc();
-            metrics.dropped(plan, "S", "late").inc();
+            metrics.dropped(plan, "S", "q", "late").inc();
             metrics.dead_letters(plan, "publisher").inc();
             metrics.held_rows(plan).set(1);
             metrics.queue_depth(plan, "inbox").set(1);

@@ -40,7 +40,7 @@ from In select name, n * 2 as n insert into Out;
 ";
 
 fn folder(node: &Node) -> PathBuf {
-    node.plan_file("x").parent().unwrap().parent().unwrap().to_owned()
+    node.folder().to_owned()
 }
 
 fn wait_for_actors(node: &Node, names: &[&str]) {
@@ -102,7 +102,8 @@ fn events_come_and_go_by_every_way_and_nothing_vanishes() {
     for line in [
         "twinflow_events_total{plan=\"first\",stream=\"In\",direction=\"in\"} 4",
         "twinflow_events_total{plan=\"first\",stream=\"Posted\",direction=\"in\"} 1",
-        "twinflow_dropped_total{plan=\"first\",stream=\"Posted\",reason=\"unmatched\"} 1",
+        "twinflow_dropped_total{plan=\"first\",\
+            stream=\"Posted\",query=\"\",reason=\"unmatched\"} 1",
         "twinflow_dead_letters_total{plan=\"first\",reason=\"unreadable\"} 1",
         "twinflow_dead_letters_total{plan=\"first\",reason=\"publisher\"} 1",
     ] {

@@ -20,9 +20,9 @@ fn adds(offset: i64) -> String {
 }
 
 fn files(node: &Node) -> Vec<String> {
-    let folder = fs::read_dir(node.folder().join("plans")).unwrap();
-    let mut files: Vec<_> =
-        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let folder = fs::read_dir(node.folder().join("plans")).expect("a folder");
+    let names = folder.map(|entry| entry.expect("an entry").file_name());
+    let mut files: Vec<_> = names.map(|name| name.into_string().expect("a text")).collect();
     files.sort();
     files
 }

@@ -21,6 +21,7 @@ use tracing::warn;
 use crate::actors::clock;
 use crate::actors::plan::Applied;
 use crate::actors::plan::DeadLetters;
+use crate::actors::plan::Ended;
 use crate::actors::plan::Machine;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
@@ -75,10 +76,9 @@ pub struct Desk {
     metrics: Metrics,
 }
 
-/// Rows that ended inside the plan for one reason.
+/// Rows that ended inside the plan at one place for one reason, in the machine's order.
 #[derive(Debug)]
 struct Dropped {
-    reason: &'static str,
     counter: Counter,
     /// How many of the machine's are in the counter.
     counted: u64,
@@ -277,10 +277,13 @@ impl Desk {
     fn switch(&mut self, switch: Switch) -> Result<(), Broken> {
         self.now = self.now.max(clock::now_ms());
         self.show();
+        // A version begins with nothing: what the one before held ends with it.
+        let held = self.machine.0.held() as u64;
+        self.metrics.dropped(&self.version.name, "", "", "version").inc_by(held);
         self.machine = start(&switch.version, self.now)?;
         self.version = switch.version;
         self.base = Base::Started(self.now);
-        self.drops.iter_mut().for_each(|dropped| dropped.counted = 0);
+        self.drops.clear();
         self.forget_inputs();
         info!(plan = %self.version.name, version = self.version.number, "new version took over");
         // Whoever asked may have gone meanwhile.
@@ -329,17 +332,19 @@ impl Desk {
     /// Shows in the metrics how many rows it holds, and how many ended inside it.
     pub fn show(&mut self) {
         self.held.set(i64::try_from(self.machine.0.held()).unwrap_or(i64::MAX));
-        for (reason, rows) in self.machine.0.drops() {
-            let known = self.drops.iter().position(|dropped| dropped.reason == reason);
-            let index = known.unwrap_or_else(|| {
-                // They are of no stream in particular.
-                let counter = self.metrics.dropped(&self.version.name, "", reason);
-                self.drops.push(Dropped { reason, counter, counted: 0 });
-                self.drops.len() - 1
-            });
+        for (index, ended) in self.machine.0.drops().into_iter().enumerate() {
+            if index == self.drops.len() {
+                let Ended { reason, place, .. } = ended;
+                let (query, stream) = place.map_or(("", ""), |(query, stream)| {
+                    let plan = &self.version.plan;
+                    (&plan.queries[query].name, &self.version.streams[stream].name)
+                });
+                let counter = self.metrics.dropped(&self.version.name, stream, query, reason);
+                self.drops.push(Dropped { counter, counted: 0 });
+            }
             let dropped = &mut self.drops[index];
-            dropped.counter.inc_by(rows.saturating_sub(dropped.counted));
-            dropped.counted = rows;
+            dropped.counter.inc_by(ended.rows.saturating_sub(dropped.counted));
+            dropped.counted = ended.rows;
         }
     }
 

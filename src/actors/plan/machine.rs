@@ -38,10 +38,21 @@ pub trait Machine: Send {
     fn freeze(&self) -> Frozen;
     /// Rows in windows, tables and pending matches.
     fn held(&self) -> usize;
-    /// How many rows have ended inside the plan since its start, by reason.
-    fn drops(&self) -> Vec<(&'static str, u64)> {
+    /// How many rows have ended inside the plan since its start; always in the same order.
+    fn drops(&self) -> Vec<Ended> {
         Vec::new()
     }
+}
+
+/// Rows that ended inside a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Why, in a word that the metrics show.
+    pub reason: &'static str,
+    /// The query, and the stream they came from, if it is of one.
+    pub place: Option<(QueryId, StreamId)>,
+    /// How many.
+    pub rows: u64,
 }
 
 /// Makes machines of one plan.
@@ -128,9 +139,17 @@ impl Machine for Engine {
         self.0.held() + self.0.table_rows()
     }
 
-    fn drops(&self) -> Vec<(&'static str, u64)> {
+    fn drops(&self) -> Vec<Ended> {
         let Drops { key_taken, no_key, fault, late } = self.0.drops();
-        vec![("key_taken", key_taken), ("no_key", no_key), ("fault", fault), ("late", late)]
+        let inside =
+            [("key_taken", key_taken), ("no_key", no_key), ("fault", fault), ("late", late)];
+        let inside = inside.map(|(reason, rows)| Ended { reason, place: None, rows });
+        let filters = self.0.left_out().map(|(query, stream, rows)| Ended {
+            reason: "filter",
+            place: Some((query, stream)),
+            rows,
+        });
+        inside.into_iter().chain(filters).collect()
     }
 }
 

@@ -29,6 +29,7 @@ pub use dead_letters::DeadLetters;
 pub use desk::Broken;
 pub use desk::Desk;
 pub use machine::Builder;
+pub use machine::Ended;
 pub use machine::EngineBuilder;
 pub use machine::Machine;
 pub use machine::Results;

@@ -206,7 +206,7 @@ async fn tables_are_asked_and_written_in_line_with_the_events() {
     assert_eq!(answer.schema.names().collect::<Vec<_>>(), ["n"]);
     station.put(&version, stream, rows(&[3])).await.unwrap();
     station.ask("delete T on T.n == 1").await.unwrap();
-    let taken = "dropped_total{plan=\"adder\",stream=\"\",reason=\"key_taken\"} 1\n";
+    let taken = "dropped_total{plan=\"adder\",stream=\"\",query=\"\",reason=\"key_taken\"} 1\n";
     assert!(scene.metrics.print().contains(taken), "{}", scene.metrics.print());
     assert_eq!(station.ask("from T select n").await.unwrap().rows, [[Value::Long(3)]]);
     let refused = station.ask("from T select m").await.unwrap_err();

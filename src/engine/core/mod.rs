@@ -158,6 +158,20 @@ impl PlanCore {
         self.context.drops
     }
 
+    /// How many rows the filters of each query left out so far, with the stream they came from.
+    /// Filters behind a window or a join are not counted: what they leave out is held, or made.
+    pub fn left_out(&self) -> impl Iterator<Item = (QueryId, StreamId, u64)> + '_ {
+        let queries = self.plan.queries.iter().zip(&self.pipelines).enumerate();
+        queries.flat_map(|(id, (query, pipeline))| {
+            let ways = query.ports.iter().zip(&pipeline.ports);
+            ways.filter_map(move |(port, way)| {
+                let Source::Stream(stream) = port.source else { return None };
+                let counts = way.steps.iter().filter_map(|step| step.left_out());
+                counts.reduce(|one, other| one + other).map(|rows| (id, stream, rows))
+            })
+        })
+    }
+
     /// Applies an entry: fires what is due, takes the input, runs until quiet.
     pub fn apply(&mut self, entry: &Entry<'_>, outlet: &mut dyn Outlet) {
         self.advance_wall(entry.at, outlet);

@@ -15,18 +15,22 @@ use crate::event::Slot;
 pub struct Filter {
     condition: Box<dyn Kernel>,
     kept: Vec<u32>,
+    counts: bool,
+    left_out: u64,
 }
 
 impl Filter {
-    /// Keeps rows for which `condition`, of type bool, is true.
-    pub fn new(condition: Box<dyn Kernel>) -> Filter {
-        Filter { condition, kept: Vec::new() }
+    /// Keeps rows for which `condition`, of type bool, is true. Where it `counts`, what it leaves
+    /// out ends here, and is told by [`Operator::left_out`].
+    pub fn new(condition: Box<dyn Kernel>, counts: bool) -> Filter {
+        Filter { condition, kept: Vec::new(), counts, left_out: 0 }
     }
 }
 
 impl Operator for Filter {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         let frame = Frame::new(&input.columns, &input.timestamps);
+        let faults = context.faults.len();
         let passes = &self.condition.evaluate(&frame, context).bools()[..input.len()];
         // Written without a branch: whether a row passes cannot be foretold.
         self.kept.resize(input.len(), 0);
@@ -42,14 +46,28 @@ impl Operator for Filter {
                 count += usize::from(passes | (kind == Kind::Reset));
             }
         }
+        // Rows that could not be computed do not pass either, and are counted as faults.
+        let faults = context.faults.len() - faults;
+        self.left_out += (input.len() - count).saturating_sub(faults) as u64;
         output.gather(input, &self.kept[..count]);
     }
 
     fn forget(&mut self, _slot: Slot) {}
 
-    fn save(&self, _state: &mut StateWriter) {}
+    fn left_out(&self) -> Option<u64> {
+        self.counts.then_some(self.left_out)
+    }
 
-    fn load(&mut self, _state: &mut StateReader<'_>) -> Result<(), LoadError> {
+    fn version(&self) -> u16 {
+        2
+    }
+
+    fn save(&self, state: &mut StateWriter) {
+        state.put(&self.left_out);
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.left_out = state.get()?;
         Ok(())
     }
 }
