@@ -176,26 +176,32 @@ impl<D: Disk> Snapshots<D> {
             let whole = name.strip_suffix(PART);
             whole.is_some_and(|whole| self.stamp(whole).is_some() && !busy.contains(whole))
         }));
+        if removed.is_empty() {
+            return Ok(removed);
+        }
+        // A name given in an earlier life may not last yet; what it replaces must not go first.
+        self.sync_folder()?;
         for name in &removed {
             let path = self.folder.join(name);
             self.disk.remove(&path).map_err(|e| SnapshotError::io("remove", &path, e))?;
         }
-        if !removed.is_empty() {
-            let synced = self.disk.sync_folder(&self.folder);
-            synced.map_err(|error| SnapshotError::io("sync", &self.folder, error))?;
-        }
+        self.sync_folder()?;
         Ok(removed)
     }
 
     /// The position of the older of the latest two that look right: the journal may be released
-    /// before the position after it. Nothing while there are not two.
+    /// before the position after it, since from here on both last. Nothing while there are not two.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// The folder cannot be read or synced.
     pub fn older_of_two(&self) -> Result<Option<u64>, SnapshotError> {
         let good = self.list()?.into_iter().filter_map(|listed| listed.header.ok());
         let positions: Vec<u64> = good.take(KEPT).map(|header| header.position).collect();
-        Ok(if positions.len() < KEPT { None } else { positions.into_iter().min() })
+        if positions.len() < KEPT {
+            return Ok(None);
+        }
+        self.sync_folder()?;
+        Ok(positions.into_iter().min())
     }
 
     /// The folder of the snapshots.
@@ -213,6 +219,11 @@ impl<D: Disk> Snapshots<D> {
         }
         let (tenant, plan) = (header.tenant.clone(), header.plan.clone());
         Err(SnapshotError::Foreign { file: file.to_owned(), tenant, plan })
+    }
+
+    pub(crate) fn sync_folder(&self) -> Result<(), SnapshotError> {
+        let synced = self.disk.sync_folder(&self.folder);
+        synced.map_err(|error| SnapshotError::io("sync", &self.folder, error))
     }
 
     /// All files of the folder; none if it is not there.

@@ -13,6 +13,8 @@ mod folder;
 pub mod format;
 mod reader;
 #[cfg(test)]
+mod rehearsal_tests;
+#[cfg(test)]
 mod tests;
 mod writer;
 

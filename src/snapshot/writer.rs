@@ -178,8 +178,7 @@ impl<D: Disk> Part<D> {
         let renamed = disk.rename(&self.path, &path);
         renamed.map_err(|error| SnapshotError::io("rename", &self.path, error))?;
         self.is_published = true;
-        let synced = disk.sync_folder(folder);
-        synced.map_err(|error| SnapshotError::io("sync", folder, error))?;
+        self.snapshots.sync_folder()?;
         Ok(self.reserved.name().to_owned())
     }
 }
