@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 use std::time::Instant;
 use twinflow::disk::RealDisk;
@@ -35,9 +36,17 @@ fn main() {
     }
 }
 
-/// Appends with a flush every so many records and no sync but those between segments.
+/// Appends with a flush every so many records, while a thread syncs five times a second, as where
+/// nobody waits for the disk.
 fn append(folder: &Path, bytes: usize, records: usize, together: usize) {
     let mut journal = open(folder);
+    let syncer = journal.syncer();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        while ended.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+            syncer.sync(u64::MAX).expect("synced");
+        }
+    });
     let body = vec![0x5a; bytes];
     let mut flushes = Vec::with_capacity(records / together);
     let start = Instant::now();
@@ -52,6 +61,8 @@ fn append(folder: &Path, bytes: usize, records: usize, together: usize) {
     let what = format!("append {bytes} bytes, flush every {together}");
     speed(&what, records, journal.bytes(), start.elapsed());
     percentiles("    a flush", flushes);
+    drop(end);
+    thread.join().expect("the thread ends");
 }
 
 fn read(folder: &Path) {

@@ -52,8 +52,8 @@ use std::time::Duration;
 pub struct Options {
     /// Whose journal it is, see [`format::plan_id`].
     pub plan: u64,
-    /// A segment that would grow beyond so many bytes is followed by a new one. One flush is never
-    /// divided, so a segment may be longer by that.
+    /// A segment that would grow beyond so many bytes is followed by a new one, or at twice as
+    /// many if much of it is not synced yet. One flush is never divided.
     pub segment_bytes_max: u64,
     /// The longest body of a record in bytes. Lowering it makes longer ones unreadable.
     pub record_bytes_max: u32,

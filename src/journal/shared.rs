@@ -31,6 +31,8 @@ pub(crate) struct State<F> {
     pub(crate) written: u64,
     /// The last position synced.
     pub(crate) synced: u64,
+    /// Up to here the last segment's bytes are synced.
+    pub(crate) synced_bytes: u64,
     /// Raised whenever records are cut off.
     pub(crate) cuts: u64,
     pub(crate) poison: Option<Arc<JournalError>>,
@@ -77,19 +79,23 @@ impl<D: Disk> Shared<D> {
     /// Makes everything written last, unless `upto` does already; gives the last position synced.
     pub(crate) fn sync(&self, upto: u64) -> Result<u64, JournalError> {
         let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, target, cuts, path) = {
+        let (file, target, bytes, cuts, path) = {
             let state = self.state()?;
             if state.synced >= upto.min(state.written) {
                 return Ok(state.synced);
             }
-            let path = state.segments.last().expect("never empty").path.clone();
-            (Arc::clone(&state.file), state.written, state.cuts, path)
+            let segment = state.segments.last().expect("never empty");
+            let (bytes, path) = (segment.bytes, segment.path.clone());
+            (Arc::clone(&state.file), state.written, bytes, state.cuts, path)
         };
         self.guard("sync", &path, file.sync())?;
         let mut state = self.state()?;
         // After a cut the same positions hold other records; the cut has synced what it left.
         if state.cuts == cuts {
             state.synced = state.synced.max(target);
+            if state.segments.last().is_some_and(|segment| segment.path == path) {
+                state.synced_bytes = bytes;
+            }
         }
         Ok(state.synced)
     }

@@ -19,13 +19,16 @@ fn open(folder: &Path) -> (Journal<RealDisk>, Opened) {
     Journal::open(RealDisk, folder, options()).unwrap()
 }
 
-/// A journal of so many records in epoch 1, all flushed, one flush each.
+/// A journal of so many records in epoch 1, all flushed, one flush each, and some synced.
 fn filled(records: u64) -> (TempDir, Journal<RealDisk>) {
     let place = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(place.path());
-    for _ in 0..records {
+    for number in 0..records {
         put(&mut journal, 1);
         journal.flush().unwrap();
+        if number % 10 == 9 {
+            journal.sync().unwrap();
+        }
     }
     (place, journal)
 }
@@ -128,6 +131,27 @@ fn one_fsync_serves_all_that_was_flushed_before() {
     assert_eq!(syncer.sync(u64::MAX).unwrap(), 4);
     put(&mut journal, 1);
     assert_eq!(journal.sync().unwrap(), 5);
+}
+
+#[test]
+fn a_full_segment_waits_for_the_syncer_up_to_twice_its_size() {
+    let (place, mut journal) = filled(0);
+    let mut fill = |until: u64| {
+        while journal.bytes() < until {
+            put(&mut journal, 1);
+            journal.flush().unwrap();
+        }
+        (journal.syncer().sync(0).unwrap(), segments(place.path()).len())
+    };
+    assert_eq!(fill(8000), (0, 1), "4096 is the limit, but nothing is synced");
+    let (synced, segments_now) = fill(8500);
+    assert_eq!(segments_now, 2, "twice the limit");
+    assert!(synced > 40, "all of the first is synced then");
+    fill(13000);
+    journal.sync().unwrap();
+    put(&mut journal, 1);
+    journal.flush().unwrap();
+    assert_eq!(segments(place.path()).len(), 3, "there was nothing left to sync");
 }
 
 #[test]

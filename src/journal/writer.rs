@@ -24,6 +24,9 @@ use std::time::Instant;
 /// A buffer that one large record has made longer than this is not kept.
 const BUFFER_KEPT: usize = 8 << 20;
 
+/// A full segment may grow to twice its size until its unsynced part is at most one in so many.
+const EASY: u64 = 64;
+
 /// The log of one plan on disk; the only one that writes to its folder.
 #[derive(Debug)]
 pub struct Journal<D: Disk> {
@@ -54,7 +57,7 @@ impl<D: Disk> Journal<D> {
         let begun = Instant::now();
         let found = recovery::recover(&disk, folder, &options)?;
         let last = found.segments.last().expect("one was made if there was none");
-        let next = last.next;
+        let (next, bytes) = (last.next, last.bytes);
         let opened = Opened {
             first: found.segments[0].first,
             last: next - 1,
@@ -69,6 +72,7 @@ impl<D: Disk> Journal<D> {
             file: Arc::new(found.file),
             written: next - 1,
             synced: next - 1,
+            synced_bytes: bytes,
             cuts: 0,
             poison: None,
         };
@@ -106,20 +110,26 @@ impl<D: Disk> Journal<D> {
 
     /// Writes all records appended in one write, so that they survive the end of the process, and
     /// returns the last position written. Begins a new segment when the last one is full, which
-    /// first syncs the old one.
+    /// first syncs the old one: soon done if someone calls [`Syncer::sync`] now and then, also
+    /// where nobody waits for it.
     ///
     /// # Errors
     /// [`JournalError::Full`] or what the system says; the journal is poisoned then.
     pub fn flush(&mut self) -> Result<u64, JournalError> {
-        let (held, written) = {
+        let (held, unsynced, written) = {
             let state = self.shared.state()?;
-            (state.segments.last().expect("never empty").bytes, state.written)
+            let held = state.segments.last().expect("never empty").bytes;
+            (held, held - state.synced_bytes, state.written)
         };
         if self.buffer.is_empty() {
             return Ok(written);
         }
         let would_hold = held + self.buffer.len() as u64;
-        if held > SEGMENT_HEAD as u64 && would_hold > self.options.segment_bytes_max {
+        let limit = self.options.segment_bytes_max;
+        let is_full = held > SEGMENT_HEAD as u64 && would_hold > limit;
+        // The segment is synced before the next begins. With little to sync that is soon done.
+        let is_easy = unsynced <= limit / EASY || would_hold > 2 * limit;
+        if is_full && is_easy {
             self.begin_segment()?;
         }
         let (file, path, offset) = {
@@ -191,6 +201,7 @@ impl<D: Disk> Journal<D> {
             let path = segment.path.clone();
             state.written = position;
             state.synced = state.synced.min(position);
+            state.synced_bytes = state.synced_bytes.min(offset);
             (path, removed)
         };
         self.remove(removed)?;
@@ -208,6 +219,7 @@ impl<D: Disk> Journal<D> {
         let mut state = self.shared.state()?;
         state.file = Arc::new(file);
         state.synced = position;
+        state.synced_bytes = offset;
         Ok(())
     }
 
@@ -225,6 +237,7 @@ impl<D: Disk> Journal<D> {
             state.cuts += 1;
             state.written = position;
             state.synced = position;
+            state.synced_bytes = segment.bytes;
             std::mem::replace(&mut state.segments, vec![segment.clone()])
         };
         self.clear_buffer();
@@ -348,7 +361,9 @@ impl<D: Disk> Journal<D> {
         let epoch_before = self.epoch_at(written).unwrap_or(0);
         let segment = Segment::empty(&self.shared.folder, written + 1, epoch_before);
         self.create(&segment)?;
-        self.shared.state()?.segments.push(segment);
+        let mut state = self.shared.state()?;
+        state.synced_bytes = segment.bytes;
+        state.segments.push(segment);
         Ok(())
     }
 
