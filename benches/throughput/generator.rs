@@ -23,12 +23,11 @@ pub fn draws() -> impl Iterator<Item = u64> {
 pub const TRADE: [DataType; 4] = [DataType::Text, DataType::Double, DataType::Long, DataType::Long];
 
 /// Trades in batches of so many rows.
-pub fn trades(events: usize, rows: usize) -> Vec<(&'static str, Batch)> {
+pub fn trades(events: usize, rows: usize) -> impl Iterator<Item = Batch> {
     let symbols: Vec<Text> = (0..1000).map(|n| Text::from(format!("S{n:03}"))).collect();
     let mut draws = draws().zip(0_i64..).take(events);
     let empty = Batch::new(&TRADE);
-    let mut batches = Vec::with_capacity(events.div_ceil(rows));
-    while batches.len() * rows < events {
+    std::iter::from_fn(move || {
         let mut batch = empty.empty_like(rows);
         for (z, i) in draws.by_ref().take(rows) {
             batch.columns[0].texts_mut().push(symbols[(z >> 44) as usize % 1000].clone());
@@ -37,9 +36,8 @@ pub fn trades(events: usize, rows: usize) -> Vec<(&'static str, Batch)> {
             batch.columns[3].longs_mut().push(START + i);
             batch.push_head(START + i, Kind::Current, 0);
         }
-        batches.push(("S", batch));
-    }
-    batches
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// The thousand rows that the table workload looks up.

@@ -1,17 +1,17 @@
 //! The workloads written by hand: one thread, the same ready batches, the same output columns.
 
 use crate::generator;
-use crate::workloads::Batches;
 use std::collections::VecDeque;
 use std::hint::black_box;
+use twinflow::event::Batch;
 use twinflow::event::Map;
 use twinflow::event::Text;
 
 /// W01.
-pub fn filter(batches: &Batches) -> usize {
+pub fn filter(batches: &[Batch]) -> usize {
     let mut rows = 0;
     let (mut symbols, mut amounts) = (Vec::new(), Vec::new());
-    for (_, batch) in batches {
+    for batch in batches {
         symbols.clear();
         amounts.clear();
         let (texts, prices, volumes) = columns(batch);
@@ -28,12 +28,12 @@ pub fn filter(batches: &Batches) -> usize {
 }
 
 /// W02.
-pub fn length(batches: &Batches) -> usize {
+pub fn length(batches: &[Batch]) -> usize {
     let mut rows = 0;
     let mut window: VecDeque<(f64, i64)> = VecDeque::with_capacity(1001);
     let (mut price_sum, mut volume_sum) = (0.0, 0);
     let mut out = Averages::default();
-    for (_, batch) in batches {
+    for batch in batches {
         out.clear();
         let (texts, prices, volumes) = columns(batch);
         for row in 0..batch.len() {
@@ -55,7 +55,7 @@ pub fn length(batches: &Batches) -> usize {
 }
 
 /// W03.
-pub fn time_group(batches: &Batches) -> usize {
+pub fn time_group(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]
     struct Group {
         count: u64,
@@ -67,7 +67,7 @@ pub fn time_group(batches: &Batches) -> usize {
     let mut groups: Vec<Group> = Vec::new();
     let mut window: VecDeque<(i64, usize, f64, i64)> = VecDeque::new();
     let mut out = Averages::default();
-    for (_, batch) in batches {
+    for batch in batches {
         out.clear();
         let (texts, prices, volumes) = columns(batch);
         let times = batch.columns[3].longs();
@@ -93,7 +93,7 @@ pub fn time_group(batches: &Batches) -> usize {
 }
 
 /// W04.
-pub fn batch_group(batches: &Batches) -> usize {
+pub fn batch_group(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]
     struct Group {
         symbol: Text,
@@ -107,7 +107,7 @@ pub fn batch_group(batches: &Batches) -> usize {
     let mut groups: Vec<Group> = Vec::new();
     let mut held = 0;
     let mut out = (Averages::default(), Vec::new(), Vec::new());
-    for (_, batch) in batches {
+    for batch in batches {
         let (texts, prices, volumes) = columns(batch);
         for row in 0..batch.len() {
             let number = match numbers.get(&texts[row]) {
@@ -145,7 +145,7 @@ pub fn batch_group(batches: &Batches) -> usize {
 }
 
 /// W08.
-pub fn partition(batches: &Batches) -> usize {
+pub fn partition(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]
     struct Group {
         window: VecDeque<f64>,
@@ -155,7 +155,7 @@ pub fn partition(batches: &Batches) -> usize {
     let mut numbers: Map<Text, usize> = Map::default();
     let mut groups: Vec<Group> = Vec::new();
     let (mut symbols, mut averages) = (Vec::new(), Vec::new());
-    for (_, batch) in batches {
+    for batch in batches {
         symbols.clear();
         averages.clear();
         let (texts, prices, _) = columns(batch);
@@ -177,7 +177,7 @@ pub fn partition(batches: &Batches) -> usize {
 }
 
 /// W09.
-pub fn table(batches: &Batches) -> usize {
+pub fn table(batches: &[Batch]) -> usize {
     let load = generator::symbols();
     let mut known: Map<Text, (Text, f64)> = Map::default();
     for row in 0..load.len() {
@@ -187,7 +187,7 @@ pub fn table(batches: &Batches) -> usize {
     }
     let mut rows = 0;
     let (mut symbols, mut names, mut adjusted) = (Vec::new(), Vec::new(), Vec::new());
-    for (_, batch) in batches {
+    for batch in batches {
         symbols.clear();
         names.clear();
         adjusted.clear();

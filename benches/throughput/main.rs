@@ -1,8 +1,8 @@
 //! How many events a second one thread takes, workload by workload, beside a loop written by hand.
 //!
 //! `cargo bench --bench throughput -- [--events N] [--runs N] [WORKLOAD …]` prints one table.
-//! Events lie ready in memory before the clock starts; the column `filled` counts the filling of
-//! batches too. The *limit* reads the same batches and writes the same output columns, knows the
+//! Events lie ready in memory before the clock starts, one event a call in portions of a thousand;
+//! the column `filled` counts the filling of batches too. The *limit* reads the same batches and writes the same output columns, knows the
 //! query by heart and has no engine; the ratio to it is the figure we steer by. The number of rows
 //! that come out is asserted.
 
@@ -12,6 +12,7 @@ mod generator;
 mod limits;
 mod workloads;
 
+use generator::trades;
 use std::time::Instant;
 use twinflow::engine::context::Note;
 use twinflow::engine::core::PlanCore;
@@ -78,29 +79,31 @@ fn settings() -> Settings {
 fn measure(workload: &Workload, settings: &Settings) {
     let events = settings.events;
     if let Some(rows) = settings.profile {
-        let batches = (workload.fill)(events, rows);
-        let speeds = runs(settings, events, || {
-            play(workload, &batches);
-        });
+        let speeds = match rows {
+            1 => runs(settings, |clock| fresh(workload, settings, clock)),
+            _ => {
+                let batches: Vec<_> = trades(events, rows).collect();
+                runs(settings, |clock| clock.time(|| play(workload, &batches)))
+            }
+        };
         return println!("{:<14} {:>23}", workload.name, show(&speeds));
     }
-    let batched = (workload.fill)(events, BATCH);
+    let batched: Vec<_> = trades(events, BATCH).collect();
     let mut rows = 0;
-    let in_batches = runs(settings, events, || rows = play(workload, &batched));
+    let in_batches = runs(settings, |clock| rows = clock.time(|| play(workload, &batched)));
     if events == 2_000_000 {
         assert_eq!(rows, workload.rows_out, "{}: rows out", workload.name);
     }
-    let filled = runs(settings, events, || {
-        play(workload, &(workload.fill)(events, BATCH));
+    let filled = runs(settings, |clock| {
+        clock.time(|| play(workload, &trades(events, BATCH).collect::<Vec<_>>()));
     });
     let mut limit_rows = 0;
-    let limit = runs(settings, events, || limit_rows = (workload.limit)(&batched));
+    let limit = runs(settings, |clock| limit_rows = clock.time(|| (workload.limit)(&batched)));
     assert_eq!(limit_rows, rows, "{}: rows out of the limit", workload.name);
     drop(batched);
 
-    let singles = (workload.fill)(events, 1);
     let mut single_rows = 0;
-    let one_by_one = runs(settings, events, || single_rows = play(workload, &singles));
+    let one_by_one = runs(settings, |clock| single_rows = fresh(workload, settings, clock));
     assert_eq!(single_rows, rows, "{}: rows out, one event a call", workload.name);
     println!(
         "{:<14} {:>23} {:>23} {:>8.1} {:>8.1} {:>6.2}  {:>9}",
@@ -114,18 +117,33 @@ fn measure(workload: &Workload, settings: &Settings) {
     );
 }
 
+/// Counts the time of what is measured, and of nothing else.
+struct Clock {
+    cpu: bool,
+    spent: f64,
+}
+
+impl Clock {
+    fn time<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let (start, cpu) = (Instant::now(), self.cpu.then(thread_seconds));
+        let result = run();
+        self.spent += match cpu {
+            Some(cpu) => thread_seconds() - cpu,
+            None => start.elapsed().as_secs_f64(),
+        };
+        result
+    }
+}
+
 /// Million events a second of each run after one that does not count.
-fn runs(settings: &Settings, events: usize, mut run: impl FnMut()) -> Vec<f64> {
-    run();
-    let mut speeds: Vec<f64> = (0..settings.runs)
-        .map(|_| {
-            let (start, cpu) = (Instant::now(), thread_seconds());
-            run();
-            let wall = start.elapsed().as_secs_f64();
-            let spent = if settings.cpu { thread_seconds() - cpu } else { wall };
-            events as f64 / spent / 1e6
-        })
-        .collect();
+fn runs<T>(settings: &Settings, mut run: impl FnMut(&mut Clock) -> T) -> Vec<f64> {
+    let mut speed = || {
+        let mut clock = Clock { cpu: settings.cpu, spent: 0.0 };
+        run(&mut clock);
+        settings.events as f64 / clock.spent / 1e6
+    };
+    speed();
+    let mut speeds: Vec<f64> = (0..settings.runs).map(|_| speed()).collect();
     speeds.sort_by(f64::total_cmp);
     speeds
 }
@@ -155,25 +173,54 @@ impl Outlet for Counter {
     fn note(&mut self, _: Note) {}
 }
 
-/// Runs a plan over ready batches and counts what comes out.
-fn play(workload: &Workload, batches: &[(&'static str, Batch)]) -> usize {
-    let mut core = workloads::core(workload);
-    let plan = core.plan().clone();
-    for name in workload.watch {
-        core.watch_stream(plan.stream(name).expect("a stream of the plan"));
+/// A plan that takes batches and counts what comes out.
+struct Player {
+    core: PlanCore,
+    stream: StreamId,
+    counter: Counter,
+}
+
+impl Player {
+    fn new(workload: &Workload) -> Player {
+        let mut core = workloads::core(workload);
+        let plan = core.plan().clone();
+        for name in workload.watch {
+            core.watch_stream(plan.stream(name).expect("a stream of the plan"));
+        }
+        let stream = plan.stream("S").expect("all workloads read it");
+        Player { core, stream, counter: Counter(0) }
     }
-    let mut counter = Counter(0);
-    let mut known: Option<(&str, StreamId)> = None;
-    for (name, batch) in batches {
-        let stream = match known {
-            Some((same, stream)) if std::ptr::eq(same, *name) => stream,
-            _ => plan.stream(name).expect("a stream of the plan"),
-        };
-        known = Some((name, stream));
-        let at = batch.timestamps[0];
-        core.apply(&Entry { at, input: Input::Rows { stream, batch } }, &mut counter);
+
+    fn take(&mut self, batches: &[Batch]) {
+        for batch in batches {
+            let entry = Entry {
+                at: batch.timestamps[0],
+                input: Input::Rows { stream: self.stream, batch },
+            };
+            self.core.apply(&entry, &mut self.counter);
+        }
     }
-    counter.0
+}
+
+/// Runs a plan over ready batches.
+fn play(workload: &Workload, batches: &[Batch]) -> usize {
+    let mut player = Player::new(workload);
+    player.take(batches);
+    player.counter.0
+}
+
+/// Runs a plan over single events. The clock stands still while the next thousand are made: they
+/// are as fresh in the cache as events that have just been received.
+fn fresh(workload: &Workload, settings: &Settings, clock: &mut Clock) -> usize {
+    let mut player = Player::new(workload);
+    let mut events = trades(settings.events, 1);
+    loop {
+        let ready: Vec<Batch> = events.by_ref().take(BATCH).collect();
+        if ready.is_empty() {
+            return player.counter.0;
+        }
+        clock.time(|| player.take(&ready));
+    }
 }
 
 /// Builds a plan from its text.

@@ -8,21 +8,16 @@ use twinflow::engine::entry::Input;
 use twinflow::engine::entry::Nowhere;
 use twinflow::event::Batch;
 
-/// Batches with the stream each is for.
-pub type Batches = [(&'static str, Batch)];
-
 /// One workload.
 pub struct Workload {
     pub name: &'static str,
     pub plan: &'static str,
-    /// Makes so many events in batches of so many rows.
-    pub fill: fn(usize, usize) -> Vec<(&'static str, Batch)>,
     /// Streams whose rows are counted.
     pub watch: &'static [&'static str],
     /// Rows that come out of two million events.
     pub rows_out: usize,
     /// The same job by hand.
-    pub limit: fn(&Batches) -> usize,
+    pub limit: fn(&[Batch]) -> usize,
 }
 
 macro_rules! trades {
@@ -39,7 +34,6 @@ pub const ALL: &[Workload] = &[
             "from S[price > 50.0 and volume > 100] select symbol, price * volume as amount \
              insert into Out;"
         ),
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 901_204,
         limit: limits::filter,
@@ -50,7 +44,6 @@ pub const ALL: &[Workload] = &[
             "from S#window.length(1000) select symbol, avg(price) as ap, sum(volume) as sv \
              insert into Out;"
         ),
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::length,
@@ -61,7 +54,6 @@ pub const ALL: &[Workload] = &[
             "from S#window.externalTime(ts, 10 sec) \
              select symbol, avg(price) as ap, sum(volume) as sv group by symbol insert into Out;"
         ),
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::time_group,
@@ -73,7 +65,6 @@ pub const ALL: &[Workload] = &[
              select symbol, sum(volume) as sv, avg(price) as ap, max(price) as mp, count() as c \
              group by symbol insert into Out;"
         ),
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 1_265_228,
         limit: limits::batch_group,
@@ -84,7 +75,6 @@ pub const ALL: &[Workload] = &[
             "partition with (symbol of S) begin \
              from S#window.length(10) select symbol, avg(price) as ap insert into Out; end;"
         ),
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::partition,
@@ -98,7 +88,6 @@ pub const ALL: &[Workload] = &[
                from S join T on S.symbol == T.symbol \
                select S.symbol as symbol, T.name as name, S.price * T.factor as adj \
                insert into Out;",
-        fill: generator::trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::table,
