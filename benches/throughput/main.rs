@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench throughput -- [--events N] [--runs N] [WORKLOAD …]` prints one table.
 //! Events lie ready in memory before the clock starts, one event a call in portions of a thousand;
-//! the column `filled` counts the filling of batches too. The *limit* reads the same batches and writes the same output columns, knows the
+//! the column `filled` counts the filling of batches too.
+//! The *limit* reads the same batches and writes the same output columns, knows the
 //! query by heart and has no engine; the ratio to it is the figure we steer by. The number of rows
 //! that come out is asserted.
 

@@ -104,6 +104,14 @@ impl Partition {
         route.by = by;
         let Some(routed) = &mut route.routed else { return };
         routed.clear();
+        if let ([row], [slot]) = (&self.rows[..], &self.numbers[..]) {
+            // One row is common, and needs none of what follows.
+            let row = *row as usize;
+            for (mine, theirs) in routed.columns.iter_mut().zip(&input.columns) {
+                mine.push_from(theirs, row);
+            }
+            return routed.push_head(input.timestamps[row], input.kind(row), *slot);
+        }
         let everything = self.rows.len() == input.len()
             && self.rows.iter().enumerate().all(|(place, &row)| place == row as usize);
         match everything {

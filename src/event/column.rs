@@ -235,6 +235,30 @@ impl Column {
         for_pair!(&mut self.values, &other.values, mine, theirs => mine.push(theirs[row].clone()));
     }
 
+    /// Appends a row of one column and then a row of another, both of the same type as this.
+    #[inline]
+    pub fn push_both(&mut self, first: (&Column, usize), second: (&Column, usize)) {
+        let ((one, row), (other, at)) = (first, second);
+        if !one.nulls.any() && !other.nulls.any() {
+            // Told apart by type once instead of twice.
+            match (&mut self.values, &one.values, &other.values) {
+                (Values::Long(mine), Values::Long(one), Values::Long(other)) => {
+                    return mine.extend([one[row], other[at]]);
+                }
+                (Values::Double(mine), Values::Double(one), Values::Double(other)) => {
+                    return mine.extend([one[row], other[at]]);
+                }
+                (Values::Text(mine), Values::Text(one), Values::Text(other)) => {
+                    mine.push(one[row].clone());
+                    return mine.push(other[at].clone());
+                }
+                _ => {}
+            }
+        }
+        self.push_from(one, row);
+        self.push_from(other, at);
+    }
+
     /// Appends rows `start..end` of a column of the same type.
     #[inline]
     pub fn extend(&mut self, other: &Column, start: usize, end: usize) {

@@ -9,6 +9,7 @@ use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Text;
 use crate::event::Value;
+use crate::event::Values;
 
 /// Which rows leave.
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +67,31 @@ fn weave_one(
         Stamp::At(now) => now,
         Stamp::Each(times) => times[0],
     };
+    let number = |left: usize| match leaving {
+        Leaving::From(first) => first + left as u64,
+        Leaving::Numbers(numbers) => numbers[left],
+    };
+    if count == 1 {
+        let (segment, row) = rows.place(number(0));
+        let kept = &rows.segment(segment).columns;
+        for ((mine, old), new) in into.columns.iter_mut().zip(kept).zip(&batch.columns) {
+            match old.values {
+                Values::Absent => {
+                    mine.push_zero();
+                    mine.push_from(new, 0);
+                }
+                _ => mine.push_both((old, row), (new, 0)),
+            }
+        }
+        into.timestamps.extend([now, batch.timestamps[0]]);
+        into.kinds.extend([Kind::Expired, Kind::Current]);
+        if slot != 0 {
+            into.slots.extend([slot, slot]);
+        }
+        return into.continues.set(0);
+    }
     for left in 0..count as usize {
-        let number = match leaving {
-            Leaving::From(first) => first + left as u64,
-            Leaving::Numbers(numbers) => numbers[left],
-        };
-        rows.push(number, &mut into.columns);
+        rows.push(number(left), &mut into.columns);
         into.push_head(now, Kind::Expired, slot);
         into.continues.set(left);
     }
