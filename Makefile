@@ -3,12 +3,17 @@
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
+# One build for both: without the example cargo would choose other features for what we depend on, and
+# build it all again.
+BUILD = cargo build --release --locked --bin twinflow --example demo
+
 demo: ## the main job end to end, in under a minute after the build; ends by itself
-	cargo build --release --locked --bin twinflow --example demo
-	cargo run --release --locked --quiet --example demo
+	$(BUILD)
+	$${CARGO_TARGET_DIR:-target}/release/examples/demo
 
 run: ## a node to work with: plans from plans/, the API on http://127.0.0.1:8080
-	cargo run --release --locked --bin twinflow -- run
+	$(BUILD)
+	$${CARGO_TARGET_DIR:-target}/release/twinflow run
 
 test: ## everything that is tested: format, clippy, unit, integration and doc tests
 	cargo fmt --check

@@ -16,6 +16,7 @@ use crate::actors::office::Office;
 use crate::actors::office::RefusedFile;
 use crate::actors::plan_folder::difference::Content;
 use crate::actors::plan_folder::difference::Folder;
+use crate::actors::plan_folder::difference::Refusal;
 use crate::actors::plan_folder::difference::Step;
 use crate::actors::plan_folder::reading;
 use crate::actors::plan_folder::reading::Reading as FileReading;
@@ -28,6 +29,7 @@ use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
 use crate::rehearsal::Reading;
+use crate::rehearsal::Verdict;
 
 /// A file that is written to all the time does not keep the node from being ready for longer.
 const READY_AFTER: Duration = Duration::from_secs(3);
@@ -183,7 +185,8 @@ impl Deployer {
                 Step::Accept { file } => office.accept(&file),
                 Step::Move { plan, file } => office.moved(&plan, &file),
                 Step::Refuse { file, plan, refusal } => {
-                    let (reason, reading) = (refusal.to_string(), reading(&file));
+                    let reading = reading(&file);
+                    let reason = reason(&refusal, reading.as_deref());
                     office.refuse(RefusedFile { file, plan, reason, reading });
                 }
                 Step::Undeploy { plan } => {
@@ -264,6 +267,15 @@ impl Handler<Control> for Deployer {
             Control::Fall => Control::fall(),
         }
     }
+}
+
+/// Why a file is refused, in a sentence.
+fn reason(refusal: &Refusal, reading: Option<&Reading>) -> String {
+    let verdict = reading.map(Reading::verdict);
+    if *refusal == Refusal::Unsound && verdict == Some(Verdict::NotSupported) {
+        return "the plan uses what is not supported yet".to_owned();
+    }
+    refusal.to_string()
 }
 
 /// What is guarded is whole between the calls that change it.

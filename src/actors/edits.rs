@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
+use crate::actors::checking;
 use crate::actors::handle::Handle;
 use crate::actors::handle::PlanView;
 use crate::actors::plan_folder::difference::is_plan_name;
@@ -87,12 +88,12 @@ impl Handle {
             None => self.new_file(plan, &views)?,
         };
         let reading = self.check(&file, text);
-        let inside = crate::actors::checking::name_inside(reading.source.text());
-        if inside.as_deref().unwrap_or(stem(&file)) != plan {
-            return Err(EditError::OtherName { inside, file });
-        }
         if reading.plan.is_none() {
             return Err(EditError::Unsound(Box::new(reading)));
+        }
+        let inside = checking::name_inside(reading.source.text());
+        if inside.as_deref().unwrap_or(stem(&file)) != plan {
+            return Err(EditError::OtherName { inside, file });
         }
         let put = if before.is_some() { Put::Changed } else { Put::New };
         self.change({

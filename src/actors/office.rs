@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 use tracing::error;
+use tracing::field::display;
 use tracing::info;
 use tracing::warn;
 
@@ -164,7 +165,8 @@ impl Office {
             self.refuse(RefusedFile { file, plan, reason, reading });
         } else if !reading.diagnostics.is_empty() {
             let told = render::text(&reading.source, &reading.diagnostics, Colour::Never);
-            warn!(plan, file, "deployed with warnings\n{told}");
+            let report = format!("\n{}", told.trim_end());
+            warn!(plan, file, report = %report, "deployed with warnings");
         }
         self.count_plans();
         done
@@ -218,12 +220,10 @@ impl Office {
             format!("\n{}", render::text(&reading.source, &reading.diagnostics, Colour::Never))
         });
         let runs = self.slot(plan).is_some();
-        warn!(
-            file,
-            plan,
-            "refused: {reason}{}{what}",
-            if runs { "; the version before keeps running" } else { "" }
-        );
+        let rest = if runs { "; the version before keeps running" } else { "" };
+        // Last, since it takes lines of its own.
+        let report = Some(what.trim_end()).filter(|what| !what.is_empty()).map(display);
+        warn!(file, plan, report, "refused: {reason}{rest}");
         let file = file.clone();
         lock(&self.refused).insert(file, refused);
         self.count_plans();

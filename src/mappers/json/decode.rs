@@ -186,7 +186,7 @@ impl JsonDecoder {
         let attribute = attribute.map(|at| self.columns.schema.attributes[at].name.to_string());
         let found = match bad.at >= message.len() {
             true => "the end".to_owned(),
-            false => format!("`{}`", snippet(message, bad.at)),
+            false => format!("`{}`", front_value(&snippet(message, bad.at))),
         };
         let text = match (bad.fault, &attribute, name) {
             (Fault::Unknown, _, Some(name)) => no_attribute(name, &self.columns.schema),
@@ -203,6 +203,18 @@ impl JsonDecoder {
         let attribute = attribute.or_else(|| name.clone());
         DecodeError { index, fault: bad.fault, attribute, offset: bad.at, message: text }
     }
+}
+
+/// The value at the front of a text, as far as it is plain to see where it ends.
+fn front_value(text: &str) -> &str {
+    let end = match text.strip_prefix('"') {
+        Some(inside) if inside.contains('\\') => None,
+        Some(inside) => inside.find('"').map(|at| at + 2),
+        None => text.find([',', '}', ']', ' ']).filter(|at| *at > 0),
+    };
+    // What holds others is shown from its bracket on.
+    let end = end.filter(|_| !text.starts_with(['{', '[']));
+    end.map_or(text, |end| &text[..end])
 }
 
 impl Decoder for JsonDecoder {

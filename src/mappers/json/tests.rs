@@ -188,8 +188,15 @@ fn bad_events_are_named_with_index_fault_and_attribute() {
 fn an_error_says_what_was_expected_and_what_came() {
     let error = strict(r#"{"name":"a","count":"one"}"#).unwrap_err();
     let expected = "event 0: attribute `count`: expected int, a whole number from -2147483648 to \
-                    2147483647, found `\"one\"}`";
+                    2147483647, found `\"one\"`";
     assert_eq!(error.to_string(), expected);
+    let found = |json: &str| {
+        let message = strict(json).unwrap_err().message;
+        message.split_once("found ").map(|(_, found)| found.to_owned())
+    };
+    assert_eq!(found(r#"{"name":7, "count":1}"#).as_deref(), Some("`7`"));
+    assert_eq!(found(r#"{"name":"a","count":1.5}"#).as_deref(), Some("`1.5`"));
+    assert_eq!(found(r#"{"name":{"a":1},"count":1}"#).as_deref(), Some("`{\"a\":1},\"count\":1}`"));
     let error = strict(r#"{"nam":"a"}"#).unwrap_err();
     assert_eq!(error.message, "the stream has no attribute `nam`; did you mean `name`?");
 }
