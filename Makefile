@@ -20,9 +20,10 @@ test: ## everything that is tested: format, clippy, unit, integration and doc te
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked
 
-bench: ## events a second: the engine beside loops written by hand, then over HTTP
+bench: ## events a second: the engine beside loops written by hand, over HTTP, and the journal
 	cargo bench --locked --bench throughput
 	cargo bench --locked --bench ingest
+	cargo bench --locked --bench journal
 
 settings: ## write twinflow.toml anew: every setting with its default and what it means
 	cargo run --locked -- run --config /dev/null --print-config > twinflow.toml.tmp
