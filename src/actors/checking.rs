@@ -102,6 +102,12 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_named_by_its_file_may_take_requests() {
+        let reading = check("x", "@source(type='http')\ndefine stream S (a int);");
+        assert!(reading.plan.is_some(), "{:?}", reading.diagnostics);
+    }
+
+    #[test]
     fn an_unknown_way_in_or_out_is_refused_at_its_place() {
         let text = "@source(type='telepathy', @map(type='json'))\n\
                     define stream S (a int);\n\

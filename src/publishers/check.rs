@@ -16,7 +16,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     for stream in &plan.streams {
         for endpoint in &stream.sinks {
             let built = build(&Setup {
-                plan: &plan.name,
+                plan: name_of(plan),
                 stream: &stream.name,
                 schema: &stream.schema,
                 endpoint,
@@ -37,6 +37,11 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         }
     }
     faults
+}
+
+/// The plan's name; one that its file names has none in its text, so any good name stands for it.
+fn name_of(plan: &Plan) -> &str {
+    if plan.name.is_empty() { "plan" } else { &plan.name }
 }
 
 #[cfg(test)]

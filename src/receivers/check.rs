@@ -17,7 +17,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         .flat_map(|stream| stream.sources.iter().map(move |endpoint| (stream, endpoint)));
     let faults = sources.filter_map(|(stream, endpoint)| {
         build(&Setup {
-            plan: &plan.name,
+            plan: name_of(plan),
             stream: &stream.name,
             schema: &stream.schema,
             endpoint,
@@ -27,4 +27,9 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         .err()
     });
     faults.flatten().collect()
+}
+
+/// The plan's name; one that its file names has none in its text, so any good name stands for it.
+fn name_of(plan: &Plan) -> &str {
+    if plan.name.is_empty() { "plan" } else { &plan.name }
 }

@@ -10,5 +10,6 @@ mod faults;
 mod flow;
 mod ledger;
 mod load;
+mod manual;
 mod node;
 mod shipped;
