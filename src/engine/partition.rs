@@ -88,6 +88,9 @@ impl Partition {
             None => {
                 let mut live: Vec<Slot> = self.slots.values().copied().collect();
                 live.sort_unstable_by_key(|&slot| self.births[slot as usize]);
+                if live.is_empty() {
+                    context.drops.no_key += input.len() as u64;
+                }
                 let mut start = 0;
                 while start < input.len() {
                     // Every key gets the whole chunk.

@@ -8,6 +8,7 @@ use crate::node::SOON;
 
 const PLAN: &str = "
 define stream S (k string, n int);
+define stream Undivided (n int);
 @primaryKey('k') define table T (k string, n int);
 
 @info(name='large') from S[n > 50][n % 2 == 0] select k, n insert into Large;
@@ -18,6 +19,7 @@ select k, n insert expired events into Left;
 select k insert into Seen;
 @info(name='kept') from Large select k, n insert into T;
 partition with (k of S) begin
+    @info(name='told') from Undivided[n > 1] select n insert into Told;
     @info(name='keyed') from S[n > 90] select k, n insert into Keyed;
 end;
 ";
@@ -51,6 +53,8 @@ fn what_came_in_is_accounted_for() {
         let key = (!n.is_multiple_of(13)).then(|| format!("k{}", n % 5));
         json!({ "k": key, "n": n * 7919 % 100 })
     };
+    // Nobody is there to take these.
+    node.send("p", "Undivided", &json!([{ "n": 1 }, { "n": 2 }]));
     // Alone and in batches, since filters count by batches.
     let rows: Vec<Value> = (0..ROWS).map(row).collect();
     for rows in rows[..100].chunks(1).chain(rows[100..].chunks(90)) {
@@ -78,7 +82,8 @@ fn what_came_in_is_accounted_for() {
     assert_eq!(filtered("late") + seen, ROWS);
 
     // No row without a key reaches the partition's query; each row is dropped once.
-    assert_eq!(dropped(&text, "", "", "no_key"), nulls);
+    assert_eq!(dropped(&text, "", "", "no_key"), nulls + 2);
+    assert_eq!(dropped(&text, "Undivided", "told", "filter"), 0);
     assert_eq!(all("keyed", "Keyed") + nulls, ROWS);
 
     let kept = node.query("p", "from T select k")["rows"].as_array().unwrap().len() as u64;
