@@ -1,5 +1,5 @@
 # `make` alone lists what there is.
-.PHONY: help demo run test bench settings
+.PHONY: help demo run test simulate soak bench settings
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -19,6 +19,17 @@ test: ## everything that is tested: format, clippy, unit, integration and doc te
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked
+
+# In the simulation only the pair runs, without the node: quick to build, and optimised.
+SIMULATION = CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --no-default-features --locked --test simulation
+SEEDS ?= 2000
+BASE ?= 1
+
+simulate: ## the pair under bad luck: SEEDS=n of them from BASE=n; SEED=n tells the walk of one
+	SEEDS=$(SEEDS) BASE=$(BASE) $(SIMULATION) every_seed -- --nocapture
+
+soak: ## the simulation against itself: every rule of the pair left out has to be noticed
+	MUTANTS=all $(SIMULATION) mutants -- --nocapture
 
 bench: ## events a second: the engine beside loops written by hand, over HTTP, and the journal
 	cargo bench --locked --bench throughput

@@ -87,6 +87,13 @@ pub enum Action {
         /// The plan.
         plan: Plan,
     },
+    /// Put the snapshot that has just come in place of the plan's state and log.
+    Install {
+        /// The plan.
+        plan: Plan,
+        /// The last entry it holds.
+        base: Position,
+    },
     /// Role, epoch, generation or the plans that may run have changed.
     Role {
         /// Active or passive.

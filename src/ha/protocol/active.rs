@@ -99,6 +99,7 @@ impl Member {
         }
         for log in self.logs.values_mut() {
             log.follows = record.epoch;
+            log.inherited = log.last();
         }
         self.part = Part::Active(Active {
             epoch: record.epoch,
@@ -247,6 +248,7 @@ impl Member {
     fn wanted(&mut self, now: Moment) -> Option<InSync> {
         let hears = self.hears(now);
         let patience = self.settings.patience;
+        let ack = self.settings.ack;
         let holds_all = self.settings.rules.in_sync_holds_committed;
         let recorded = self.known().and_then(|record| record.in_sync.clone());
         let Part::Active(active) = &mut self.part else { return recorded };
@@ -263,7 +265,7 @@ impl Member {
             }
             let covered = recorded.as_ref().is_some_and(|peer| !peer.lacks.contains(plan));
             let copy = follower.plan(*plan);
-            let holds = copy.holds(log.committed) || !holds_all;
+            let holds = copy.holds(log.owed(), ack) || !holds_all;
             let stuck = copy.is_stuck(now, log.last(), 5 * patience);
             let kept = covered && !copy.broken && !stuck;
             if !kept && (!holds || copy.broken) {

@@ -37,7 +37,8 @@ pub enum Journal {
     /// doubt has not ended (see [`Action::DoubtOver`](crate::ha::protocol::Action::DoubtOver)):
     /// what was not fsynced may be gone.
     Doubtful,
-    /// There is none: the disk is new or was wiped.
+    /// The disk is new or was wiped, and since then no doubt has ended on it: the journal, if
+    /// there is any, was never whole.
     Blank,
 }
 
@@ -46,7 +47,7 @@ pub enum Journal {
 pub struct LogStart {
     /// The entries; the base is the position of the snapshot from which the journal goes on.
     pub shape: Shape,
-    /// Fsynced up to here.
+    /// Fsynced up to here; what was written further is fsynced soon, without being asked for.
     pub synced: Position,
     /// Applied up to here, by the snapshot the plan starts from.
     pub applied: Position,
@@ -122,8 +123,8 @@ pub enum Input {
         /// Position of the last dropped.
         base: Position,
     },
-    /// A snapshot from the peer took the place of the plan's state and log.
-    SnapshotInstalled {
+    /// A snapshot of the plan has come from the peer, whole and checked.
+    SnapshotArrived {
         /// The plan.
         plan: Plan,
         /// The last entry it holds.

@@ -134,12 +134,16 @@ pub struct PlanLog {
     pub synced: Position,
     /// Committed, as far as this node knows; applied.
     pub committed: Position,
+    /// At the active: any entry up to here may have been committed before this epoch began.
+    pub inherited: Position,
     /// The epoch of the active whose log this one is a prefix of; entries of another are not
     /// taken.
     pub follows: Epoch,
     /// It was applied beyond what the active has; nothing is done with it until the operator
     /// speaks.
     pub diverged: bool,
+    /// Only a snapshot can bring it to where the peer's journal begins.
+    pub needs_snapshot: bool,
     /// The operator gave up what parts from the active's log here.
     pub discarded: bool,
     /// The plan cannot take entries on this node, as its owner said.
@@ -150,6 +154,12 @@ impl PlanLog {
     /// Position of the last entry.
     pub fn last(&self) -> Position {
         self.shape.last
+    }
+
+    /// Every entry that may be committed, by this active or one before it, is not after this
+    /// position.
+    pub fn owed(&self) -> Position {
+        self.committed.max(self.inherited)
     }
 
     /// Forgets everything after a position.
@@ -164,6 +174,8 @@ impl PlanLog {
         self.shape = Shape { base, base_epoch, spans: Vec::new(), last: base };
         self.synced = base;
         self.committed = base;
+        self.follows = Epoch(0);
+        self.needs_snapshot = false;
         self.diverged = false;
         self.discarded = false;
     }

@@ -130,11 +130,8 @@ impl Member {
                     log.shape.trim(base);
                 }
             }
-            Input::SnapshotInstalled { plan, base, base_epoch } => {
-                if let Some(log) = self.logs.get_mut(&plan) {
-                    log.install(base, base_epoch);
-                    log.follows = Epoch(0);
-                }
+            Input::SnapshotArrived { plan, base, base_epoch } => {
+                self.snapshot_arrived(plan, base, base_epoch, actions);
             }
             Input::Drained => self.drained(now, actions),
             Input::Operator(word) => self.operator(now, word, actions),

@@ -7,6 +7,7 @@ use crate::ha::protocol::message::Body;
 use crate::ha::protocol::message::Followed;
 use crate::ha::protocol::message::Message;
 use crate::ha::protocol::message::Progress;
+use crate::ha::protocol::settings::AckMode;
 use crate::ha::protocol::words::Epoch;
 use crate::ha::protocol::words::Incarnation;
 use crate::ha::protocol::words::Moment;
@@ -45,9 +46,9 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Whether it holds every committed entry.
-    pub fn holds(&self, committed: Position) -> bool {
-        self.joined && self.matched >= committed
+    /// Whether it holds every entry up to a position, on disk where a commit needs both disks.
+    pub fn holds(&self, upto: Position, ack: AckMode) -> bool {
+        self.joined && upto <= if ack == AckMode::PeerDisk { self.synced } else { self.matched }
     }
 
     /// Whether it may be waited for.

@@ -127,7 +127,8 @@ impl Member {
             .is_some_and(|peer| peer.incarnation == follower.incarnation && peer.lacks.is_empty());
         confirmed
             && self.logs.iter().all(|(plan, log)| {
-                let matched = follower.copy(*plan).is_some_and(|copy| copy.holds(log.last()));
+                let copy = follower.copy(*plan);
+                let matched = copy.is_some_and(|copy| copy.holds(log.last(), self.settings.ack));
                 active.down.contains(plan) || matched && log.committed == log.last()
             })
     }

@@ -6,6 +6,7 @@ use crate::ha::protocol::log::PlanLog;
 use crate::ha::protocol::log::Shape;
 use crate::ha::protocol::log::Span;
 use crate::ha::protocol::member::Member;
+use crate::ha::protocol::member::Part;
 use crate::ha::protocol::message::Body;
 use crate::ha::protocol::message::Followed;
 use crate::ha::protocol::message::Offered;
@@ -161,10 +162,13 @@ impl Member {
                     actions.push(Action::Cut { plan, after: common });
                 }
                 log.follows = epoch;
+                log.needs_snapshot = false;
                 Progress::Follows { matched: log.last(), synced: log.synced }
             }
-            None if applied <= shape.base => Progress::NeedsSnapshot,
-            _ if log.discarded => Progress::NeedsSnapshot,
+            _ if common.is_none() && applied <= shape.base || log.discarded => {
+                log.needs_snapshot = true;
+                Progress::NeedsSnapshot
+            }
             _ => {
                 log.diverged = true;
                 let common = common.unwrap_or_default();
@@ -198,10 +202,13 @@ impl Member {
     ) {
         let takes_always = !self.settings.rules.no_entries_while_standing;
         let Some(passive) = self.passive_mut() else { return };
-        if passive.standing.as_ref().is_some_and(|standing| standing.sent) && !takes_always {
+        let sent = passive.standing.as_ref().is_some_and(|standing| standing.sent);
+        if sent && !takes_always {
             return;
         }
-        passive.standing = None;
+        if !sent {
+            passive.standing = None;
+        }
         passive.heard = now;
         let Some(log) = self.logs.get_mut(&plan) else { return };
         if log.follows != epoch || log.broken {
@@ -219,5 +226,26 @@ impl Member {
         let (to, plan_progress) = (self.peer, Followed { plan, progress });
         self.send(Body::Taken { epoch, to, plan: plan_progress }, actions);
         self.apply(plan, committed, actions);
+    }
+
+    /// A snapshot has come: it is put in place if it goes further than the log, or nothing else
+    /// could help. It holds committed entries only, so that nothing is lost by it.
+    pub(super) fn snapshot_arrived(
+        &mut self,
+        plan: Plan,
+        base: Position,
+        base_epoch: Epoch,
+        actions: &mut Vec<Action>,
+    ) {
+        let open = match &self.part {
+            Part::Active(active) => active.down.contains(&plan),
+            Part::Passive(passive) => !passive.standing.as_ref().is_some_and(|s| s.sent),
+        };
+        let Some(log) = self.logs.get_mut(&plan).filter(|_| open) else { return };
+        let forward = base >= log.committed || log.discarded;
+        if forward && (log.needs_snapshot || base > log.last()) {
+            log.install(base, base_epoch);
+            actions.push(Action::Install { plan, base });
+        }
     }
 }

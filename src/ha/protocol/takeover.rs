@@ -108,7 +108,10 @@ impl Member {
         match self.journal {
             Journal::Sound => false,
             Journal::Doubtful => record.in_sync.is_some() && self.settings.ack != AckMode::PeerDisk,
-            Journal::Blank => record.holder.is_some(),
+            // Unless it is this life's very first claim whose answer got lost.
+            Journal::Blank => record.generation.is_some_and(|generation| {
+                (generation.epoch, generation.incarnation) != (record.epoch, self.incarnation)
+            }),
         }
     }
 

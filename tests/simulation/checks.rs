@@ -1,0 +1,206 @@
+//! What must be true at every moment: one voice, nothing acknowledged lost, one history for all.
+
+use crate::entries::Entries;
+use crate::entries::Entry;
+use crate::entries::digest;
+use crate::hosting::index;
+use crate::world::PLANS;
+use crate::world::World;
+use twinflow::ha::protocol::Generation;
+use twinflow::ha::protocol::NodeId;
+use twinflow::ha::protocol::Plan;
+use twinflow::ha::protocol::Position;
+use twinflow::ha::protocol::Reason;
+use twinflow::ha::protocol::Role;
+
+/// What was committed and applied, by whomever first.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    plans: [Vec<(Entry, u64)>; PLANS.len()],
+    generation: Option<Generation>,
+    /// Both nodes lost power, or the operator forced one: entries may be lost under a new
+    /// generation.
+    pub loss_allowed: bool,
+    pub both_doubtful: bool,
+    pub generations: u64,
+    pub role_changes: u64,
+    pub switches: u64,
+    pub promotions: u64,
+}
+
+impl World {
+    /// Whether the node's log holds everything that was ever committed.
+    pub fn holds_all(&self, node: NodeId) -> bool {
+        PLANS.iter().all(|plan| self.missing(node, *plan).is_none())
+    }
+
+    /// The first committed entry that is not in the node's log.
+    fn missing(&self, node: NodeId, plan: Plan) -> Option<u64> {
+        let host = self.host(node);
+        let history = &self.history.plans[index(plan)];
+        let verified = host.verified[index(plan)] as usize;
+        if verified >= history.len() {
+            return None;
+        }
+        let (last, base) = (host.entries.last(plan).0, host.entries.base(plan).0);
+        let from = verified.max(base as usize);
+        if from >= history.len() {
+            return None; // A snapshot holds all of it.
+        }
+        let upto = history.len().min(last as usize).max(from);
+        let held = if upto > from {
+            host.entries.read(plan, Position(from as u64), Position(upto as u64))
+        } else {
+            Vec::new()
+        };
+        let differs =
+            held.iter().zip(&history[from..]).position(|(held, (entry, _))| held != entry);
+        match differs {
+            Some(offset) => Some((from + offset + 1) as u64),
+            None if upto < history.len() => Some(upto as u64 + 1),
+            None => None,
+        }
+    }
+
+    /// Looks at the world after every event.
+    pub fn check(&mut self) {
+        if self.acts(NodeId::A) && self.acts(NodeId::B) {
+            self.violate("two voices: both nodes may begin an emission".to_owned());
+        }
+        for node in [NodeId::A, NodeId::B] {
+            if !self.acts(node) {
+                continue;
+            }
+            let time = self.time(node);
+            for plan in PLANS {
+                let member = self.host(node).member.as_ref().expect("it acts");
+                let down =
+                    !member.may_append(time, plan) && member.status(time).down.contains(&plan);
+                if down {
+                    continue;
+                }
+                if let Some(position) = self.missing(node, plan) {
+                    self.violate(format!(
+                        "lost: {node} acts without the committed entry {position} of plan {plan}"
+                    ));
+                }
+                let length = self.history.plans[index(plan)].len() as u64;
+                self.host_mut(node).verified[index(plan)] = length;
+            }
+        }
+    }
+
+    /// A node applies what it believes to be committed.
+    pub fn commit(&mut self, node: NodeId, plan: Plan, upto: Position) {
+        for (position, entry) in self.host_mut(node).entries.apply(plan, upto) {
+            let history = &mut self.history.plans[index(plan)];
+            match history.get(position.0 as usize - 1) {
+                Some((known, _)) if *known != entry => {
+                    let known = *known;
+                    self.violate(format!(
+                        "{node} applies {entry:?} at {position} of plan {plan}, where {known:?} was"
+                    ));
+                }
+                Some(_) => {}
+                None => {
+                    let before = history.last().map_or(0, |(_, digest)| *digest);
+                    history.push((entry, digest(before, &entry)));
+                    if history.len() as u64 != position.0 {
+                        self.violate(format!("{node} applies {position}, nobody those before it"));
+                    }
+                }
+            }
+        }
+        let (applied, state) = self.host(node).entries.state(plan);
+        self.check_state(plan, applied, state);
+    }
+
+    /// A state has to be the one that everybody had at this position.
+    pub fn check_state(&mut self, plan: Plan, at: Position, state: u64) {
+        let known = match at.0.checked_sub(1) {
+            None => Some(0),
+            Some(index_in) => {
+                self.history.plans[index(plan)].get(index_in as usize).map(|(_, digest)| *digest)
+            }
+        };
+        if known != Some(state) && !self.history.loss_allowed {
+            self.violate(format!("the state of plan {plan} at {at} differs from what it was"));
+        }
+    }
+
+    /// A node says that its role, epoch or generation changed.
+    pub fn role_changed(
+        &mut self,
+        node: NodeId,
+        role: Role,
+        generation: Option<Generation>,
+        reason: Reason,
+    ) {
+        if role != Role::Active {
+            return;
+        }
+        self.history.role_changes += 1;
+        match reason {
+            Reason::HandedOver => self.history.switches += 1,
+            Reason::LeaseRanOut | Reason::HolderEnded => self.history.promotions += 1,
+            Reason::Started | Reason::Operator | Reason::NewerEpoch | Reason::TailTaken => {}
+        }
+        let Some(generation) = generation else { return };
+        if self.history.generation.replace(generation).is_none_or(|before| before == generation) {
+            return;
+        }
+        self.history.generations += 1;
+        if !self.history.loss_allowed && !self.history.both_doubtful {
+            self.violate(format!("{node} begins the generation {generation} without a reason"));
+        }
+        for plan in PLANS {
+            if let Some(lost) = self.missing(node, plan) {
+                self.tell(|| format!("entries of plan {plan} from {lost} are lost for good"));
+                if !self.history.loss_allowed {
+                    self.violate(format!("lost: entries of plan {plan} from {lost} on"));
+                }
+                self.history.plans[index(plan)].truncate(lost as usize - 1);
+                for host in &mut self.hosts {
+                    let verified = &mut host.verified[index(plan)];
+                    *verified = (*verified).min(lost - 1);
+                }
+            }
+        }
+    }
+
+    /// One acts, the other follows and has everything.
+    pub fn has_settled(&self) -> bool {
+        let acting = [NodeId::A, NodeId::B].into_iter().find(|node| self.acts(*node));
+        let Some(active) = acting else { return false };
+        let (Some(leader), Some(follower)) =
+            (&self.host(active).member, &self.host(active.other()).member)
+        else {
+            return false;
+        };
+        let status = leader.status(self.time(active));
+        let in_sync = status.in_sync && status.lacks.is_empty() && status.down.is_empty();
+        in_sync
+            && status.peer == Some(follower.incarnation())
+            && PLANS.iter().all(|plan| {
+                let (Some(ours), Some(theirs)) = (leader.log(*plan), follower.log(*plan)) else {
+                    return false;
+                };
+                ours.last() == theirs.last()
+                    && ours.committed == ours.last()
+                    && theirs.committed == ours.last()
+            })
+    }
+
+    /// Whether a node said that it needs the operator.
+    pub fn waits_for_word(&self) -> bool {
+        self.hosts.iter().any(|host| host.blank || host.doubt)
+    }
+
+    /// The node whose logs go further.
+    pub fn longer(&self) -> NodeId {
+        let length = |node: NodeId| -> u64 {
+            PLANS.iter().map(|plan| self.host(node).entries.last(*plan).0).sum()
+        };
+        if length(NodeId::A) >= length(NodeId::B) { NodeId::A } else { NodeId::B }
+    }
+}

@@ -1,0 +1,146 @@
+//! Walks a seed from its first fault to the quiet after the last, and sums up many of them.
+
+use crate::faults::Mend;
+use crate::world::Event;
+use crate::world::Making;
+use crate::world::Violation;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::time::Instant;
+use twinflow::ha::protocol::NodeId;
+
+/// What a seed saw.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    pub events: u64,
+    pub answered: u64,
+    pub faults: u64,
+    pub role_changes: u64,
+    pub promotions: u64,
+    pub switches: u64,
+    pub generations: u64,
+    pub milliseconds: f64,
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Runs one seed in a world made like this.
+pub fn walk(seed: u64, making: Making, trace: bool) -> Result<Walk, Violation> {
+    let began = Instant::now();
+    let mut world = World::new(seed, making, trace);
+    run(&mut world)?;
+    let mut counts = world.faults.counts.clone();
+    let faults = counts.values().sum();
+    let messages = world.network.counts;
+    counts.insert("message lost", messages.lost);
+    counts.insert("message doubled", messages.doubled);
+    counts.insert("message late", messages.late);
+    counts.insert("event sent again", world.workload.repeated);
+    Ok(Walk {
+        events: world.workload.sent,
+        answered: world.workload.answered,
+        faults,
+        role_changes: world.history.role_changes,
+        promotions: world.history.promotions,
+        switches: world.history.switches,
+        generations: world.history.generations,
+        milliseconds: began.elapsed().as_secs_f64() * 1_000.0,
+        counts,
+    })
+}
+
+fn run(world: &mut World) -> Result<(), Violation> {
+    let lease = world.making.settings.lease * 1_000;
+    world.run_until(world.making.length)?;
+    world.heal();
+    settle(world, lease)?;
+    // Only the arbiter is away: the active goes on, and takes events.
+    world.workload.stopped = false;
+    world.run_until(world.now + 2 * lease)?;
+    world.tell(|| "only the arbiter goes away".to_owned());
+    world.arbiter.up = false;
+    let (end, answered) = (world.now + 6 * lease, world.workload.answered);
+    while world.now < end {
+        world.run_until(world.now + 5_000)?;
+        if !world.acts(NodeId::A) && !world.acts(NodeId::B) {
+            return Err(Violation("the active stops though only the arbiter is away".to_owned()));
+        }
+    }
+    if world.workload.answered == answered {
+        return Err(Violation("no producer is answered while only the arbiter is away".to_owned()));
+    }
+    Ok(())
+}
+
+/// The pair has to find itself: one acts, the other is in sync, both have the same.
+fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
+    world.workload.stopped = true;
+    let began = world.now;
+    let mut forced = false;
+    loop {
+        world.run_until(world.now + 50_000)?;
+        if world.has_settled() {
+            return Ok(());
+        }
+        let waited = world.now - began;
+        if waited > 20 * lease + 20_000_000 {
+            for node in [NodeId::A, NodeId::B] {
+                let member = world.host(node).member.as_ref();
+                let status = member.map(|member| member.status(world.time(node)));
+                world.tell(|| format!("{node}: {status:?}"));
+            }
+            return Err(Violation(format!(
+                "nothing is settled {} s after the last fault",
+                waited / 1_000_000
+            )));
+        }
+        // Some ends need a person: a blank disk where the active was, say.
+        let may_need_word = world.history.loss_allowed || world.waits_for_word();
+        let nobody = [NodeId::A, NodeId::B].iter().all(|node| !world.acts(*node));
+        if !forced && may_need_word && nobody && waited > 10 * lease + 5_000_000 {
+            forced = true;
+            let node = world.longer();
+            world.kill(node.other());
+            world.force(node);
+            let back = Event::Mend(Mend::Start(node.other()));
+            world.after(4 * lease + 1_000_000, back);
+        }
+    }
+}
+
+/// The middle one.
+fn median<T: Copy + PartialOrd>(mut figures: Vec<T>) -> Option<T> {
+    figures.sort_by(|a, b| a.partial_cmp(b).expect("figures can be compared"));
+    figures.get(figures.len() / 2).copied()
+}
+
+/// Many seeds, summed up.
+pub fn report(walks: &[Walk]) -> String {
+    let of = |figure: fn(&Walk) -> u64| {
+        let figures = walks.iter().map(figure).collect();
+        median(figures).unwrap_or_default()
+    };
+    let total = |figure: fn(&Walk) -> u64| walks.iter().map(figure).sum::<u64>();
+    let time = median(walks.iter().map(|walk| walk.milliseconds).collect()).unwrap_or_default();
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for walk in walks {
+        for (kind, times) in &walk.counts {
+            *counts.entry(kind).or_default() += times;
+        }
+    }
+    let mut text = format!(
+        "{} seeds; a seed in the median: {} client events ({} answered), {} faults, \
+         {} role changes, {time:.0} ms\nin all: {} promotions, {} switches, {} new generations\n",
+        walks.len(),
+        of(|walk| walk.events),
+        of(|walk| walk.answered),
+        of(|walk| walk.faults),
+        of(|walk| walk.role_changes),
+        total(|walk| walk.promotions),
+        total(|walk| walk.switches),
+        total(|walk| walk.generations),
+    );
+    for (kind, times) in counts {
+        text.push_str(&format!("  {kind}: {times}\n"));
+    }
+    text
+}
