@@ -4,6 +4,7 @@ use crate::entries::Entries;
 use crate::entries::Entry;
 use crate::entries::digest;
 use crate::hosting::index;
+use crate::results::Seen;
 use crate::world::PLANS;
 use crate::world::World;
 use twinflow::ha::protocol::Generation;
@@ -17,6 +18,8 @@ use twinflow::ha::protocol::Role;
 #[derive(Clone, Debug, Default)]
 pub struct History {
     plans: [Vec<(Entry, u64)>; PLANS.len()],
+    /// What the outside saw.
+    pub seen: [Seen; PLANS.len()],
     generation: Option<Generation>,
     /// Both nodes lost power, or the operator forced one: entries may be lost under a new
     /// generation.
@@ -160,7 +163,12 @@ impl World {
                     self.violate(format!("lost: entries of plan {plan} from {lost} on"));
                 }
                 self.history.plans[index(plan)].truncate(lost as usize - 1);
+                let last = Position(lost - 1);
+                let seen = &mut self.history.seen[index(plan)];
+                seen.upto = seen.upto.min(last);
                 for host in &mut self.hosts {
+                    let out = &mut host.outgoing[index(plan)].0;
+                    *out = (*out).min(last);
                     let verified = &mut host.verified[index(plan)];
                     *verified = (*verified).min(lost - 1);
                 }
@@ -189,6 +197,12 @@ impl World {
                     && ours.committed == ours.last()
                     && theirs.committed == ours.last()
             })
+    }
+
+    /// Whether every result was received.
+    pub fn all_received(&self) -> bool {
+        let lengths = self.history.plans.iter().map(|entries| entries.len() as u64);
+        lengths.zip(self.history.seen).all(|(length, seen)| seen.upto.0 == length)
     }
 
     /// Whether a node said that it needs the operator.

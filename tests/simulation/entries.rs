@@ -42,6 +42,8 @@ pub trait Entries {
     fn state(&self, plan: Plan) -> (Position, u64);
     /// Saves the state and drops what it makes needless: the new base, if it moved.
     fn save(&mut self, plan: Plan) -> Option<Position>;
+    /// Notes that the log held every committed entry.
+    fn whole(&mut self, plan: Plan);
     /// The newest saved state.
     fn saved(&self, plan: Plan) -> Saved;
     /// Puts a saved state in place of state and log.
@@ -74,6 +76,7 @@ struct Book {
     base_epoch: Epoch,
     entries: Vec<Entry>,
     synced: Position,
+    whole: bool,
     older: Saved,
     newest: Saved,
     applied: Position,
@@ -118,7 +121,7 @@ impl Entries for Books {
                 shape.extend(entry.epoch, Position(base.0 + 1 + index as u64));
             }
             let applied = book.newest.base;
-            (*plan, LogStart { shape, synced: book.synced, applied })
+            (*plan, LogStart { shape, synced: book.synced, applied, whole: book.whole })
         };
         self.plans.iter().map(start).collect()
     }
@@ -193,17 +196,23 @@ impl Entries for Books {
         Some(book.base)
     }
 
+    fn whole(&mut self, plan: Plan) {
+        self.book_mut(plan).whole = true;
+    }
+
     fn saved(&self, plan: Plan) -> Saved {
         self.plans.get(&plan).map(|book| book.newest).unwrap_or_default()
     }
 
     fn install(&mut self, plan: Plan, saved: Saved) {
         let Saved { base, base_epoch, digest } = saved;
+        let whole = self.book(plan).whole;
         *self.book_mut(plan) = Book {
             base,
             base_epoch,
             entries: Vec::new(),
             synced: base,
+            whole,
             older: saved,
             newest: saved,
             applied: base,

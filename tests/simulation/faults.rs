@@ -204,7 +204,11 @@ impl World {
         let other = node.other();
         let record = &self.arbiter.record;
         let named = record.holder == Some(other) || record.in_sync.is_some();
-        let whole = self.holds_all(other) && self.host(other).member.is_some();
+        let lacks = match &record.in_sync {
+            Some(peer) if record.holder == Some(node) => !peer.lacks.is_empty(),
+            _ => record.holder == Some(other) && !record.holder_lacks.is_empty(),
+        };
+        let whole = self.holds_all(other) && self.host(other).member.is_some() && !lacks;
         if whole && named && !self.host(other).doubt && !self.host(other).blank {
             self.host_mut(other).dirty = false;
             self.strike("disk lost", |world| world.wipe(node));
@@ -238,6 +242,23 @@ impl World {
             let word = Word::Promote { force: true };
             world.give(node, Input::Operator(word), None);
         });
+    }
+
+    /// The operator runs plans of which the only whole copy was on a disk that is gone. The other
+    /// copy had everything, but nobody could know.
+    pub fn give_up_tails(&mut self) {
+        for node in NODES {
+            for plan in PLANS {
+                let time = self.time(node);
+                let Some(member) = &self.host(node).member else { continue };
+                if member.status(time).down.contains(&plan) {
+                    self.history.both_doubtful = true;
+                    self.strike("tail given up", |world| {
+                        world.give(node, Input::Operator(Word::GiveUpTail { plan }), None);
+                    });
+                }
+            }
+        }
     }
 
     /// A write that decides something is about to be sent: it may be held up, and worse. Gives the

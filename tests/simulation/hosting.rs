@@ -15,7 +15,6 @@ use twinflow::ha::protocol::Asking;
 use twinflow::ha::protocol::Incarnation;
 use twinflow::ha::protocol::Input;
 use twinflow::ha::protocol::Journal;
-use twinflow::ha::protocol::LogStart;
 use twinflow::ha::protocol::Member;
 use twinflow::ha::protocol::Message;
 use twinflow::ha::protocol::NodeId;
@@ -89,6 +88,7 @@ impl World {
                 let host = self.host_mut(node);
                 (host.doubt, host.blank) = (false, false);
             }
+            Action::Whole { plan } => self.host_mut(node).entries.whole(plan),
             Action::RememberArbiter(id) => self.host_mut(node).arbiter = Some(id),
             Action::Alarm(alarm) => self.alarm(node, alarm),
         }
@@ -105,7 +105,9 @@ impl World {
             return;
         }
         let (delays, times) = self.network.send_to_peer(from.index(), self.now);
-        let parcel = Rc::new(Parcel { message, after, entries });
+        let published = self.host(from).outgoing.map(|(received, _)| received);
+        let generation = self.history.generations;
+        let parcel = Rc::new(Parcel { message, after, entries, published, generation });
         for delay in &delays[..times] {
             self.after(*delay, Event::Message { to: from.other(), parcel: Rc::clone(&parcel) });
         }
@@ -293,13 +295,7 @@ impl World {
             (false, true) => Journal::Doubtful,
             (false, false) => Journal::Sound,
         };
-        let mut plans = host.entries.found();
-        for plan in PLANS {
-            if plans.iter().all(|(known, _)| *known != plan) {
-                host.entries.open(plan);
-                plans.push((plan, LogStart::default()));
-            }
-        }
+        let plans = host.entries.found();
         let incarnation = Incarnation(life);
         let arbiter = host.arbiter;
         let ends: Vec<_> = plans.iter().map(|(_, log)| log.shape.end()).collect();
@@ -321,7 +317,9 @@ impl World {
         host.jobs.clear();
         host.flushing = false;
         host.entries.lose_process();
-        host.committed = [Position(0); PLANS.len()];
+        for (_, out) in &mut host.outgoing {
+            *out = false;
+        }
         self.workload.forget(node);
         self.tell(|| format!("{node} is killed"));
     }
@@ -350,6 +348,7 @@ impl World {
         let host = self.host_mut(node);
         host.entries.lose_disk();
         host.verified = [0; PLANS.len()];
+        host.outgoing = Default::default();
         host.blank = true;
         host.dirty = true;
         host.arbiter = None;

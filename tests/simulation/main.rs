@@ -16,6 +16,8 @@ mod faults;
 mod hosting;
 mod mutants;
 mod network;
+mod quiet;
+mod results;
 mod seeds;
 mod workload;
 mod world;

@@ -35,6 +35,10 @@ pub fn walk(seed: u64, making: Making, trace: bool) -> Result<Walk, Violation> {
     counts.insert("message doubled", messages.doubled);
     counts.insert("message late", messages.late);
     counts.insert("event sent again", world.workload.repeated);
+    for seen in world.history.seen {
+        *counts.entry("result seen twice, by id").or_default() += seen.repeated;
+        *counts.entry("parcel of an old epoch refused").or_default() += seen.refused;
+    }
     Ok(Walk {
         events: world.workload.sent,
         answered: world.workload.answered,
@@ -75,10 +79,10 @@ fn run(world: &mut World) -> Result<(), Violation> {
 fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
     world.workload.stopped = true;
     let began = world.now;
-    let mut forced = false;
+    let (mut forced, mut gave_up) = (false, false);
     loop {
         world.run_until(world.now + 50_000)?;
-        if world.has_settled() {
+        if world.has_settled() && world.all_received() {
             return Ok(());
         }
         let waited = world.now - began;
@@ -88,10 +92,15 @@ fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
                 let status = member.map(|member| member.status(world.time(node)));
                 world.tell(|| format!("{node}: {status:?}"));
             }
+            world.tell(|| format!("received: {:?}", world.history.seen));
             return Err(Violation(format!(
                 "nothing is settled {} s after the last fault",
                 waited / 1_000_000
             )));
+        }
+        if !gave_up && waited > 10 * lease + 5_000_000 {
+            gave_up = true;
+            world.give_up_tails();
         }
         // Some ends need a person: a blank disk where the active was, say.
         let may_need_word = world.history.loss_allowed || world.waits_for_word();

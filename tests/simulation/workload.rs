@@ -8,6 +8,8 @@ use crate::world::PLANS;
 use crate::world::World;
 use std::collections::BTreeMap;
 use twinflow::ha::protocol::AckMode;
+use twinflow::ha::protocol::Input;
+use twinflow::ha::protocol::LogStart;
 use twinflow::ha::protocol::NodeId;
 use twinflow::ha::protocol::Plan;
 use twinflow::ha::protocol::Position;
@@ -15,7 +17,7 @@ use twinflow::ha::protocol::Position;
 /// Who sends what.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    chance: Chance,
+    pub chance: Chance,
     pub producers: Vec<Producer>,
     /// Entries whose producers wait for an answer, a node and a plan.
     waiting: BTreeMap<(NodeId, Plan), BTreeMap<Position, (u32, u64)>>,
@@ -97,6 +99,7 @@ impl World {
             return;
         }
         let (plan, node) = (one.plan, one.at);
+        self.deploy(node, plan);
         let time = self.time(node);
         let host = self.host(node);
         let member = host.member.as_ref().filter(|_| !host.paused);
@@ -110,6 +113,18 @@ impl World {
         self.workload.sent += 1;
         self.workload.repeated += u64::from(again);
         self.append(node, plan, &[event]);
+    }
+
+    /// A plan is deployed at the active when its first event comes.
+    fn deploy(&mut self, node: NodeId, plan: Plan) {
+        let host = self.host_mut(node);
+        let lacks = host.member.as_ref().is_some_and(|member| {
+            member.epoch().is_some() && member.log(plan).is_none() && !host.paused
+        });
+        if lacks {
+            host.entries.open(plan);
+            self.give(node, Input::PlanAdded { plan, log: LogStart::default() }, None);
+        }
     }
 
     /// The node lets producers be answered up to a position.

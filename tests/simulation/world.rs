@@ -9,6 +9,7 @@ use crate::entries::Entry;
 use crate::entries::Saved;
 use crate::faults::Faults;
 use crate::network::Network;
+use crate::results::Results;
 use crate::workload::Workload;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub enum Event {
     Snapshot { to: NodeId, plan: Plan, saved: Saved },
     Discard { node: NodeId, plan: Plan },
     Produce { producer: usize },
+    Received(Results),
     Save,
     Fault,
     Mend(crate::faults::Mend),
@@ -64,6 +66,10 @@ pub struct Parcel {
     /// The entries begin after this position.
     pub after: Position,
     pub entries: Vec<Entry>,
+    /// How far the sender's results were received.
+    pub published: [Position; PLANS.len()],
+    /// Of which generation they are.
+    pub generation: u64,
 }
 
 struct Due {
@@ -112,7 +118,8 @@ pub struct Host {
     pub flushing: bool,
     /// So much of the history has been seen in this node's log.
     pub verified: [u64; PLANS.len()],
-    pub committed: [Position; PLANS.len()],
+    /// Results up to here were received, and whether a parcel is out.
+    pub outgoing: [(Position, bool); PLANS.len()],
 }
 
 impl Host {
@@ -131,7 +138,7 @@ impl Host {
             jobs: BTreeMap::new(),
             flushing: false,
             verified: [0; PLANS.len()],
-            committed: [Position(0); PLANS.len()],
+            outgoing: [(Position(0), false); PLANS.len()],
         }
     }
 
@@ -182,7 +189,7 @@ impl Making {
             heartbeat: 50.min(lease / 15),
             patience: chance.pick(&[lease / 2, lease / 4]),
             answer: chance.pick(&[lease / 4, lease / 2, lease]),
-            ship: chance.pick(&[1, 8, 1_024]),
+            ship: chance.pick(&[4, 32, 1_024]),
             lock: chance.permille(300),
             ack: chance.pick(&[
                 AckMode::Peer,
@@ -333,6 +340,7 @@ impl World {
             Event::Asked { node, request, asking, life } => {
                 return self.arbiter_asked(*node, *life, *request, asking);
             }
+            Event::Received(results) => return self.received(*results),
             Event::Produce { producer } => return self.produce(*producer),
             Event::Save => return self.save(),
             Event::Fault => return self.fault(),
@@ -354,10 +362,14 @@ impl World {
         match event {
             Event::Tick { life, .. } => {
                 self.give(node, Input::Tick, None);
+                self.publish(node);
                 self.after(20_000, Event::Tick { node, life });
             }
             Event::Message { parcel, .. } => {
                 let message = parcel.message.clone();
+                if parcel.generation == self.history.generations {
+                    self.learn_published(node, parcel.published);
+                }
                 self.give(node, Input::Heard(message), Some(&parcel));
             }
             Event::Replied { request, outcome, .. } => {
@@ -376,6 +388,7 @@ impl World {
             }
             Event::Asked { .. }
             | Event::Produce { .. }
+            | Event::Received(_)
             | Event::Save
             | Event::Fault
             | Event::Mend(_) => unreachable!("these reach no process"),

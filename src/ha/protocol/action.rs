@@ -114,6 +114,12 @@ pub enum Action {
     Undrain,
     /// Note on disk that the journals are no longer in doubt.
     DoubtOver,
+    /// Note on disk, beside the plan's journal, that it held every committed entry: later lives
+    /// may show it to a node that lacks some.
+    Whole {
+        /// The plan.
+        plan: Plan,
+    },
     /// Note on disk which arbiter this node obeys.
     RememberArbiter(ArbiterId),
     /// The word of the operator was heard and will be done.

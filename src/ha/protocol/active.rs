@@ -121,6 +121,7 @@ impl Member {
             tail_at: Moment(0),
             switch: None,
         });
+        self.note_whole(actions);
         self.tell_role(now, reason, actions);
         self.active_tick(now, actions);
     }
@@ -234,8 +235,8 @@ impl Member {
         let mut lacks = PlanSet::new();
         for (plan, log) in &self.logs {
             let covered = confirmed.is_some_and(|peer| !peer.lacks.contains(plan));
-            let free = covered || active.down.contains(plan);
-            if !free && !follower.plan(*plan).is_close(log.last(), close) {
+            let down = active.down.contains(plan);
+            if down || !covered && !follower.plan(*plan).is_close(log.last(), close) {
                 lacks.insert(*plan);
             }
         }
@@ -258,7 +259,8 @@ impl Member {
         let follower = active.follower.as_mut().filter(|_| hears)?;
         let incarnation = follower.incarnation;
         let recorded = recorded.filter(|recorded| recorded.incarnation == incarnation);
-        let mut lacks = PlanSet::new();
+        // Of a plan that is down here nobody knows whether this life of the other has all of it.
+        let mut lacks = active.down.clone();
         for (plan, log) in &self.logs {
             if active.down.contains(plan) {
                 continue;
@@ -273,7 +275,7 @@ impl Member {
             }
         }
         let waited = recorded.is_some() || now.since(follower.since) > 2 * patience;
-        let whole = lacks.is_empty();
+        let whole = lacks.len() == active.down.len();
         let some = lacks.len() < self.logs.len();
         (whole || some && waited).then_some(InSync { incarnation, lacks })
     }
@@ -396,6 +398,7 @@ impl Member {
             active.gave_up = false;
             active.down = down;
             self.generation = record.generation;
+            self.note_whole(actions);
             self.tell_role(now, Reason::TailTaken, actions);
         }
         self.active_tick(now, actions);

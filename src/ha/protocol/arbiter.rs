@@ -134,6 +134,11 @@ impl Member {
             None => true,
         };
         if newer {
+            let was = self.known().and_then(|known| known.holder);
+            let handed = was == Some(self.node.other()) && record.holder == Some(self.node);
+            if let Some(passive) = self.passive_mut().filter(|_| handed) {
+                passive.turn = true;
+            }
             self.record = Some((record.clone(), now));
         }
         self.see_epoch(now, record.epoch, actions);
@@ -145,6 +150,9 @@ impl Member {
             actions.push(Action::DoubtOver);
         }
         let version = known.version;
+        if in_sync {
+            self.note_whole(actions);
+        }
         if let Part::Passive(passive) = &mut self.part
             && passive.standing.as_ref().is_some_and(|standing| version > standing.version)
         {

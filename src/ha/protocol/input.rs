@@ -51,6 +51,8 @@ pub struct LogStart {
     pub synced: Position,
     /// Applied up to here, by the snapshot the plan starts from.
     pub applied: Position,
+    /// [`Action::Whole`](crate::ha::protocol::Action::Whole) was said of it on this disk.
+    pub whole: bool,
 }
 
 /// Something happened.

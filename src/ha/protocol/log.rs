@@ -139,6 +139,8 @@ pub struct PlanLog {
     /// The epoch of the active whose log this one is a prefix of; entries of another are not
     /// taken.
     pub follows: Epoch,
+    /// On this disk it once held every committed entry, and has been followed since.
+    pub whole: bool,
     /// It was applied beyond what the active has; nothing is done with it until the operator
     /// speaks.
     pub diverged: bool,

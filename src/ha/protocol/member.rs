@@ -114,10 +114,14 @@ impl Member {
             Input::PlanAdded { plan, log } => {
                 self.removed.remove(&plan);
                 self.logs.entry(plan).or_insert_with(|| log.into());
+                self.note_whole(actions);
             }
             Input::PlanRemoved { plan } => {
                 self.removed.insert(plan);
                 self.logs.remove(&plan);
+                if let Some(active) = self.active_mut().filter(|a| a.down.contains(&plan)) {
+                    active.regained.insert(plan);
+                }
                 self.answered.remove(&plan);
             }
             Input::PlanBroken { plan, broken } => {
@@ -288,6 +292,29 @@ impl Member {
         }
     }
 
+    /// Notes which logs hold every committed entry: the active's, and the one's that is in sync.
+    pub(super) fn note_whole(&mut self, actions: &mut Vec<Action>) {
+        let lacks = match (&self.part, self.known()) {
+            (Part::Active(active), _) => active.down.clone(),
+            (Part::Passive(_), Some(record)) => match &record.in_sync {
+                Some(peer)
+                    if peer.incarnation == self.incarnation
+                        && record.holder == Some(self.node.other()) =>
+                {
+                    peer.lacks.clone()
+                }
+                _ => return,
+            },
+            (Part::Passive(_), None) => return,
+        };
+        for (plan, log) in &mut self.logs {
+            if !log.whole && !lacks.contains(plan) {
+                log.whole = true;
+                actions.push(Action::Whole { plan: *plan });
+            }
+        }
+    }
+
     /// Everything is fsynced that was written when it was asked for.
     fn synced_all(&mut self, now: Moment, token: u64, actions: &mut Vec<Action>) {
         match self.part {
@@ -307,7 +334,7 @@ impl Member {
 
 impl From<LogStart> for PlanLog {
     fn from(found: LogStart) -> PlanLog {
-        let LogStart { shape, synced, applied } = found;
-        PlanLog { synced, committed: applied, shape, ..PlanLog::default() }
+        let LogStart { shape, synced, applied, whole } = found;
+        PlanLog { synced, committed: applied, shape, whole, ..PlanLog::default() }
     }
 }

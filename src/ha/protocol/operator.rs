@@ -107,7 +107,7 @@ impl Member {
         let record = Record {
             holder: Some(node.other()),
             holder_lacks: PlanSet::new(),
-            in_sync: Some(InSync { incarnation, lacks: active.down.clone() }),
+            in_sync: Some(InSync { incarnation, lacks: PlanSet::new() }),
             ..known
         };
         if self.settings.rules.switch_stops_acting {
@@ -126,10 +126,11 @@ impl Member {
             .as_ref()
             .is_some_and(|peer| peer.incarnation == follower.incarnation && peer.lacks.is_empty());
         confirmed
+            && active.down.is_empty()
             && self.logs.iter().all(|(plan, log)| {
                 let copy = follower.copy(*plan);
                 let matched = copy.is_some_and(|copy| copy.holds(log.last(), self.settings.ack));
-                active.down.contains(plan) || matched && log.committed == log.last()
+                matched && log.committed == log.last()
             })
     }
 
@@ -147,8 +148,9 @@ impl Member {
     /// The record names this node as holder: it is read, and written, at once.
     pub(super) fn your_turn(&mut self, now: Moment, version: Version, actions: &mut Vec<Action>) {
         let news = self.known().is_none_or(|record| record.version < version);
-        let Some(passive) = self.passive_mut().filter(|_| news) else { return };
-        passive.turn = true;
+        if !news || self.epoch().is_some() {
+            return;
+        }
         self.read_at = Moment(0);
         self.passive_tick(now, actions);
     }

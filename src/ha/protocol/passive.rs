@@ -38,7 +38,7 @@ pub(super) struct Passive {
     pub tails: Tails,
     /// The operator's promotion that is being done.
     pub promotes: Option<Promotion>,
-    /// The other node said that it handed over.
+    /// The other node named this one as holder.
     pub turn: bool,
 }
 

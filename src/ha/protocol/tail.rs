@@ -87,6 +87,10 @@ impl Member {
                 theirs.entry(*plan).or_default();
             }
         }
+        if !all {
+            // Only a log that was whole can make another one so.
+            theirs.retain(|plan, _| self.logs.get(plan).is_some_and(|log| log.whole));
+        }
         let (to, count) = (self.peer, theirs.len());
         let doubtful = self.journal != Journal::Sound;
         for (plan, their) in theirs {
@@ -136,8 +140,11 @@ impl Member {
             PlanLog::default()
         });
         let took = self.take_tail(plan, &shape, range, actions);
-        let Some(log) = self.logs.get(&plan) else { return };
+        let Some(log) = self.logs.get_mut(&plan) else { return };
         let done = log.shape.compare(&shape) != Ordering::Less;
+        if done {
+            log.inherited = log.last();
+        }
         match &mut self.part {
             Part::Active(active) => {
                 if done && active.regained.insert(plan) {
