@@ -72,5 +72,7 @@ pub mod receivers;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod rehearsal;
 pub mod snapshot;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod replica;
 pub mod telemetry;
 pub mod topics;

@@ -1,4 +1,4 @@
-//! The engine as the plan actor sees it: something that takes rows and time and gives rows.
+//! The engine as a replica sees it: something that takes rows and time and gives rows.
 
 use std::sync::Arc;
 
@@ -22,16 +22,11 @@ use crate::plan::logical::StreamId;
 pub trait Machine: Send {
     /// Lets time pass up to `at`, by the wall clock, then takes rows, if there are any.
     fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results);
-    /// Lets time pass up to `at`, then answers a query; one that writes gives no rows.
+    /// Answers a query on the state as it stands, or writes to a table, which gives no rows.
     ///
     /// # Errors
     /// If a part of the query cannot be run; the state is then as it was.
-    fn ask(
-        &mut self,
-        at: Millis,
-        query: &OnDemand,
-        results: &mut Results,
-    ) -> Result<Vec<Vec<Value>>, String>;
+    fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String>;
     /// When it wants to be told that time has passed even if nothing comes.
     fn next_due(&self) -> Option<Millis>;
     /// Its state as it stands.
@@ -62,11 +57,11 @@ pub trait Builder: Send + Sync {
     /// # Errors
     /// If a part of the plan cannot be run.
     fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String>;
-    /// A machine with the state that [`Machine::freeze`] gave.
+    /// A machine with the state that [`Machine::freeze`] gave, as bytes.
     ///
     /// # Errors
     /// If the state does not fit the plan.
-    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String>;
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String>;
 }
 
 /// Makes the engine's machines of a checked plan.
@@ -100,9 +95,9 @@ impl Builder for EngineBuilder {
         Ok(Box::new(Engine(core)))
     }
 
-    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String> {
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
         let mut core = self.build()?;
-        core.load(&state.to_bytes()).map_err(|error| error.to_string())?;
+        core.load(state).map_err(|error| error.to_string())?;
         Ok(Box::new(Engine(core)))
     }
 }
@@ -117,13 +112,7 @@ impl Machine for Engine {
         self.0.apply(&Entry { at, input }, &mut Gather { plan: &plan, results });
     }
 
-    fn ask(
-        &mut self,
-        at: Millis,
-        query: &OnDemand,
-        results: &mut Results,
-    ) -> Result<Vec<Vec<Value>>, String> {
-        self.apply(at, None, results);
+    fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
         self.0.query(query).map_err(|error| error.message)
     }
 
@@ -176,7 +165,7 @@ pub struct Results {
     /// By stream; empty columns until the first row.
     rows: Vec<Option<Batch>>,
     /// Streams with rows, in order of the first one.
-    pub(super) touched: Vec<StreamId>,
+    touched: Vec<StreamId>,
     /// Lines for the log.
     pub notes: Vec<Note>,
 }
@@ -198,12 +187,13 @@ impl Results {
     }
 
     /// The rows by stream, leaving nothing.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (StreamId, Batch)> + '_ {
+    pub fn drain(&mut self) -> impl Iterator<Item = (StreamId, Batch)> + '_ {
         let rows = &mut self.rows;
         self.touched.drain(..).filter_map(|stream| Some((stream, rows[stream].take()?)))
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
         self.rows.iter_mut().for_each(|rows| *rows = None);
         self.touched.clear();
         self.notes.clear();

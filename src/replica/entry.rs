@@ -1,0 +1,191 @@
+//! What stands in a plan's log: everything that can change the plan's state, as bytes and back.
+
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::event::Text;
+use crate::event::codec::Encode;
+use crate::event::codec::Malformed;
+
+/// The version of the bytes; an entry of a newer one is refused.
+const FORMAT: u8 = 1;
+
+/// An entry of a plan's log. Its position and epoch are the log's.
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    /// The wall clock of the node that ordered it, in milliseconds since 1970. An earlier time than
+    /// the last entry's counts as the last entry's.
+    pub at: Millis,
+    /// What came.
+    pub body: Body,
+}
+
+/// What came.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// The plan starts, or a new version of it takes over.
+    Deploy(Deployment),
+    /// Rows of a stream.
+    Rows {
+        /// The stream's name; a fault stream's begins with `!`.
+        stream: Text,
+        /// Who sent it, if the sender numbers what it sends.
+        origin: Option<Origin>,
+        /// The rows, of the stream's types.
+        batch: Batch,
+    },
+    /// Time passed; nothing else.
+    Tick,
+    /// An on-demand query that writes.
+    Write {
+        /// The query.
+        query: Text,
+    },
+    /// An earlier entry that the plan cannot process has no effect; its rows go to the fault
+    /// stream, if there is one.
+    Skip {
+        /// The earlier entry's position.
+        position: u64,
+        /// What happened when it was applied.
+        reason: Text,
+    },
+}
+
+/// A version of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Counts the versions of the plan, from 1.
+    pub number: u64,
+    /// Its text.
+    pub text: Text,
+    /// What chance is drawn from; the first version's counts.
+    pub secret: u64,
+}
+
+/// Who sent something, so that sending it again has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The producer's name.
+    pub producer: Text,
+    /// Its number for this send; each is above the one before.
+    pub sequence: u64,
+}
+
+impl Origin {
+    /// The number `sequence` of this producer.
+    #[must_use]
+    pub fn new(producer: &str, sequence: u64) -> Self {
+        Self { producer: producer.into(), sequence }
+    }
+}
+
+impl LogEntry {
+    /// An entry.
+    #[must_use]
+    pub fn new(at: Millis, body: Body) -> Self {
+        Self { at, body }
+    }
+
+    /// The version that an encoded entry deploys, read without decoding anything else.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the bytes are no entry.
+    pub fn deployment(mut bytes: &[u8]) -> Result<Option<Deployment>, Malformed> {
+        let (_, kind) = head(&mut bytes)?;
+        if kind == DEPLOY { Deployment::decode(&mut bytes).map(Some) } else { Ok(None) }
+    }
+
+    /// The position that an encoded entry skips, and why.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the bytes are no entry.
+    pub fn skipped(mut bytes: &[u8]) -> Result<Option<(u64, Text)>, Malformed> {
+        let (_, kind) = head(&mut bytes)?;
+        if kind != SKIP {
+            return Ok(None);
+        }
+        Ok(Some((u64::decode(&mut bytes)?, Text::decode(&mut bytes)?)))
+    }
+}
+
+const DEPLOY: u8 = 1;
+const ROWS: u8 = 2;
+const TICK: u8 = 3;
+const WRITE: u8 = 4;
+const SKIP: u8 = 5;
+
+fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
+    if u8::decode(from)? != FORMAT {
+        return Err(Malformed);
+    }
+    Ok((Millis::decode(from)?, u8::decode(from)?))
+}
+
+impl Encode for LogEntry {
+    fn encode(&self, out: &mut Vec<u8>) {
+        FORMAT.encode(out);
+        self.at.encode(out);
+        match &self.body {
+            Body::Deploy(deployment) => {
+                DEPLOY.encode(out);
+                deployment.encode(out);
+            }
+            Body::Rows { stream, origin, batch } => {
+                ROWS.encode(out);
+                stream.encode(out);
+                origin.encode(out);
+                batch.encode(out);
+            }
+            Body::Tick => TICK.encode(out),
+            Body::Write { query } => {
+                WRITE.encode(out);
+                query.encode(out);
+            }
+            Body::Skip { position, reason } => {
+                SKIP.encode(out);
+                position.encode(out);
+                reason.encode(out);
+            }
+        }
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let (at, kind) = head(from)?;
+        let body = match kind {
+            DEPLOY => Body::Deploy(Deployment::decode(from)?),
+            ROWS => Body::Rows {
+                stream: Text::decode(from)?,
+                origin: Option::decode(from)?,
+                batch: Batch::decode(from)?,
+            },
+            TICK => Body::Tick,
+            WRITE => Body::Write { query: Text::decode(from)? },
+            SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
+            _ => return Err(Malformed),
+        };
+        Ok(Self { at, body })
+    }
+}
+
+impl Encode for Deployment {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.number.encode(out);
+        self.secret.encode(out);
+        self.text.encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let (number, secret) = (u64::decode(from)?, u64::decode(from)?);
+        Ok(Self { number, text: Text::decode(from)?, secret })
+    }
+}
+
+impl Encode for Origin {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.producer.encode(out);
+        self.sequence.encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self { producer: Text::decode(from)?, sequence: u64::decode(from)? })
+    }
+}

@@ -1,0 +1,36 @@
+//! One plan on one node: applies the entries of its log, in order, and numbers what comes out.
+//!
+//! ```text
+//! log entry ─► Replica ─┬─► rows by stream, for those who watch
+//!                       └─► numbered results by publisher
+//! ```
+//!
+//! A replica is a function of its log: same entries, same state, same numbers. It opens no file,
+//! reads no clock and sends nothing; whoever holds it decides when an entry is safe to apply and
+//! when a result may leave. So a restart, a standby and a simulation all run the same code.
+
+mod entry;
+mod machine;
+mod producers;
+mod replica;
+mod saved;
+#[cfg(test)]
+mod tests;
+
+pub use entry::Body;
+pub use entry::Deployment;
+pub use entry::LogEntry;
+pub use entry::Origin;
+pub use machine::Builder;
+pub use machine::EngineBuilder;
+pub use machine::Machine;
+pub use machine::Results;
+pub use producers::Producers;
+pub use replica::Broken;
+pub use replica::EngineMaker;
+pub use replica::Made;
+pub use replica::Maker;
+pub use replica::Outcome;
+pub use replica::Output;
+pub use replica::Replica;
+pub use saved::Saved;

@@ -1,0 +1,445 @@
+//! The replica: applies entries to the machine, and can take back the one it fell over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::context::Note;
+use crate::engine::library::Library;
+use crate::engine::state::Frozen;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::event::Structure;
+use crate::event::Text;
+use crate::event::Value;
+use crate::language::parse_query;
+use crate::plan::check_query;
+use crate::plan::logical::OnDemand;
+use crate::plan::logical::Plan;
+use crate::plan::logical::StreamId;
+use crate::replica::Body;
+use crate::replica::Builder;
+use crate::replica::Deployment;
+use crate::replica::EngineBuilder;
+use crate::replica::LogEntry;
+use crate::replica::Machine;
+use crate::replica::Producers;
+use crate::replica::Results;
+
+/// Entries kept to take one back before the state is frozen anew.
+const KEPT_ENTRIES_MAX: usize = 1024;
+/// Bytes of entries kept to take one back before the state is frozen anew.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Makes what runs a plan of a version's text.
+pub trait Maker: Send + Sync {
+    /// Checks the text and makes a builder of it.
+    ///
+    /// # Errors
+    /// If this program cannot run the text, for people.
+    fn make(&self, deployment: &Deployment) -> Result<Made, String>;
+}
+
+/// A version's checked plan, and what makes machines of it.
+#[derive(Clone)]
+pub struct Made {
+    /// The checked plan.
+    pub plan: Arc<Plan>,
+    /// Makes machines of it.
+    pub builder: Arc<dyn Builder>,
+}
+
+/// Makes the engine's machines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineMaker;
+
+impl Maker for EngineMaker {
+    fn make(&self, deployment: &Deployment) -> Result<Made, String> {
+        let parsed = crate::language::parse(&deployment.text);
+        let checked = crate::plan::check(&parsed.tree, &deployment.text, &Library::standard());
+        let faults = parsed.diagnostics.iter().chain(&checked.diagnostics);
+        if let Some(fault) = faults.into_iter().find(|fault| fault.is_error()) {
+            return Err(fault.message.clone());
+        }
+        let plan = checked.plan.map(Arc::new).ok_or("the plan has errors")?;
+        let builder = EngineBuilder { plan: Arc::clone(&plan), secret: deployment.secret };
+        Ok(Made { plan, builder: Arc::new(builder) })
+    }
+}
+
+/// The replica cannot go on, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+/// What became of an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was applied.
+    Done,
+    /// Its sender had sent it before; it has no effect.
+    Repeated,
+    /// A query that writes could not be run; it has no effect.
+    Refused(String),
+    /// It is one of those that are skipped.
+    Skipped,
+}
+
+/// Rows that passed through a stream while an entry was applied.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The stream, as the running version counts.
+    pub stream: StreamId,
+    /// The rows, all current.
+    pub rows: Arc<Batch>,
+    /// For each of the stream's publishers its name and the number of the first row.
+    pub publishers: Vec<(Text, u64)>,
+}
+
+/// One plan on one node.
+pub struct Replica {
+    maker: Arc<dyn Maker>,
+    pub(super) running: Option<Running>,
+    /// The position of the last entry applied.
+    pub(super) position: u64,
+    /// The latest time an entry brought.
+    pub(super) now: Millis,
+    /// How many results each publisher was given.
+    pub(super) given: BTreeMap<Text, u64>,
+    pub(super) producers: Producers,
+    /// Entries that were skipped and whose skip has not come yet, with what they held.
+    pub(super) skipped: BTreeMap<u64, Option<LogEntry>>,
+    base: Base,
+    since: Vec<LogEntry>,
+    since_bytes: usize,
+    results: Results,
+}
+
+/// The version at work.
+pub(super) struct Running {
+    pub(super) deployment: Deployment,
+    pub(super) made: Made,
+    pub(super) machine: Box<dyn Machine>,
+    /// The names of the publishers, by stream.
+    publishers: Vec<Vec<Text>>,
+}
+
+/// From where the machine can be rebuilt.
+enum Base {
+    Started(Millis),
+    Frozen(Box<Frozen>),
+}
+
+impl Replica {
+    /// A replica that has applied nothing.
+    #[must_use]
+    pub fn new(maker: Arc<dyn Maker>) -> Self {
+        Self {
+            maker,
+            running: None,
+            position: 0,
+            now: 0,
+            given: BTreeMap::new(),
+            producers: Producers::default(),
+            skipped: BTreeMap::new(),
+            base: Base::Started(0),
+            since: Vec::new(),
+            since_bytes: 0,
+            results: Results::default(),
+        }
+    }
+
+    /// The position of the last entry applied; 0 before the first.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The version that runs.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.running.as_ref().map(|running| &running.deployment)
+    }
+
+    /// The plan that runs.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.running.as_ref().map(|running| &running.made.plan)
+    }
+
+    /// The machine at work.
+    #[must_use]
+    pub fn machine(&self) -> Option<&dyn Machine> {
+        self.running.as_ref().map(|running| &*running.machine)
+    }
+
+    /// When it wants time to pass even if nothing comes.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.machine()?.next_due()
+    }
+
+    /// The last number taken of a producer.
+    #[must_use]
+    pub fn last_of(&self, producer: &str) -> Option<u64> {
+        self.producers.last(producer)
+    }
+
+    /// From now on this entry counts as skipped.
+    pub fn skip(&mut self, position: u64) {
+        if position > self.position {
+            self.skipped.insert(position, None);
+        }
+    }
+
+    /// Applies the next entry; what comes out is appended to `outputs` and `notes`.
+    ///
+    /// If this panics, call [`Replica::take_back`] before anything else.
+    ///
+    /// # Errors
+    /// If a version of the plan cannot be run; the replica must not be used further.
+    pub fn apply(
+        &mut self,
+        entry: LogEntry,
+        outputs: &mut Vec<Output>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Outcome, Broken> {
+        let position = self.position + 1;
+        if let Some(kept) = self.skipped.get_mut(&position) {
+            *kept = Some(entry);
+            self.position = position;
+            return Ok(Outcome::Skipped);
+        }
+        self.results.clear();
+        let now = self.now.max(entry.at);
+        let outcome = match &entry.body {
+            Body::Deploy(deployment) => {
+                self.deploy(now, deployment)?;
+                Outcome::Done
+            }
+            _ => self.feed(now, entry)?,
+        };
+        self.position = position;
+        self.now = now;
+        self.number(outputs);
+        notes.append(&mut self.results.notes);
+        Ok(outcome)
+    }
+
+    /// Brings an entry to the machine, and keeps it to be able to take back a later one.
+    fn feed(&mut self, now: Millis, mut entry: LogEntry) -> Result<Outcome, Broken> {
+        let running = self.running.as_mut().ok_or_else(|| {
+            Broken("the log of the plan does not begin with its deployment".to_owned())
+        })?;
+        let mut origin = None;
+        let mut ended = None;
+        match &mut entry.body {
+            Body::Rows { stream, origin: sender, batch } => {
+                if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
+                    return Ok(Outcome::Repeated);
+                }
+                if running.stream(stream, batch).is_none() {
+                    let reason = format!("no stream `{stream}` of these attributes");
+                    return Ok(Outcome::Refused(reason));
+                }
+                origin = sender.take();
+            }
+            Body::Skip { position, reason } => {
+                ended = Some(*position);
+                let skipped = self.skipped.get(position).and_then(Option::as_ref);
+                let fault = skipped.and_then(|skipped| running.fault(skipped, reason));
+                entry.body = fault.unwrap_or(Body::Tick);
+            }
+            Body::Tick | Body::Write { .. } | Body::Deploy(_) => {}
+        }
+        let outcome = running.take(now, &entry.body, &mut self.results);
+        if let Some(origin) = origin {
+            self.producers.take(&origin);
+        }
+        if let Some(position) = ended {
+            self.skipped.remove(&position);
+        }
+        self.keep(entry);
+        Ok(outcome)
+    }
+
+    fn deploy(&mut self, now: Millis, deployment: &Deployment) -> Result<(), Broken> {
+        let made = self.maker.make(deployment).map_err(Broken)?;
+        let mut machine = made.builder.start(now).map_err(Broken)?;
+        // What is to happen at the start happens now.
+        machine.apply(now, None, &mut self.results);
+        self.running = Some(Running::new(deployment.clone(), made, machine));
+        // Entries before a version cannot be applied to its machine.
+        self.base = Base::Started(now);
+        self.forget_entries();
+        Ok(())
+    }
+
+    /// Puts rows together with their numbers.
+    fn number(&mut self, outputs: &mut Vec<Output>) {
+        let Some(running) = &self.running else { return };
+        for (stream, rows) in self.results.drain() {
+            let names = &running.publishers[stream];
+            let mut publishers = Vec::with_capacity(names.len());
+            for name in names {
+                let given = match self.given.get_mut(name) {
+                    Some(given) => given,
+                    None => self.given.entry(Text::clone(name)).or_default(),
+                };
+                publishers.push((Text::clone(name), *given + 1));
+                *given += rows.len() as u64;
+            }
+            outputs.push(Output { stream, rows: Arc::new(rows), publishers });
+        }
+    }
+
+    fn keep(&mut self, entry: LogEntry) {
+        self.since_bytes += match &entry.body {
+            Body::Rows { batch, .. } => batch.bytes(),
+            Body::Write { query } => query.len(),
+            Body::Tick | Body::Skip { .. } | Body::Deploy(_) => 0,
+        };
+        self.since.push(entry);
+        if self.since.len() >= KEPT_ENTRIES_MAX || self.since_bytes >= KEPT_BYTES_MAX {
+            self.rest_here();
+        }
+    }
+
+    /// Makes the state as it stands the one from which the machine is rebuilt.
+    fn rest_here(&mut self) {
+        if let Some(running) = &self.running {
+            self.base = Base::Frozen(Box::new(running.machine.freeze()));
+            self.forget_entries();
+        }
+    }
+
+    fn forget_entries(&mut self) {
+        self.since.clear();
+        self.since_bytes = 0;
+    }
+
+    /// After a panic in [`Replica::apply`]: brings the state back to where it was before.
+    ///
+    /// # Errors
+    /// If that cannot be done; the replica must not be used further.
+    pub fn take_back(&mut self) -> Result<(), Broken> {
+        let Some(running) = &mut self.running else {
+            return Err(Broken("the plan fell at its start".to_owned()));
+        };
+        let results = &mut self.results;
+        let mut now = 0;
+        running.machine = match &self.base {
+            Base::Started(at) => {
+                now = *at;
+                let mut machine = running.made.builder.start(now).map_err(Broken)?;
+                machine.apply(now, None, results);
+                machine
+            }
+            Base::Frozen(state) => running.made.builder.load(&state.to_bytes()).map_err(Broken)?,
+        };
+        for entry in &self.since {
+            now = now.max(entry.at);
+            // What a query was answered before counts for nothing here.
+            let _ = running.take(now, &entry.body, results);
+            results.clear();
+        }
+        results.clear();
+        Ok(())
+    }
+
+    /// Asks the state as it stands.
+    ///
+    /// # Errors
+    /// If a part of the query cannot be run.
+    pub fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
+        let running = self.running.as_mut().ok_or("the plan does not run yet")?;
+        running.machine.ask(query)
+    }
+
+    /// A replica in a state that was saved.
+    pub(super) fn restored(
+        maker: Arc<dyn Maker>,
+        deployment: Deployment,
+        state: &[u8],
+    ) -> Result<Self, String> {
+        let made = maker.make(&deployment)?;
+        let machine = made.builder.load(state)?;
+        let mut replica = Self::new(maker);
+        replica.running = Some(Running::new(deployment, made, machine));
+        replica.rest_here();
+        Ok(replica)
+    }
+}
+
+impl Running {
+    fn new(deployment: Deployment, made: Made, machine: Box<dyn Machine>) -> Self {
+        let names = made.plan.streams.iter().map(|stream| {
+            let number = 1..=stream.sinks.len();
+            number.map(|number| format!("publisher:{}:{number}", stream.name).into()).collect()
+        });
+        let publishers = names.collect();
+        Self { deployment, made, machine, publishers }
+    }
+
+    /// Applies what came; a query that cannot be run only lets time pass.
+    fn take(&mut self, now: Millis, body: &Body, results: &mut Results) -> Outcome {
+        match body {
+            Body::Rows { stream, batch, .. } => {
+                let id = self.stream(stream, batch).expect("looked at before");
+                self.machine.apply(now, Some((id, batch)), results);
+            }
+            Body::Write { query } => {
+                self.machine.apply(now, None, results);
+                let query = question(query, &self.made.plan);
+                if let Err(reason) = query.and_then(|query| self.machine.ask(&query)) {
+                    return Outcome::Refused(reason);
+                }
+            }
+            Body::Tick | Body::Skip { .. } | Body::Deploy(_) => {
+                self.machine.apply(now, None, results);
+            }
+        }
+        Outcome::Done
+    }
+
+    /// The stream of this name, if the rows fit it.
+    fn stream(&self, name: &str, rows: &Batch) -> Option<StreamId> {
+        let plan = &self.made.plan;
+        let id = plan.stream(name)?;
+        let types = plan.streams[id].schema.types();
+        let fits = types.len() == rows.columns.len()
+            && types.iter().zip(&rows.columns).all(|(ty, column)| {
+                column.values.data_type().is_none_or(|of| of == *ty)
+            });
+        fits.then_some(id)
+    }
+
+    /// The rows of an entry as the fault stream of their stream takes them.
+    fn fault(&self, entry: &LogEntry, reason: &Text) -> Option<Body> {
+        let Body::Rows { stream, batch, .. } = &entry.body else { return None };
+        let plan = &self.made.plan;
+        let target = plan.streams[self.stream(stream, batch)?].fault?;
+        let mut rows = Batch::new(&plan.streams[target].schema.types());
+        for row in 0..batch.len() {
+            let mut values = batch.row(row);
+            values.push(Value::Object(Arc::new(Structure::Error(Text::clone(reason)))));
+            rows.push_row(batch.timestamps[row], &values);
+        }
+        Some(Body::Rows { stream: format!("!{stream}").into(), origin: None, batch: rows })
+    }
+}
+
+/// Reads and checks a query that was found right when it was ordered.
+fn question(text: &str, plan: &Plan) -> Result<OnDemand, String> {
+    let parsed = parse_query(text);
+    let tree = parsed.tree.ok_or("the query cannot be read")?;
+    let checked = check_query(&tree, plan, &Library::standard());
+    checked.query.ok_or_else(|| {
+        let first = checked.diagnostics.first();
+        first.map_or_else(|| "the query has errors".to_owned(), |fault| fault.message.clone())
+    })
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("position", &self.position).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! A replica's state as it stood after an entry: taken in a moment, written by another thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::state::Frozen;
+use crate::event::Text;
+use crate::event::codec::Encode;
+use crate::event::codec::Malformed;
+use crate::event::hash_bytes;
+use crate::replica::Deployment;
+use crate::replica::LogEntry;
+use crate::replica::Maker;
+use crate::replica::Producers;
+use crate::replica::Replica;
+
+/// The version of the bytes; state of a newer one is refused.
+const FORMAT: u8 = 1;
+
+/// A replica's state. The replica may go on while this is made into bytes.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The position of the last entry applied.
+    pub position: u64,
+    head: Vec<u8>,
+    machine: Frozen,
+}
+
+impl Saved {
+    /// The state as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        bytes.extend(self.machine.to_bytes());
+        bytes
+    }
+
+    /// A number that two replicas in the same state share.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        hash_bytes(&self.to_bytes())
+    }
+}
+
+impl Replica {
+    /// The state as it stands; `None` before the plan was deployed.
+    #[must_use]
+    pub fn save(&self) -> Option<Saved> {
+        let running = self.running.as_ref()?;
+        let mut head = vec![FORMAT];
+        self.position.encode(&mut head);
+        self.now.encode(&mut head);
+        running.deployment.encode(&mut head);
+        pairs(&self.given).encode(&mut head);
+        self.producers.encode(&mut head);
+        let skipped: Vec<_> = self.skipped.iter().map(|(at, entry)| (*at, entry.clone())).collect();
+        skipped.encode(&mut head);
+        Some(Saved { position: self.position, head, machine: running.machine.freeze() })
+    }
+
+    /// A replica in the state that [`Saved::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// If the bytes are damaged, or this program cannot run the plan in them; for people.
+    pub fn restore(maker: Arc<dyn Maker>, bytes: &[u8]) -> Result<Self, String> {
+        let parts = Parts::read(bytes).map_err(|malformed| malformed.to_string())?;
+        let mut replica = Self::restored(maker, parts.deployment, parts.machine)?;
+        replica.position = parts.position;
+        replica.now = parts.now;
+        replica.given = parts.given.into_iter().collect();
+        replica.producers = parts.producers;
+        replica.skipped = parts.skipped.into_iter().collect();
+        Ok(replica)
+    }
+}
+
+struct Parts<'a> {
+    position: u64,
+    now: i64,
+    deployment: Deployment,
+    given: Vec<(Text, u64)>,
+    producers: Producers,
+    skipped: Vec<(u64, Option<LogEntry>)>,
+    machine: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(mut from: &'a [u8]) -> Result<Self, Malformed> {
+        let from = &mut from;
+        if u8::decode(from)? != FORMAT {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            position: u64::decode(from)?,
+            now: i64::decode(from)?,
+            deployment: Deployment::decode(from)?,
+            given: Vec::decode(from)?,
+            producers: Producers::decode(from)?,
+            skipped: Vec::decode(from)?,
+            machine: from,
+        })
+    }
+}
+
+fn pairs(map: &BTreeMap<Text, u64>) -> Vec<(Text, u64)> {
+    map.iter().map(|(name, number)| (name.clone(), *number)).collect()
+}

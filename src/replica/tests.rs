@@ -1,0 +1,258 @@
+//! A replica is a function of its log: saved, taken back or repeated, it says the same.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+
+use crate::engine::context::Note;
+use crate::event::Batch;
+use crate::event::DataType;
+use crate::event::Millis;
+use crate::event::Text;
+use crate::event::Value;
+use crate::event::codec::Encode;
+use crate::plan::logical::OnDemand;
+use crate::plan::logical::StreamId;
+use crate::replica::*;
+
+const PLAN: &str = "
+    @onerror(action='stream')
+    @sink(type='log') define stream In (n long);
+    @primaryKey('n') define table Seen (n long);
+    @sink(type='log') define stream Sums (total long);
+    @sink(type='log') define stream Bad (n long);
+    from In#window.time(100) select sum(n) as total insert all events into Sums;
+    from In select n update or insert into Seen on Seen.n == n;
+    from !In select n insert into Bad;";
+
+/// The number over which [`Fragile`] falls.
+const POISON: i64 = 13;
+
+/// The engine, but a row with an unlucky number makes it panic half way.
+struct Fragile(Box<dyn Machine>, StreamId);
+
+struct FragileBuilder(Arc<dyn Builder>, StreamId);
+
+struct FragileMaker;
+
+impl Maker for FragileMaker {
+    fn make(&self, deployment: &Deployment) -> Result<Made, String> {
+        let Made { plan, builder } = EngineMaker.make(deployment)?;
+        let stream = plan.stream("In").unwrap();
+        Ok(Made { plan, builder: Arc::new(FragileBuilder(builder, stream)) })
+    }
+}
+
+impl Builder for FragileBuilder {
+    fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String> {
+        Ok(Box::new(Fragile(self.0.start(at)?, self.1)))
+    }
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+        Ok(Box::new(Fragile(self.0.load(state)?, self.1)))
+    }
+}
+
+impl Machine for Fragile {
+    fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results) {
+        self.0.apply(at, rows, results);
+        for row in rows.iter().filter(|(stream, _)| *stream == self.1).flat_map(|(_, batch)| {
+            (0..batch.len()).map(|row| batch.row(row)[0].as_long().unwrap())
+        }) {
+            assert_ne!(row, POISON, "an unlucky number");
+        }
+    }
+    fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
+        self.0.ask(query)
+    }
+    fn next_due(&self) -> Option<Millis> {
+        self.0.next_due()
+    }
+    fn freeze(&self) -> crate::engine::state::Frozen {
+        self.0.freeze()
+    }
+    fn held(&self) -> usize {
+        self.0.held()
+    }
+}
+
+fn deploy(at: Millis) -> LogEntry {
+    let deployment = Deployment { number: 1, text: PLAN.into(), secret: 7 };
+    LogEntry::new(at, Body::Deploy(deployment))
+}
+
+fn rows(at: Millis, values: &[i64]) -> LogEntry {
+    let mut batch = Batch::new(&[DataType::Long]);
+    values.iter().for_each(|n| batch.push_row(at, &[Value::Long(*n)]));
+    LogEntry::new(at, Body::Rows { stream: "In".into(), origin: None, batch })
+}
+
+fn sent(at: Millis, producer: &str, sequence: u64, values: &[i64]) -> LogEntry {
+    let mut entry = rows(at, values);
+    if let Body::Rows { origin, .. } = &mut entry.body {
+        *origin = Some(Origin::new(producer, sequence));
+    }
+    entry
+}
+
+/// A replica, and all that its publishers were given: name, number, value.
+struct Scene {
+    replica: Replica,
+    published: Vec<(Text, u64, i64)>,
+    notes: Vec<Note>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let replica = Replica::new(Arc::new(FragileMaker));
+        Self { replica, published: Vec::new(), notes: Vec::new() }
+    }
+
+    fn apply(&mut self, entry: LogEntry) -> Outcome {
+        let mut outputs = Vec::new();
+        let outcome = self.replica.apply(entry, &mut outputs, &mut self.notes).unwrap();
+        for output in outputs {
+            for (publisher, first) in output.publishers {
+                for row in 0..output.rows.len() {
+                    let value = output.rows.row(row)[0].as_long().unwrap_or(-1);
+                    self.published.push((publisher.clone(), first + row as u64, value));
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Saves the state and goes on in another replica.
+    fn move_on(&mut self) {
+        let saved = self.replica.save().unwrap();
+        self.replica = Replica::restore(Arc::new(FragileMaker), &saved.to_bytes()).unwrap();
+        assert_eq!(self.replica.save().unwrap().fingerprint(), saved.fingerprint());
+        assert_eq!(self.replica.position(), saved.position);
+    }
+
+    fn sums(&self) -> Vec<(u64, i64)> {
+        let of = |(name, number, value): &(Text, u64, i64)| {
+            (name == "publisher:Sums:1").then_some((*number, *value))
+        };
+        self.published.iter().filter_map(of).collect()
+    }
+
+    fn bad(&self) -> Vec<i64> {
+        let bad = self.published.iter().filter(|(name, _, _)| name == "publisher:Bad:1");
+        bad.map(|(_, _, value)| *value).collect()
+    }
+}
+
+fn entries() -> Vec<LogEntry> {
+    let write = Body::Write { query: "delete Seen on Seen.n == 2".into() };
+    vec![
+        deploy(1000),
+        rows(1001, &[1, 2]),
+        sent(1050, "web", 5, &[3]),
+        LogEntry::new(1060, write),
+        sent(1061, "web", 5, &[3]),
+        LogEntry::new(1101, Body::Tick),
+        rows(1099, &[4]),
+        LogEntry::new(1300, Body::Tick),
+    ]
+}
+
+#[test]
+fn results_are_numbered_by_publisher_and_repeated_sends_have_no_effect() {
+    let mut scene = Scene::new();
+    let outcomes: Vec<_> = entries().into_iter().map(|entry| scene.apply(entry)).collect();
+    assert_eq!(outcomes[4], Outcome::Repeated);
+    assert!(outcomes.iter().enumerate().all(|(at, o)| at == 4 || *o == Outcome::Done));
+    let sums: Vec<_> = scene.sums();
+    let values: Vec<i64> = sums.iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, [1, 3, 6, 3, 7, 4, -1], "an empty window has no sum");
+    assert!(sums.iter().map(|(number, _)| *number).eq(1..=7));
+    assert_eq!(scene.replica.last_of("web"), Some(5));
+}
+
+#[test]
+fn saved_after_every_entry_it_says_the_same() {
+    let (mut one, mut other) = (Scene::new(), Scene::new());
+    for entry in entries() {
+        let outcome = one.apply(entry.clone());
+        assert_eq!(other.apply(entry), outcome);
+        other.move_on();
+        let fingerprint = |scene: &Scene| scene.replica.save().unwrap().fingerprint();
+        assert_eq!(fingerprint(&one), fingerprint(&other));
+    }
+    assert_eq!(one.published, other.published);
+}
+
+/// Applies an entry that makes the plan fall, then takes it back.
+fn fall(scene: &mut Scene, entry: LogEntry) {
+    let position = scene.replica.position();
+    let fell = catch_unwind(AssertUnwindSafe(|| scene.apply(entry)));
+    assert!(fell.is_err());
+    scene.replica.take_back().unwrap();
+    assert_eq!(scene.replica.position(), position);
+}
+
+#[test]
+fn an_entry_it_fell_over_is_skipped_and_its_rows_go_to_the_fault_stream() {
+    let mut scene = Scene::new();
+    let mut plain = Scene::new();
+    let bad = sent(1100, "web", 9, &[8, POISON]);
+    for entry in entries().into_iter().take(4) {
+        plain.apply(entry.clone());
+        scene.apply(entry);
+    }
+    fall(&mut scene, bad.clone());
+    assert_eq!(scene.published, plain.published, "nothing of it left");
+    assert_eq!(scene.replica.last_of("web"), Some(5), "it may be sent again");
+    let save = |scene: &Scene| scene.replica.save().unwrap().fingerprint();
+    assert_eq!(save(&scene), save(&plain), "as if it had never come");
+
+    let skip = Body::Skip { position: 5, reason: "an unlucky number".into() };
+    scene.replica.skip(5);
+    assert_eq!(scene.apply(bad.clone()), Outcome::Skipped);
+    scene.move_on();
+    scene.apply(rows(1100, &[1]));
+    scene.move_on();
+    assert_eq!(scene.bad(), [] as [i64; 0]);
+    scene.apply(LogEntry::new(1100, skip));
+    assert_eq!(scene.bad(), [8, POISON]);
+    // What is rebuilt later has the skip in its past.
+    fall(&mut scene, bad);
+    scene.apply(rows(1100, &[1]));
+    assert_eq!(scene.sums().last().unwrap().1, 1 + 2 + 3 + 1 + 1);
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_and_a_log_without_a_plan_is_broken() {
+    let mut scene = Scene::new();
+    let mut none = Vec::new();
+    let early = scene.replica.apply(rows(1, &[1]), &mut none, &mut Vec::new());
+    assert!(early.unwrap_err().0.contains("deployment"));
+    scene.apply(deploy(1));
+    let other = Batch::new(&[DataType::Text]);
+    let body = Body::Rows { stream: "In".into(), origin: None, batch: other };
+    assert!(matches!(scene.apply(LogEntry::new(2, body)), Outcome::Refused(_)));
+    let write = Body::Write { query: "delete Nowhere on Nowhere.n == 2".into() };
+    assert!(matches!(scene.apply(LogEntry::new(2, write)), Outcome::Refused(_)));
+    let deployment = Deployment { number: 2, text: "define".into(), secret: 0 };
+    let entry = LogEntry::new(3, Body::Deploy(deployment));
+    assert!(scene.replica.apply(entry, &mut none, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn entries_are_read_back_from_their_bytes_and_damage_is_no_entry() {
+    let mut all = entries();
+    all.push(LogEntry::new(5, Body::Skip { position: 3, reason: "why".into() }));
+    for entry in all {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        let again = LogEntry::decode(&mut &bytes[..]).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{entry:?}"));
+        let deploys = matches!(entry.body, Body::Deploy(_));
+        assert_eq!(LogEntry::deployment(&bytes).unwrap().is_some(), deploys);
+        let skips = matches!(entry.body, Body::Skip { .. });
+        assert_eq!(LogEntry::skipped(&bytes).unwrap().is_some(), skips);
+        for end in 0..bytes.len() {
+            assert!(LogEntry::decode(&mut &bytes[..end]).is_err(), "{end} of {}", bytes.len());
+        }
+    }
+}
