@@ -71,8 +71,8 @@ pub mod publishers;
 pub mod receivers;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod rehearsal;
-pub mod snapshot;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod replica;
+pub mod snapshot;
 pub mod telemetry;
 pub mod topics;

@@ -194,6 +194,7 @@ impl Deployer {
                     actix::spawn(async move {
                         let _turn = turn.lock().await;
                         office.undeploy(&plan).await;
+                        office.forget(&plan);
                     });
                 }
                 Step::Update { plan, file, text } | Step::Deploy { plan, file, text } => {

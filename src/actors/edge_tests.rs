@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
+use crate::actors::plan::Confirmed;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Station;
 use crate::actors::plan::StreamFront;
@@ -136,7 +137,12 @@ impl Way {
         let station = scene.adder();
         let inbox = Inbox::new(Limits { events: 1000, bytes: 1 << 20 });
         let unpublished = scene.metrics.dead_letters("adder", "publisher");
-        let end = Arc::new(PublisherEnd::new("publisher:Out:1".to_owned(), inbox, unpublished));
+        let end = Arc::new(PublisherEnd::new(
+            "publisher:Out:1".to_owned(),
+            inbox,
+            unpublished,
+            Confirmed::in_memory(),
+        ));
         let made = place.clone();
         let make = Arc::new(move || Ok(Built { publisher: Box::new(made.clone()), on_error }));
         let job = PublisherJob::new(make, Arc::clone(&station), Arc::clone(&end), &around(&scene));
@@ -153,13 +159,25 @@ impl Way {
         for _ in 0..parcels {
             self.next += 1;
             let batch = Arc::new(rows(&[self.next]));
-            let parcel = self.end.parcel(&version.name, front, &batch);
+            let parcel = Parcel {
+                plan: Arc::clone(&version.name),
+                stream: Arc::clone(&front.name),
+                schema: Arc::clone(&front.schema),
+                number: u64::try_from(self.next).unwrap(),
+                batch,
+            };
             self.end.inbox.put(parcel).await.unwrap();
         }
     }
 
     fn taken(&self) -> Vec<(u64, i64)> {
         self.place.taken.lock().unwrap().clone()
+    }
+
+    /// The end is told of every parcel that is done with, published or not.
+    async fn all_confirmed(&self) {
+        let last = u64::try_from(self.next).unwrap();
+        until("all are confirmed", || self.end.confirmed() == last).await;
     }
 
     fn dead(&self) -> u64 {
@@ -183,6 +201,7 @@ async fn what_cannot_be_published_is_counted_and_the_next_follows() {
     way.publish(4).await;
     until("the rest is there", || way.taken().len() == 2).await;
     assert_eq!((way.taken(), way.dead()), (vec![(2, 2), (4, 4)], 2));
+    way.all_confirmed().await;
     way.root.send(StopAll).await.unwrap();
 }
 

@@ -23,5 +23,6 @@ pub mod plan_folder;
 pub mod publisher;
 pub mod receiver;
 mod slot;
+mod snapshotter;
 pub mod threads;
 pub mod tree;

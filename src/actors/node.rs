@@ -3,6 +3,7 @@
 //! ```text
 //! node
 //! ├─ deployer              watches the folder of plans
+//! ├─ snapshotter           keeps the state of each plan on disk, from time to time
 //! └─ plans
 //!    └─ a plan (each)      a group of its own: what happens in it stays in it
 //!       ├─ publisher …
@@ -18,12 +19,14 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tracing::info;
+use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::deployer::Deployer;
 use crate::actors::deployer::Known;
 use crate::actors::handle::Handle;
 use crate::actors::office::Office;
+use crate::actors::snapshotter::Snapshotter;
 use crate::actors::threads::Thread;
 use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Policy;
@@ -67,7 +70,12 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
     let office = Arc::new(Office::new(config, around.clone()));
-    let children = vec![plans(&office), deployer(&office)];
+    let mut children = vec![plans(&office), deployer(&office)];
+    if office.config.persistence.enabled {
+        children.push(snapshotter(&office));
+    } else {
+        warn!("nothing is kept on disk (`persistence.enabled` is false): a restart begins empty");
+    }
     let root = Supervisor::root("", around, children).start();
     Ok(Handle::new(office, root))
 }
@@ -93,6 +101,23 @@ fn plans(office: &Arc<Office>) -> ChildSpec {
             let plans = Supervisor::below("plans", around, groups, lifeline).start();
             office.set_plans(plans.clone());
             plans.recipient()
+        }),
+    }
+}
+
+fn snapshotter(office: &Arc<Office>) -> ChildSpec {
+    let (office, thread) = (Arc::clone(office), Thread::start());
+    ChildSpec {
+        name: "snapshotter".to_owned(),
+        kind: "snapshotter",
+        rank: 1,
+        policy: ALWAYS,
+        when_given_up: WhenGivenUp::Leave,
+        grace: Duration::from_secs(10),
+        start: Box::new(move |lifeline| {
+            let office = Arc::clone(&office);
+            let actor = move |_: &mut Context<_>| Snapshotter::new(office, lifeline);
+            Snapshotter::start_in_arbiter(&thread.handle(), actor).recipient()
         }),
     }
 }

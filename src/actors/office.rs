@@ -19,6 +19,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::actors::edges::Ports;
+use crate::actors::plan::Folders;
 use crate::actors::slot::Draft;
 use crate::actors::slot::Slot;
 use crate::actors::tree::AddChild;
@@ -185,8 +186,7 @@ impl Office {
                     self.undeploy(&plan).await;
                 }
                 self.around.metrics.keep(&plan);
-                let slot = Slot::new(draft, &self.config, &self.around, &self.ports)
-                    .map_err(|broken| format!("the plan fell at its start: {}", broken.0))?;
+                let slot = Slot::new(draft.clone(), &self.config, &self.around, &self.ports)?;
                 self.slots
                     .write()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -195,6 +195,10 @@ impl Office {
                     let _ = plans.send(AddChild(slot.group())).await;
                 }
                 info!(plan, file, warnings, "deployed");
+                if slot.station.version().text != draft.text {
+                    info!(plan, file, "the file was changed while the node was down");
+                    slot.update(draft).await.map_err(|closed| closed.to_string())?;
+                }
             }
         }
         Ok(())
@@ -211,6 +215,19 @@ impl Office {
         }
         self.around.metrics.let_go(plan);
         self.count_plans();
+    }
+
+    /// Removes what is kept of a plan that was undeployed: one of that name begins empty.
+    pub(super) fn forget(&self, plan: &str) {
+        let Folders { journal, snapshots } = Folders::of(&self.config.node.data, plan);
+        for folder in [journal, snapshots] {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    warn!(plan, folder = %folder.display(), %error, "cannot remove what was kept");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A file is not deployed; whatever ran from it runs on.

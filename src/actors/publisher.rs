@@ -203,6 +203,7 @@ impl PublisherActor {
                 }
             }
             *self.at_hand() = None;
+            self.job.end.confirm(&parcel);
             if clock::elapsed().saturating_sub(began) > SHIFT {
                 return Pause::Shift;
             }

@@ -9,14 +9,16 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::info;
 
+use crate::actors::checking;
 use crate::actors::clock;
 use crate::actors::edges;
 use crate::actors::edges::Edge;
 use crate::actors::edges::Ports;
 use crate::actors::edges::Rank;
-use crate::actors::plan::Broken;
 use crate::actors::plan::Closed;
-use crate::actors::plan::EngineBuilder;
+use crate::actors::plan::Confirmed;
+use crate::actors::plan::ConfirmedFile;
+use crate::actors::plan::Kept;
 use crate::actors::plan::PlanActor;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Station;
@@ -25,6 +27,7 @@ use crate::actors::plan::TailLimits;
 use crate::actors::plan::Tails;
 use crate::actors::plan::Version;
 use crate::actors::plan::Work;
+use crate::actors::plan::shown;
 use crate::actors::publisher::PublisherJob;
 use crate::actors::receiver::ReceiverJob;
 use crate::actors::threads::Thread;
@@ -39,9 +42,13 @@ use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::config::Config;
 use crate::language::diagnostic::Diagnostic;
-use crate::plan::logical::Origin;
+use crate::language::render;
+use crate::language::render::Colour;
 use crate::plan::logical::Plan;
 use crate::publishers::Parcel;
+use crate::replica::Broken;
+use crate::replica::Deployment;
+use crate::replica::EngineBuilder;
 
 /// The plan's own actor among its children.
 const CORE: &str = "core";
@@ -83,6 +90,8 @@ struct Parts {
     tails: Tails,
     sinks: Vec<Sink>,
     sources: Vec<Source>,
+    /// Where publishers note how far they have come.
+    confirmed: Option<Arc<ConfirmedFile>>,
     /// The supervisor of the plan's actors, once it has started.
     group: Option<Addr<Supervisor>>,
 }
@@ -119,25 +128,44 @@ impl SlotLimits {
 }
 
 impl Slot {
-    /// Makes a plan ready to run; its actors start with [`Slot::group`].
+    /// Makes a plan ready to run, with what is kept of it; its actors start with [`Slot::group`].
+    /// If the version kept is another one, that one runs first: [`Slot::update`] brings in this.
     ///
     /// # Errors
-    /// If the plan's code panics at the start.
+    /// If what is kept cannot be used, or the plan's code panics at the start; for people.
     pub fn new(
         draft: Draft,
         config: &Config,
         around: &Surroundings,
         ports: &Ports,
-    ) -> Result<Arc<Self>, Broken> {
+    ) -> Result<Arc<Self>, String> {
         let limits = SlotLimits::of(config);
+        let inbox = Inbox::new(limits.inbox);
+        let kept = if config.persistence.enabled {
+            let wake = inbox.clone();
+            Kept::open(&config.node.data, &draft.name, move || wake.nudge())
+                .map_err(|error| error.to_string())?
+        } else {
+            Kept::nothing()
+        };
+        let (draft, number, secret) = match &kept.deployment {
+            Some(deployment) => {
+                (kept_draft(draft, deployment)?, deployment.number, deployment.secret)
+            }
+            None => (draft, 1, secret()),
+        };
         let edges = edges::sinks(&draft.name, &draft.plan, ports);
-        let ends: Vec<_> =
-            edges.iter().map(|edge| new_end(edge, &draft.name, limits, around)).collect();
+        let confirmed = kept.confirmed.clone();
+        let ends: Vec<_> = edges
+            .iter()
+            .map(|edge| new_end(edge, &draft.name, limits, around, confirmed.as_ref()))
+            .collect();
         let mut tails = Tails::default();
         let file = draft.file.clone();
         let sources = edges::sources(&draft.name, &draft.plan, ports);
-        let version = version(draft, 1, &edges, &ends, &mut tails, limits, around);
-        let station = Station::new(Arc::new(version), limits.inbox, &around.metrics)?;
+        let version = version(draft, (number, secret), &edges, &ends, &mut tails, limits, around);
+        let station = Station::new(Arc::new(version), inbox, kept, &around.metrics)
+            .map_err(|Broken(reason)| reason)?;
         let station = Arc::new(station);
         let sinks = edges.into_iter().zip(ends).map(|(edge, end)| {
             let job = edge.publisher_job(&station, &end, around);
@@ -148,7 +176,7 @@ impl Slot {
             Source { edge, job }
         });
         let (sinks, sources) = (sinks.collect(), sources.collect());
-        let parts = Mutex::new(Parts { file, tails, sinks, sources, group: None });
+        let parts = Mutex::new(Parts { file, tails, sinks, sources, confirmed, group: None });
         let (around, ports, thread) = (around.clone(), ports.clone(), Thread::start());
         Ok(Arc::new(Self { station, around, ports, limits, thread, parts }))
     }
@@ -198,9 +226,10 @@ impl Slot {
         let (name, around) = (Arc::clone(&draft.name), &self.around);
         let sink_edges = edges::sinks(&name, &draft.plan, &self.ports);
         let source_edges = edges::sources(&name, &draft.plan, &self.ports);
-        let (old_sinks, old_sources, group) = {
+        let (old_sinks, old_sources, group, confirmed) = {
             let parts = self.parts();
-            (parts.sinks.clone(), parts.sources.clone(), parts.group.clone().ok_or(Closed)?)
+            let group = parts.group.clone().ok_or(Closed)?;
+            (parts.sinks.clone(), parts.sources.clone(), group, parts.confirmed.clone())
         };
         let kept_sink = |edge: &Edge| {
             old_sinks.iter().find(|old| old.edge.name == edge.name && old.edge.key == edge.key)
@@ -213,7 +242,7 @@ impl Slot {
             .map(|edge| {
                 let kept = kept_sink(edge).cloned();
                 kept.unwrap_or_else(|| {
-                    let end = new_end(edge, &name, self.limits, around);
+                    let end = new_end(edge, &name, self.limits, around, confirmed.as_ref());
                     let job = edge.publisher_job(&self.station, &end, around);
                     Sink { edge: edge.clone(), end, job }
                 })
@@ -231,10 +260,11 @@ impl Slot {
             .collect();
         let ends: Vec<_> = sinks.iter().map(|sink| Arc::clone(&sink.end)).collect();
         let version = {
-            let number = self.station.version().number + 1;
+            let before = self.station.version();
+            let stamp = (before.number + 1, before.secret);
             let mut parts = self.parts();
             parts.file.clone_from(&draft.file);
-            version(draft, number, &sink_edges, &ends, &mut parts.tails, self.limits, around)
+            version(draft, stamp, &sink_edges, &ends, &mut parts.tails, self.limits, around)
         };
         let goes = |name: &str, key: &str, edges: &[Edge]| {
             !edges.iter().any(|edge| edge.name == name && edge.key == key)
@@ -317,16 +347,37 @@ fn new_end(
     plan: &str,
     limits: SlotLimits,
     around: &Surroundings,
+    confirmed: Option<&Arc<ConfirmedFile>>,
 ) -> Arc<PublisherEnd> {
     let inbox: Inbox<Parcel> = Inbox::new(limits.publisher);
     let unpublished = around.metrics.dead_letters(plan, "publisher");
-    Arc::new(PublisherEnd::new(edge.name.clone(), inbox, unpublished))
+    let confirmed =
+        confirmed.map_or_else(Confirmed::in_memory, |file| Confirmed::in_file(&edge.name, file));
+    Arc::new(PublisherEnd::new(edge.name.clone(), inbox, unpublished, confirmed))
+}
+
+/// The version that is kept, in place of the one in the folder.
+fn kept_draft(draft: Draft, deployment: &Deployment) -> Result<Draft, String> {
+    if *draft.text == *deployment.text {
+        return Ok(draft);
+    }
+    let reading = checking::check(&draft.name, &deployment.text);
+    let number = deployment.number;
+    let Some(plan) = reading.plan else {
+        let faults = render::text(&reading.source, &reading.diagnostics, Colour::Never);
+        return Err(format!(
+            "version {number} of the plan, of which events are kept, cannot be run by this \
+             program:\n{faults}"
+        ));
+    };
+    let (text, warnings) = ((&*deployment.text).into(), reading.diagnostics);
+    Ok(Draft { name: draft.name, file: draft.file, text, plan, warnings })
 }
 
 /// Puts a version together; `ends` are those of `sinks`.
 fn version(
     draft: Draft,
-    number: u64,
+    (number, secret): (u64, u64),
     sinks: &[Edge],
     ends: &[Arc<PublisherEnd>],
     tails: &mut Tails,
@@ -336,20 +387,16 @@ fn version(
     let Draft { name, text, plan, warnings, .. } = draft;
     let mut streams = Vec::with_capacity(plan.streams.len());
     for (id, stream) in plan.streams.iter().enumerate() {
-        let shown: Arc<str> = match stream.origin {
-            Origin::Fault(_) => format!("!{}", stream.name).into(),
-            Origin::Inner(_) => format!("#{}", stream.name).into(),
-            Origin::Defined | Origin::Implicit | Origin::Trigger => stream.name.as_str().into(),
-        };
+        let shown: Arc<str> = shown(stream).into();
         let publishers = sinks.iter().zip(ends).filter(|(edge, _)| edge.stream == id);
         let publishers = publishers.map(|(_, end)| Arc::clone(end)).collect();
         let (tail, metrics) = (tails.of(&shown, limits.tail), &around.metrics);
         let front = StreamFront::new(&name, shown, &stream.schema, tail, publishers, metrics);
         streams.push(front);
     }
-    let builder = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret: secret() });
+    let builder = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret });
     let deployed_ms = clock::now_ms();
-    Version { number, name, text, plan, warnings, deployed_ms, streams, builder }
+    Version { number, name, text, plan, warnings, deployed_ms, streams, secret, builder }
 }
 
 /// What a plan's chance is drawn from.

@@ -11,6 +11,7 @@ use crate::config::Http;
 use crate::config::Log;
 use crate::config::LogFormat;
 use crate::config::Node;
+use crate::config::Persistence;
 use crate::config::Plans;
 use crate::config::Queues;
 use crate::config::Raw;
@@ -56,6 +57,10 @@ impl Check<'_> {
                 body_bytes_max: self.size("http.body_bytes_max", 1 << 10..=1 << 30),
                 batch_rows_max: self.whole("http.batch_rows_max", 1),
                 connections_max: self.whole("http.connections_max", 1),
+            },
+            persistence: Persistence {
+                enabled: self.flag("persistence.enabled"),
+                interval: self.time("persistence.interval", second..=24 * hour),
             },
             queues: Queues {
                 inbox_events: self.whole("queues.inbox_events", 1024),

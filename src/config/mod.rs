@@ -24,6 +24,8 @@ pub struct Config {
     pub plans: Plans,
     /// The API.
     pub http: Http,
+    /// What is kept on disk.
+    pub persistence: Persistence,
     /// Bounds of what may wait.
     pub queues: Queues,
     /// The newest events kept per stream.
@@ -67,6 +69,15 @@ pub struct Http {
     pub batch_rows_max: usize,
     /// Connections served at once.
     pub connections_max: usize,
+}
+
+/// What is kept on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Persistence {
+    /// Whether plans survive a restart.
+    pub enabled: bool,
+    /// How often a snapshot of each plan is taken.
+    pub interval: Duration,
 }
 
 /// Bounds of what may wait.

@@ -27,6 +27,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("node", "This process."),
     ("plans", "The folder whose plans run."),
     ("http", "The API."),
+    ("persistence", "What is kept on disk, below node.data: the log of each plan, and snapshots."),
     ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
     ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
     ("log", "What the node says of itself, on standard error."),
@@ -93,6 +94,22 @@ pub const SETTINGS: &[Setting] = &[
         key: "http.connections_max",
         default: "1024",
         help: &["Connections served at once; more wait to be accepted. At least 1."],
+    },
+    Setting {
+        key: "persistence.enabled",
+        default: "true",
+        help: &[
+            "Whether plans survive a restart. Events are answered once they are on disk; without",
+            "it at once, and a restart begins empty.",
+        ],
+    },
+    Setting {
+        key: "persistence.interval",
+        default: "\"5min\"",
+        help: &[
+            "How often a snapshot of each plan is taken, if anything came: a restart applies what",
+            "came after the newest one. From 1s to 24h.",
+        ],
     },
     Setting {
         key: "queues.inbox_events",

@@ -66,6 +66,16 @@ impl Api {
         &self.limits
     }
 
+    /// The words of the parameter `ack`, the default first: where plans are kept on disk, a
+    /// sender is answered once its events are there.
+    pub fn acks(&self) -> &'static [&'static str] {
+        if self.handle.config().persistence.enabled {
+            &["applied", "accepted"]
+        } else {
+            &["accepted", "applied"]
+        }
+    }
+
     /// The longest text of a plan; bytes.
     pub fn plan_bytes_max(&self) -> usize {
         self.plan_bytes_max

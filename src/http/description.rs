@@ -38,6 +38,8 @@ use crate::http::routes;
         routes::queries::query,
         routes::receivers::all,
         routes::receivers::send,
+        routes::snapshots::all,
+        routes::snapshots::take,
         routes::streams::send,
         routes::tails::events,
         routes::tails::tail,

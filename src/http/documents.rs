@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct Accepted {
     /// How many events were taken: all of the request.
     pub accepted: usize,
-    /// Under `ack=applied`: how many requests and messages the plan has applied, this one included.
+    /// Under `ack=applied`: the position of the events in the plan's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
 }
@@ -39,6 +39,46 @@ pub struct Event {
     /// Its attributes by name.
     #[schema(value_type = Object)]
     pub event: Value,
+}
+
+/// The snapshots of a plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Snapshots {
+    /// The plan.
+    pub plan: String,
+    /// Newest first.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// A snapshot on disk.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Snapshot {
+    /// The file's name: the time it was taken, in milliseconds since 1970, and the plan.
+    pub name: String,
+    /// The last position of the plan's log that it holds.
+    pub position: Option<u64>,
+    /// When it was taken, in milliseconds since 1970.
+    pub created: Option<i64>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// A snapshot that was taken now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SnapshotTaken {
+    /// The plan.
+    pub plan: String,
+    /// The file's name.
+    pub name: String,
+    /// The last position of the plan's log that it holds.
+    pub position: u64,
+    /// Bytes of state.
+    pub bytes: usize,
+    /// How long the plan stood still.
+    pub pause_seconds: f64,
+    /// How long it took in all.
+    pub seconds: f64,
 }
 
 /// The newest things that a plan could not handle.

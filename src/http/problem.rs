@@ -92,6 +92,10 @@ kinds! {
     PLAN_CHANGED = 409 "plan-changed" "The plan was changed while the events waited.";
     /// Another plan lies there.
     FILE_TAKEN = 409 "file-taken" "The file in which the plan would lie holds another plan.";
+    /// Persistence is off.
+    NOTHING_KEPT = 409 "nothing-kept" "This node keeps nothing on disk.";
+    /// The disk did not take it.
+    NOT_KEPT = 503 "not-kept" "The node could not write it to disk; it may have been kept.";
     /// The events made the plan fall.
     POISON = 422 "poison" "The plan could not process the events; they were put aside.";
     /// The body is too large.
@@ -227,6 +231,7 @@ impl From<Misfit> for Refusal {
         match &misfit {
             Misfit::Changed { .. } => Self::new(PLAN_CHANGED, misfit.to_string()),
             Misfit::NotRun { reason } => Self::new(QUERY_REFUSED, reason.as_str()),
+            Misfit::NotKept { .. } => Self::new(NOT_KEPT, misfit.to_string()),
             // What the panic said is for the log.
             Misfit::Poison { .. } => Self::new(POISON, "the plan panicked over it; see the log"),
         }

@@ -22,6 +22,7 @@ pub use entry::Deployment;
 pub use entry::LogEntry;
 pub use entry::Origin;
 pub use machine::Builder;
+pub use machine::Ended;
 pub use machine::EngineBuilder;
 pub use machine::Machine;
 pub use machine::Results;

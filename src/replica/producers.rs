@@ -54,11 +54,8 @@ impl Producers {
 
 impl Encode for Producers {
     fn encode(&self, out: &mut Vec<u8>) {
-        let known: Vec<(Text, u64)> = self
-            .heard
-            .values()
-            .map(|producer| (producer.clone(), self.last[producer].0))
-            .collect();
+        let known: Vec<(Text, u64)> =
+            self.heard.values().map(|producer| (producer.clone(), self.last[producer].0)).collect();
         known.encode(out);
     }
 

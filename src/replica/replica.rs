@@ -110,6 +110,8 @@ pub struct Replica {
     base: Base,
     since: Vec<LogEntry>,
     since_bytes: usize,
+    /// The entry that is being applied.
+    at_hand: Option<LogEntry>,
     results: Results,
 }
 
@@ -143,6 +145,7 @@ impl Replica {
             base: Base::Started(0),
             since: Vec::new(),
             since_bytes: 0,
+            at_hand: None,
             results: Results::default(),
         }
     }
@@ -250,14 +253,17 @@ impl Replica {
             }
             Body::Tick | Body::Write { .. } | Body::Deploy(_) => {}
         }
-        let outcome = running.take(now, &entry.body, &mut self.results);
+        // A panic leaves it here.
+        let body = &self.at_hand.insert(entry).body;
+        let outcome = running.take(now, body, &mut self.results);
+        let entry = self.at_hand.take();
         if let Some(origin) = origin {
             self.producers.take(&origin);
         }
         if let Some(position) = ended {
             self.skipped.remove(&position);
         }
-        self.keep(entry);
+        entry.into_iter().for_each(|entry| self.keep(entry));
         Ok(outcome)
     }
 
@@ -316,11 +322,13 @@ impl Replica {
         self.since_bytes = 0;
     }
 
-    /// After a panic in [`Replica::apply`]: brings the state back to where it was before.
+    /// After a panic in [`Replica::apply`]: brings the state back to where it was before, and gives
+    /// back the entry that was being applied, unless it was one that cannot be skipped: time, or a
+    /// new version.
     ///
     /// # Errors
     /// If that cannot be done; the replica must not be used further.
-    pub fn take_back(&mut self) -> Result<(), Broken> {
+    pub fn take_back(&mut self) -> Result<Option<LogEntry>, Broken> {
         let Some(running) = &mut self.running else {
             return Err(Broken("the plan fell at its start".to_owned()));
         };
@@ -342,7 +350,9 @@ impl Replica {
             results.clear();
         }
         results.clear();
-        Ok(())
+        let skippable =
+            |entry: &LogEntry| matches!(entry.body, Body::Rows { .. } | Body::Write { .. });
+        Ok(self.at_hand.take().filter(skippable))
     }
 
     /// Asks the state as it stands.
@@ -406,9 +416,10 @@ impl Running {
         let id = plan.stream(name)?;
         let types = plan.streams[id].schema.types();
         let fits = types.len() == rows.columns.len()
-            && types.iter().zip(&rows.columns).all(|(ty, column)| {
-                column.values.data_type().is_none_or(|of| of == *ty)
-            });
+            && types
+                .iter()
+                .zip(&rows.columns)
+                .all(|(ty, column)| column.values.data_type().is_none_or(|of| of == *ty));
         fits.then_some(id)
     }
 

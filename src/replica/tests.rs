@@ -55,9 +55,11 @@ impl Builder for FragileBuilder {
 impl Machine for Fragile {
     fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results) {
         self.0.apply(at, rows, results);
-        for row in rows.iter().filter(|(stream, _)| *stream == self.1).flat_map(|(_, batch)| {
-            (0..batch.len()).map(|row| batch.row(row)[0].as_long().unwrap())
-        }) {
+        for row in rows
+            .iter()
+            .filter(|(stream, _)| *stream == self.1)
+            .flat_map(|(_, batch)| (0..batch.len()).map(|row| batch.row(row)[0].as_long().unwrap()))
+        {
             assert_ne!(row, POISON, "an unlucky number");
         }
     }
@@ -187,7 +189,8 @@ fn fall(scene: &mut Scene, entry: LogEntry) {
     let position = scene.replica.position();
     let fell = catch_unwind(AssertUnwindSafe(|| scene.apply(entry)));
     assert!(fell.is_err());
-    scene.replica.take_back().unwrap();
+    let back = scene.replica.take_back().unwrap();
+    assert!(matches!(back.unwrap().body, Body::Rows { .. }));
     assert_eq!(scene.replica.position(), position);
 }
 

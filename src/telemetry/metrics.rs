@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -43,6 +44,7 @@ struct Inner {
     dropped: Family<DropLabels, Counter>,
     dead_letters: Family<DeadLabels, Counter>,
     held_rows: Family<PlanLabels, Gauge>,
+    snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
     restarts: Family<ActorLabels, Counter>,
@@ -65,6 +67,7 @@ enum Series {
     Dropped(DropLabels),
     DeadLetters(DeadLabels),
     HeldRows(PlanLabels),
+    SnapshotPause(PlanLabels),
     QueueDepth(QueueLabels),
     Latency(StreamLabels),
     Restarts(ActorLabels),
@@ -140,6 +143,7 @@ impl Metrics {
             dropped: Family::default(),
             dead_letters: Family::default(),
             held_rows: Family::default(),
+            snapshot_pause: Family::default(),
             queue_depth: Family::default(),
             latency: Family::new_with_constructor(latency_histogram),
             restarts: Family::default(),
@@ -186,6 +190,14 @@ impl Metrics {
         let labels = PlanLabels { plan: plan.to_owned() };
         self.0.note(plan, Series::HeldRows(labels.clone()));
         self.0.held_rows.get_or_create_owned(&labels)
+    }
+
+    /// Seconds for which the last snapshot made a plan stand still.
+    #[must_use]
+    pub fn snapshot_pause(&self, plan: &str) -> Gauge<f64, AtomicU64> {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::SnapshotPause(labels.clone()));
+        self.0.snapshot_pause.get_or_create_owned(&labels)
     }
 
     /// Events waiting in a queue of a plan: `inbox`, or the name of a publisher.
@@ -276,6 +288,7 @@ impl Inner {
                 Series::Dropped(labels) => self.dropped.remove(&labels),
                 Series::DeadLetters(labels) => self.dead_letters.remove(&labels),
                 Series::HeldRows(labels) => self.held_rows.remove(&labels),
+                Series::SnapshotPause(labels) => self.snapshot_pause.remove(&labels),
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
                 Series::Latency(labels) => self.latency.remove(&labels),
                 Series::Restarts(labels) => self.restarts.remove(&labels),
@@ -297,6 +310,9 @@ impl Inner {
         list.register("dead_letters", help, self.dead_letters.clone());
         let help = "Rows held in windows, tables and pending matches";
         list.register("held_rows", help, self.held_rows.clone());
+        let (help, pause) =
+            ("How long a plan stood still for its last snapshot", self.snapshot_pause.clone());
+        list.register_with_unit("snapshot_pause", help, Unit::Seconds, pause);
         let help = "Events waiting in a queue";
         list.register("queue_depth", help, self.queue_depth.clone());
         let help = "From acceptance of an event until its plan has applied it";

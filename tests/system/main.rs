@@ -12,4 +12,5 @@ mod ledger;
 mod load;
 mod manual;
 mod node;
+mod restart;
 mod shipped;

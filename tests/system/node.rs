@@ -44,33 +44,25 @@ impl Node {
             fs::write(folder.path().join("plans").join(name), text).expect("a file");
         }
         fs::write(folder.path().join("twinflow.toml"), settings).expect("a file");
-        let log = fs::File::create(folder.path().join("log")).expect("a file");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_twinflow"))
-            .arg("run")
-            .current_dir(folder.path())
-            .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("the program was built with the tests");
-        let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("http://")?
-                .1
-                .split_whitespace()
-                .next()?
-                .trim_end_matches('/')
-                .parse()
-                .ok()
-        });
-        // What it says later must not fill the pipe.
-        thread::spawn(move || lines.for_each(drop));
-        let Some(address) = address else {
-            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            panic!("the node did not say where it listens; its log:\n{log}");
-        };
+        let (process, address) = run(folder.path());
         Self { process, folder, address }
+    }
+
+    /// Ends the process as `kill -9` does and starts it again in the same folder.
+    pub fn kill_and_start(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Ends the process as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it is our child");
+        self.process.wait().expect("it is our child");
+    }
+
+    /// Starts the process again in the same folder.
+    pub fn start_again(&mut self) {
+        (self.process, self.address) = run(self.folder.path());
     }
 
     /// Where it listens.
@@ -187,6 +179,32 @@ impl Node {
             thread::sleep(LOOK);
         }
     }
+}
+
+/// Starts a node in a folder and waits until it says where it listens.
+fn run(folder: &Path) -> (Child, SocketAddr) {
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
+    let log = log.expect("a file");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_twinflow"))
+        .arg("run")
+        .current_dir(folder)
+        .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the program was built with the tests");
+    let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
+    let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').parse().ok()
+    });
+    // What it says later must not fill the pipe.
+    thread::spawn(move || lines.for_each(drop));
+    let Some(address) = address else {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        panic!("the node did not say where it listens; its log:\n{log}");
+    };
+    (process, address)
 }
 
 impl Drop for Node {

@@ -8,19 +8,26 @@ use std::time::Duration;
 use actix::prelude::*;
 use prometheus_client::metrics::gauge::Gauge;
 use tracing::error;
+use tracing::info;
 
 use crate::actors::clock;
-use crate::actors::plan::Broken;
+use crate::actors::plan::Desk;
 use crate::actors::plan::Station;
+use crate::actors::plan::Stuck;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
+use crate::replica::Broken;
 use crate::telemetry::metrics::Metrics;
 
 /// How long it works before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(10);
 /// How long it waits before it looks for room at a publisher again.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// How long it waits before it tries the disk again.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// How much is ordered before what was ordered is written.
+const ORDERED_AT_ONCE: usize = 256;
 /// The longest sleep until a timer; then it looks at the clock again, which may have been set.
 const SLEEP_MAX_MS: u64 = 60_000;
 
@@ -32,6 +39,7 @@ pub struct PlanActor {
     stopping: bool,
     waiting: Option<SpawnHandle>,
     timer: Option<SpawnHandle>,
+    disk_failed: bool,
     depth: Gauge,
 }
 
@@ -48,8 +56,8 @@ enum Pause {
     NoRoom,
     /// There is more, but others want to be heard.
     Shift,
-    /// The plan cannot go on.
-    Broken(Broken),
+    /// The plan cannot go on, at least for now.
+    Stuck(Stuck),
 }
 
 impl PlanActor {
@@ -57,7 +65,15 @@ impl PlanActor {
     #[must_use]
     pub fn new(station: Arc<Station>, lifeline: Lifeline, metrics: &Metrics) -> Self {
         let depth = metrics.queue_depth(&station.name, "inbox");
-        Self { station, lifeline, stopping: false, waiting: None, timer: None, depth }
+        Self {
+            station,
+            lifeline,
+            stopping: false,
+            waiting: None,
+            timer: None,
+            disk_failed: false,
+            depth,
+        }
     }
 
     fn work(&mut self, ctx: &mut Context<Self>) {
@@ -71,7 +87,9 @@ impl PlanActor {
             Pause::NoRoom => {
                 self.waiting = Some(ctx.run_later(ROOM_PAUSE, |this, ctx| this.work(ctx)));
             }
-            Pause::Idle if self.stopping => self.end(Exit::Asked, ctx),
+            Pause::Idle if self.stopping && !self.station.desk().ledger().is_waiting() => {
+                self.end(Exit::Asked, ctx);
+            }
             Pause::Idle => {
                 let station = Arc::clone(&self.station);
                 let arrived = async move { station.inbox.arrived().await };
@@ -79,7 +97,18 @@ impl PlanActor {
                 self.waiting = Some(ctx.spawn(arrived));
                 self.set_timer(ctx);
             }
-            Pause::Broken(Broken(reason)) => {
+            Pause::Stuck(Stuck::Log(error)) if error.is_transient() => {
+                if !std::mem::replace(&mut self.disk_failed, true) {
+                    let reason = error.to_string();
+                    error!(plan = %self.station.name, reason, "the plan waits for its disk");
+                }
+                self.waiting = Some(ctx.run_later(DISK_PAUSE, Self::try_disk));
+            }
+            Pause::Stuck(stuck) => {
+                let reason = match stuck {
+                    Stuck::Broken(Broken(reason)) => reason,
+                    Stuck::Log(error) => error.to_string(),
+                };
                 error!(plan = %self.station.name, reason, "the plan cannot go on");
                 self.station.inbox.close();
                 self.end(Exit::permanent(reason), ctx);
@@ -94,15 +123,14 @@ impl PlanActor {
             if !desk.deliver() {
                 break Pause::NoRoom;
             }
-            let done = match desk.due_in() {
-                Some(0) => desk.tick(),
-                _ => match self.station.inbox.take() {
-                    Some(work) => desk.work(work),
-                    None => break Pause::Idle,
+            match desk.apply_next() {
+                Ok(true) => {}
+                Ok(false) => match self.order(&mut desk) {
+                    Ok(true) => {}
+                    Ok(false) => break Pause::Idle,
+                    Err(stuck) => break Pause::Stuck(stuck),
                 },
-            };
-            if let Err(broken) = done {
-                break Pause::Broken(broken);
+                Err(stuck) => break Pause::Stuck(stuck),
             }
             if clock::elapsed().saturating_sub(began) > SHIFT {
                 break Pause::Shift;
@@ -112,12 +140,47 @@ impl PlanActor {
         pause
     }
 
+    /// Orders what has come, until something is safe to apply; `false` when nothing more can be
+    /// done for now.
+    fn order(&self, desk: &mut Desk) -> Result<bool, Stuck> {
+        if desk.due_in() == Some(0) {
+            desk.tick();
+        }
+        let mut ordered = 0;
+        while ordered < ORDERED_AT_ONCE && desk.ledger().has_room() {
+            let Some(work) = self.station.inbox.take() else { break };
+            desk.take(work);
+            ordered += 1;
+            if desk.ledger().is_safe() {
+                return Ok(true);
+            }
+        }
+        desk.flush()?;
+        Ok(ordered > 0 || desk.ledger().is_safe())
+    }
+
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
         let due = self.station.desk().due_in();
         self.timer = due.map(|wait| {
             let wait = Duration::from_millis(wait.clamp(1, SLEEP_MAX_MS));
             ctx.run_later(wait, |this, ctx| this.work(ctx))
         });
+    }
+
+    /// Opens the journal again.
+    fn try_disk(&mut self, ctx: &mut Context<Self>) {
+        let reopened = self.station.desk().reopen();
+        match reopened {
+            Ok(()) => {
+                self.disk_failed = false;
+                info!(plan = %self.station.name, "the disk works again");
+            }
+            Err(_) => {
+                self.waiting = Some(ctx.run_later(DISK_PAUSE, Self::try_disk));
+                return;
+            }
+        }
+        self.work(ctx);
     }
 
     fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {

@@ -1,17 +1,14 @@
-//! A plan at work: its machine, what it needs to rebuild the machine, and results on their way out.
+//! A plan at work: orders what comes into its log, applies what is safe, hands results out.
 //!
-//! The desk outlives the actor that works at it, so that an actor's fall loses nothing. A machine
-//! that panics is thrown away and rebuilt from its last frozen state and the inputs since; the
-//! input it fell over is skipped and counted as dead letters, and none of its results leave.
+//! The desk outlives the actor that works at it, so that an actor's fall loses nothing. An entry
+//! over which the plan's code panics is taken back and skipped by another entry of the log, so that
+//! it is skipped again wherever the log is applied; its rows count as dead letters.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::oneshot;
 use tracing::debug;
 use tracing::error;
 use tracing::info;
@@ -19,122 +16,101 @@ use tracing::trace;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::plan::Account;
 use crate::actors::plan::Applied;
 use crate::actors::plan::DeadLetters;
-use crate::actors::plan::Ended;
-use crate::actors::plan::Machine;
+use crate::actors::plan::Kept;
+use crate::actors::plan::Ledger;
+use crate::actors::plan::LedgerError;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Question;
-use crate::actors::plan::Results;
 use crate::actors::plan::Rows;
-use crate::actors::plan::Switch;
+use crate::actors::plan::Told;
 use crate::actors::plan::Version;
+use crate::actors::plan::Versions;
+use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
 use crate::actors::tree::PutError;
+use crate::actors::tree::Room;
 use crate::actors::tree::Taken;
 use crate::actors::tree::last_panic;
 use crate::actors::tree::note_panics;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
-use crate::engine::state::Frozen;
 use crate::event::Batch;
-use crate::event::Millis;
-use crate::plan::logical::OnDemand;
-use crate::plan::logical::Output;
-use crate::plan::logical::StreamId;
+use crate::plan::logical::Output as QueryOutput;
 use crate::publishers::Parcel;
+use crate::replica::Body;
+use crate::replica::Broken;
+use crate::replica::LogEntry;
+use crate::replica::Output;
+use crate::replica::Replica;
+use crate::replica::Saved;
 use crate::telemetry::metrics::Metrics;
-
-/// Inputs kept for a rebuild before the state is frozen anew.
-const KEPT_INPUTS_MAX: usize = 1024;
-/// Bytes of inputs kept for a rebuild before the state is frozen anew.
-const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// A plan at work.
 #[derive(Debug)]
 pub struct Desk {
+    /// The version that is applied.
     version: Arc<Version>,
-    machine: BoxedMachine,
-    base: Base,
-    /// Inputs applied since the base, each with its time.
-    since: Vec<(Millis, Past)>,
-    since_bytes: usize,
-    /// The time of the input at hand; it never goes back.
-    now: Millis,
-    /// The time up to which everything was applied and its results handed out.
-    done: Millis,
-    position: u64,
+    /// The version for which new entries are ordered.
+    ordering: Arc<Version>,
+    versions: Arc<Versions>,
+    replica: Replica,
+    ledger: Ledger,
     /// Results that have not been handed to their publishers yet.
     outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
-    results: Results,
-    poisoned: Counter,
-    changed: Counter,
+    outputs: Vec<Output>,
+    notes: Vec<Note>,
+    account: Account,
     dead_letters: Arc<DeadLetters>,
-    held: Gauge,
-    drops: Vec<Dropped>,
-    metrics: Metrics,
 }
 
-/// Rows that ended inside the plan at one place for one reason, in the machine's order.
+/// Why a desk cannot go on.
 #[derive(Debug)]
-struct Dropped {
-    counter: Counter,
-    /// How many of the machine's are in the counter.
-    counted: u64,
+pub enum Stuck {
+    /// The plan fell and could not be brought back.
+    Broken(Broken),
+    /// Its log does not take entries, does not make them last, or cannot be read.
+    Log(LedgerError),
 }
-
-/// An input that was applied and changed the state.
-#[derive(Debug)]
-enum Past {
-    Rows(StreamId, Batch),
-    Write(Arc<OnDemand>),
-}
-
-/// Newtype, so that a desk can be shown.
-struct BoxedMachine(Box<dyn Machine>);
-
-/// From where a machine can be rebuilt.
-#[derive(Debug)]
-enum Base {
-    Started(Millis),
-    Frozen(Box<Frozen>),
-}
-
-/// The machine fell and could not be rebuilt; the plan cannot go on.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Broken(pub String);
 
 impl Desk {
-    /// Starts a plan.
+    /// Starts a plan, or goes on with what is kept of it.
     ///
     /// # Errors
-    /// If the plan's code panics at the start.
-    pub fn new(version: Arc<Version>, metrics: &Metrics) -> Result<Self, Broken> {
+    /// If the plan's code panics at the start, or what is kept cannot be used.
+    pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
-        let now = clock::now_ms();
-        let machine = start(&version, now)?;
+        let Kept { versions, replica, ledger, .. } = kept;
+        let is_new = ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
-            machine,
-            base: Base::Started(now),
-            since: Vec::new(),
-            since_bytes: 0,
-            now,
-            done: now,
-            position: 0,
+            ordering: Arc::clone(&version),
+            versions,
+            replica,
+            ledger,
             outgoing: VecDeque::new(),
-            results: Results::default(),
-            poisoned: metrics.dead_letters(&version.name, "poison"),
-            changed: metrics.dead_letters(&version.name, "changed"),
+            outputs: Vec::new(),
+            notes: Vec::new(),
+            account: Account::new(&version.name, metrics),
             dead_letters: Arc::default(),
-            held: metrics.held_rows(&version.name),
-            drops: Vec::new(),
-            metrics: metrics.clone(),
-            version,
+            version: Arc::clone(&version),
         };
-        // What is to happen at the start happens now.
-        desk.tick()?;
+        if is_new {
+            desk.order(Body::Deploy(version.deployment()), Told::Nobody, None);
+        }
+        desk.versions.remember(&version);
         Ok(desk)
+    }
+
+    /// Opens the journal again after it failed.
+    ///
+    /// # Errors
+    /// If it still cannot be opened.
+    pub fn reopen(&mut self) -> Result<(), LedgerError> {
+        self.ordering = Arc::clone(&self.version);
+        self.ledger.reopen("the disk failed before it was safe")
     }
 
     /// The version at work.
@@ -149,10 +125,44 @@ impl Desk {
         &self.dead_letters
     }
 
+    /// The state as it stands, for a snapshot, and the epoch of its last entry.
+    #[must_use]
+    pub fn save(&self) -> Option<(Saved, u64)> {
+        Some((self.replica.save()?, self.ledger.epoch()))
+    }
+
+    /// Forgets what of the log lies before a position: a snapshot holds it.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn release_before(&mut self, position: u64) -> Result<(), LedgerError> {
+        self.ledger.release_before(position)
+    }
+
+    /// The plan's log.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Sees to it that what is ordered becomes safe.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn flush(&mut self) -> Result<(), Stuck> {
+        self.ledger.flush().map_err(Stuck::Log)
+    }
+
+    /// The position of the last entry applied.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.replica.position()
+    }
+
     /// Milliseconds until time must be let pass, by the wall clock; 0 if that moment has come.
     #[must_use]
     pub fn due_in(&self) -> Option<u64> {
-        let due = self.machine.0.next_due()?;
+        let due = self.replica.next_due()?;
         Some(u64::try_from(due.saturating_sub(clock::now_ms())).unwrap_or(0))
     }
 
@@ -173,217 +183,206 @@ impl Desk {
         true
     }
 
-    /// Lets time pass until now.
-    ///
-    /// # Errors
-    /// If the machine fell and could not be rebuilt.
-    pub fn tick(&mut self) -> Result<(), Broken> {
-        self.now = self.now.max(clock::now_ms());
-        // A timer that panics would do so again after every rebuild.
-        self.run(None).map_err(|note| Broken(format!("a timer panicked: {note}")))?;
-        self.hand_out(None);
-        Ok(())
-    }
-
-    /// Does one piece of work.
-    ///
-    /// # Errors
-    /// If the machine fell and could not be rebuilt.
-    pub fn work(&mut self, work: Taken<Work>) -> Result<(), Broken> {
-        match work.message {
-            Work::Rows(rows) => self.take(rows),
-            Work::Ask(question) => self.ask(question),
-            Work::Switch(switch) => self.switch(switch),
+    /// Orders that time passes until now; what is ordered already will let it pass anyway.
+    pub fn tick(&mut self) {
+        if !self.ledger.is_waiting() {
+            self.order(Body::Tick, Told::Nobody, None);
         }
     }
 
-    fn take(&mut self, rows: Rows) -> Result<(), Broken> {
+    /// Orders one piece of work.
+    pub fn take(&mut self, work: Taken<Work>) {
+        let (work, room) = work.split();
+        match work {
+            Work::Rows(rows) => self.take_rows(rows, room),
+            Work::Ask(question) => self.take_question(question, room),
+            Work::Switch(switch) => {
+                let body = Body::Deploy(switch.version.deployment());
+                self.versions.remember(&switch.version);
+                self.ordering = Arc::clone(&switch.version);
+                self.order(body, Told::Deployer(switch), Some(room));
+            }
+        }
+    }
+
+    fn order(&mut self, body: Body, told: Told, room: Option<Room>) {
+        self.ledger.order(LogEntry::new(clock::now_ms(), body), told, room);
+    }
+
+    fn take_rows(&mut self, rows: Rows, room: Room) {
         let Rows { version, stream, batch, accepted, told } = rows;
-        let (told, stream) = match self.stream_here(&version, stream) {
-            Ok(stream) => (told, stream),
-            Err(misfit) => {
-                self.changed.inc_by(batch.len() as u64);
-                let name = &version.streams[stream].name;
-                put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
-                refuse(misfit, told);
-                return Ok(());
+        let name = &version.streams[stream].name;
+        if !Arc::ptr_eq(&version, &self.ordering) && self.ordering.adopt(&version, stream).is_none()
+        {
+            let misfit = Misfit::Changed { what: format!("the stream `{name}`") };
+            self.account.changed.inc_by(batch.len() as u64);
+            put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
+            return Told::Sender(accepted, told).refuse(misfit);
+        }
+        let body = Body::Rows { stream: (&**name).into(), origin: None, batch };
+        self.order(body, Told::Sender(accepted, told), Some(room));
+    }
+
+    fn take_question(&mut self, question: Question, room: Room) {
+        if !Arc::ptr_eq(&question.version, &self.ordering) {
+            return question.answer(Err(Misfit::Changed { what: "the plan".to_owned() }));
+        }
+        if question.query.output == QueryOutput::Return {
+            // It sees the state of now, also where only time has passed.
+            if self.ledger.is_waiting() || self.due_in() == Some(0) {
+                self.order(Body::Tick, Told::Nobody, None);
+            }
+            self.ledger.line_up(question, Some(room));
+        } else {
+            let query = (&*question.text).into();
+            self.order(Body::Write { query }, Told::Asker(question), Some(room));
+        }
+    }
+
+    /// Applies the next entry that is safe; `false` if there is none.
+    ///
+    /// # Errors
+    /// If the plan fell and could not be brought back, or its log cannot be read.
+    pub fn apply_next(&mut self) -> Result<bool, Stuck> {
+        let Some(waiting) = self.ledger.next_safe().map_err(Stuck::Log)? else {
+            return Ok(false);
+        };
+        let Waiting { entry, told, room } = waiting;
+        match entry {
+            Some(entry) => self.apply(entry, told).map_err(Stuck::Broken)?,
+            None => self.answer(told).map_err(Stuck::Broken)?,
+        }
+        drop(room);
+        Ok(true)
+    }
+
+    fn apply(&mut self, entry: LogEntry, told: Told) -> Result<(), Broken> {
+        let own = match &entry.body {
+            Body::Rows { stream, batch, .. } => Some((stream.clone(), batch.len())),
+            _ => None,
+        };
+        let held = match &told {
+            Told::Deployer(_) => self.end_of_version(),
+            _ => 0,
+        };
+        let (replica, outputs, notes) = (&mut self.replica, &mut self.outputs, &mut self.notes);
+        let applied = catch_unwind(AssertUnwindSafe(|| replica.apply(entry, outputs, notes)));
+        let outcome = match applied {
+            Ok(outcome) => outcome?,
+            Err(_) => {
+                let note = last_panic();
+                self.outputs.clear();
+                self.notes.clear();
+                let Some(entry) = self.bring_back()? else {
+                    return Err(Broken(format!("the plan panicked over time or a change: {note}")));
+                };
+                return self.skip(entry, note, told);
             }
         };
-        self.now = self.now.max(clock::now_ms());
-        if let Err(note) = self.run(Some((stream, &batch))) {
-            error!(plan = %self.version.name, note, events = batch.len(), "events put aside: \
-                the plan panicked over them");
-            self.poisoned.inc_by(batch.len() as u64);
-            let name = &self.version.streams[stream].name;
-            put_aside(&self.dead_letters, "poison", name, &batch, &note);
-            refuse(Misfit::Poison { note }, told);
-            self.rebuild()?;
-            // Timers that fired before the rows were thrown away with them.
-            return self.tick();
+        if let Told::Sender(accepted, _) = &told
+            && let Some((stream, rows)) = &own
+            && let Some((_, front)) = self.version.stream(stream)
+        {
+            front.taken.inc_by(*rows as u64);
+            let waited = clock::elapsed().saturating_sub(*accepted);
+            front.waited(&self.version.name, waited, &self.account.metrics);
         }
-        self.position += 1;
-        let front = &self.version.streams[stream];
-        front.taken.inc_by(batch.len() as u64);
-        let waited = clock::elapsed().saturating_sub(accepted);
-        front.waited(&self.version.name, waited, &self.metrics);
-        self.hand_out(Some((stream, batch.len())));
-        let bytes = batch.bytes();
-        self.keep(Past::Rows(stream, batch), bytes);
-        if let Some(told) = told {
-            // Whoever asked may have gone meanwhile.
-            let _ = told.send(Ok(Applied { position: self.position }));
+        if let Told::Deployer(switch) = &told {
+            self.account.end_version(held);
+            self.version = Arc::clone(&switch.version);
+            let number = self.version.number;
+            info!(plan = %self.version.name, version = number, "new version took over");
         }
+        self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
+        let applied = Applied { position: self.replica.position() };
+        told.tell(applied, outcome);
         Ok(())
     }
 
-    fn ask(&mut self, question: Question) -> Result<(), Broken> {
-        let Question { version, query, told } = question;
-        if !Arc::ptr_eq(&version, &self.version) {
-            refuse(Misfit::Changed { what: "the plan".to_owned() }, Some(told));
-            return Ok(());
+    /// Skips an entry the plan fell over: here at once, elsewhere by an entry that says so.
+    fn skip(&mut self, entry: LogEntry, note: String, told: Told) -> Result<(), Broken> {
+        let position = self.replica.position() + 1;
+        let plan = &self.version.name;
+        if let Body::Rows { stream, batch, .. } = &entry.body {
+            error!(%plan, note, events = batch.len(), "events put aside: the plan panicked over \
+                them");
+            self.account.poisoned.inc_by(batch.len() as u64);
+            put_aside(&self.dead_letters, "poison", stream, batch, &note);
+        } else {
+            error!(%plan, note, "the plan panicked over a query");
         }
-        self.now = self.now.max(clock::now_ms());
-        let (machine, results, now) = (&mut self.machine.0, &mut self.results, self.now);
-        results.clear();
-        let asked = catch_unwind(AssertUnwindSafe(|| machine.ask(now, &query, results)));
-        let answer = match asked {
-            Ok(answer) => answer.map_err(|reason| Misfit::NotRun { reason }),
+        self.replica.skip(position);
+        self.replica.apply(entry, &mut self.outputs, &mut self.notes)?;
+        self.order(Body::Skip { position, reason: note.as_str().into() }, Told::Nobody, None);
+        told.refuse(Misfit::Poison { note });
+        Ok(())
+    }
+
+    fn bring_back(&mut self) -> Result<Option<LogEntry>, Broken> {
+        let replica = &mut self.replica;
+        match catch_unwind(AssertUnwindSafe(|| replica.take_back())) {
+            Ok(back) => back,
+            Err(_) => Err(Broken(last_panic())),
+        }
+    }
+
+    fn answer(&mut self, told: Told) -> Result<(), Broken> {
+        let Told::Asker(question) = told else { return Ok(()) };
+        let (replica, query) = (&mut self.replica, &question.query);
+        match catch_unwind(AssertUnwindSafe(|| replica.ask(query))) {
+            Ok(rows) => question.answer(rows.map_err(|reason| Misfit::NotRun { reason })),
             Err(_) => {
                 let note = last_panic();
                 error!(plan = %self.version.name, note, "the plan panicked over a query");
-                refuse(Misfit::Poison { note }, Some(told));
-                self.rebuild()?;
-                return self.tick();
+                question.answer(Err(Misfit::Poison { note }));
+                self.bring_back()?;
             }
-        };
-        self.hand_out(None);
-        if answer.is_ok() && query.output != Output::Return {
-            self.keep(Past::Write(query), 0);
         }
-        // Whoever asked may have gone meanwhile.
-        let _ = told.send(answer);
         Ok(())
     }
 
-    fn stream_here(&self, version: &Arc<Version>, stream: StreamId) -> Result<StreamId, Misfit> {
-        if Arc::ptr_eq(version, &self.version) {
-            return Ok(stream);
-        }
-        let what = || format!("the stream `{}`", version.streams[stream].name);
-        let changed = || Misfit::Changed { what: what() };
-        self.version.adopt(version, stream).ok_or_else(changed)
-    }
-
-    fn switch(&mut self, switch: Switch) -> Result<(), Broken> {
-        self.now = self.now.max(clock::now_ms());
-        self.show();
-        // A version begins with nothing: what the one before held ends with it.
-        let held = self.machine.0.held() as u64;
-        self.metrics.dropped(&self.version.name, "", "", "version").inc_by(held);
-        self.machine = start(&switch.version, self.now)?;
-        self.version = switch.version;
-        self.base = Base::Started(self.now);
-        self.drops.clear();
-        self.forget_inputs();
-        info!(plan = %self.version.name, version = self.version.number, "new version took over");
-        // Whoever asked may have gone meanwhile.
-        let _ = switch.told.send(());
-        self.tick()
-    }
-
-    /// Applies to the machine; `Err` holds what its panic said.
-    fn run(&mut self, rows: Option<(StreamId, &Batch)>) -> Result<(), String> {
-        let (machine, results) = (&mut self.machine.0, &mut self.results);
-        results.clear();
-        let now = self.now;
-        catch_unwind(AssertUnwindSafe(|| machine.apply(now, rows, results)))
-            .map_err(|_| last_panic())
-    }
-
     /// Sends results on their way; the rows of the input itself are not counted as put out.
-    fn hand_out(&mut self, input: Option<(StreamId, usize)>) {
-        self.done = self.now;
-        let version = &self.version;
-        for note in self.results.notes.drain(..) {
-            write(&version.name, &note);
+    fn hand_out(&mut self, input: Option<(&str, usize)>) {
+        for note in self.notes.drain(..) {
+            write(&self.version.name, &note);
         }
-        for (stream, batch) in self.results.drain() {
-            let front = &version.streams[stream];
-            let own = input.filter(|(of, _)| *of == stream).map_or(0, |(_, rows)| rows);
-            front.put_out.inc_by(batch.len().saturating_sub(own) as u64);
-            let batch = Arc::new(batch);
-            front.tail.push(&front.schema, &batch);
-            for end in &front.publishers {
-                let parcel = end.parcel(&version.name, front, &batch);
+        let Some(plan) = self.replica.plan() else { return };
+        let version = &self.version;
+        for output in self.outputs.drain(..) {
+            let Some(front) = version.front(plan, output.stream) else { continue };
+            let own = input.filter(|(of, _)| *of == &*front.name).map_or(0, |(_, rows)| rows);
+            front.put_out.inc_by(output.rows.len().saturating_sub(own) as u64);
+            front.tail.push(&front.schema, &output.rows);
+            for (name, number) in output.publishers {
+                let end = front.publishers.iter().find(|end| *end.name == *name);
+                let last = number + output.rows.len() as u64 - 1;
+                let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
+                let parcel = Parcel {
+                    plan: Arc::clone(&version.name),
+                    stream: Arc::clone(&front.name),
+                    schema: Arc::clone(&front.schema),
+                    number,
+                    batch: Arc::clone(&output.rows),
+                };
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
         }
     }
 
-    fn keep(&mut self, input: Past, bytes: usize) {
-        self.since_bytes += bytes;
-        self.since.push((self.now, input));
-        if self.since.len() >= KEPT_INPUTS_MAX || self.since_bytes >= KEPT_BYTES_MAX {
-            self.base = Base::Frozen(Box::new(self.machine.0.freeze()));
-            self.forget_inputs();
-        }
+    /// Counts what the version at work has let go; gives how many rows it holds.
+    fn end_of_version(&mut self) -> u64 {
+        self.show();
+        self.replica.machine().map_or(0, |machine| machine.held() as u64)
     }
 
     /// Shows in the metrics how many rows it holds, and how many ended inside it.
     pub fn show(&mut self) {
-        self.held.set(i64::try_from(self.machine.0.held()).unwrap_or(i64::MAX));
-        for (index, ended) in self.machine.0.drops().into_iter().enumerate() {
-            if index == self.drops.len() {
-                let Ended { reason, place, .. } = ended;
-                let (query, stream) = place.map_or(("", ""), |(query, stream)| {
-                    let plan = &self.version.plan;
-                    (&plan.queries[query].name, &self.version.streams[stream].name)
-                });
-                let counter = self.metrics.dropped(&self.version.name, stream, query, reason);
-                self.drops.push(Dropped { counter, counted: 0 });
-            }
-            let dropped = &mut self.drops[index];
-            dropped.counter.inc_by(ended.rows.saturating_sub(dropped.counted));
-            dropped.counted = ended.rows;
+        // While old entries are applied again, their version's figures are not this one's.
+        if let (Some(machine), Some(plan)) = (self.replica.machine(), self.replica.plan())
+            && Arc::ptr_eq(plan, &self.version.plan)
+        {
+            self.account.show(&self.version, machine);
         }
-    }
-
-    fn forget_inputs(&mut self) {
-        self.since.clear();
-        self.since_bytes = 0;
-    }
-
-    /// Makes a machine in the state before the input at hand, and throws the results away: they
-    /// have left before.
-    fn rebuild(&mut self) -> Result<(), Broken> {
-        let mut results = Results::default();
-        let (version, base, since, done) = (&self.version, &self.base, &self.since, self.done);
-        let rebuilt = catch_unwind(AssertUnwindSafe(|| {
-            let mut machine = match base {
-                Base::Started(at) => version.builder.start(*at)?,
-                Base::Frozen(state) => version.builder.load(state)?,
-            };
-            for (at, input) in since {
-                match input {
-                    Past::Rows(stream, batch) => {
-                        machine.apply(*at, Some((*stream, batch)), &mut results);
-                    }
-                    Past::Write(query) => {
-                        machine.ask(*at, query, &mut results)?;
-                    }
-                }
-                results.clear();
-            }
-            // Timers that have fired since the last input must not fire again.
-            machine.apply(done, None, &mut results);
-            Ok::<_, String>(machine)
-        }));
-        match rebuilt {
-            Ok(Ok(machine)) => self.machine = BoxedMachine(machine),
-            Ok(Err(reason)) => return Err(Broken(reason)),
-            Err(_) => return Err(Broken(last_panic())),
-        }
-        Ok(())
     }
 }
 
@@ -409,25 +408,4 @@ fn put_aside(
 ) {
     let first = if batch.is_empty() { Vec::new() } else { batch.row(0) };
     letters.put(reason, stream, batch.len(), message, &format!("{first:?}"));
-}
-
-fn refuse<T>(misfit: Misfit, told: Option<oneshot::Sender<Result<T, Misfit>>>) {
-    if let Some(told) = told {
-        // Whoever asked may have gone meanwhile.
-        let _ = told.send(Err(misfit));
-    }
-}
-
-fn start(version: &Version, now: Millis) -> Result<BoxedMachine, Broken> {
-    match catch_unwind(AssertUnwindSafe(|| version.builder.start(now))) {
-        Ok(Ok(machine)) => Ok(BoxedMachine(machine)),
-        Ok(Err(reason)) => Err(Broken(reason)),
-        Err(_) => Err(Broken(last_panic())),
-    }
-}
-
-impl std::fmt::Debug for BoxedMachine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("machine")
-    }
 }

@@ -6,14 +6,20 @@
 //! ```
 //!
 //! The [`Station`] holds all that outlives actors and versions. The [`PlanActor`] is the only one
-//! who works at the [`Desk`]; when it falls, the next one finds everything where it lay. A new
+//! who works at the [`Desk`]; when it falls, the next one finds everything where it lay. What comes
+//! is ordered as entries of the plan's log, the [`Ledger`], and applied once it is safe there. A new
 //! [`Version`] comes through the inbox like any other work: that place in the queue is the cut.
 
+mod account;
 mod actor;
+mod confirmed;
 mod dead_letters;
 mod desk;
-mod machine;
+mod journaled;
+mod kept;
+mod ledger;
 mod question;
+mod snapshots;
 mod station;
 mod tail;
 #[cfg(test)]
@@ -21,21 +27,32 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod version;
+mod versions;
 mod work;
 
+pub use account::Account;
 pub use actor::PlanActor;
+pub use confirmed::Confirmed;
+pub use confirmed::ConfirmedFile;
 pub use dead_letters::DeadLetter;
 pub use dead_letters::DeadLetters;
-pub use desk::Broken;
 pub use desk::Desk;
-pub use machine::Builder;
-pub use machine::Ended;
-pub use machine::EngineBuilder;
-pub use machine::Machine;
-pub use machine::Results;
+pub use desk::Stuck;
+pub use journaled::JournalSource;
+pub use journaled::Journaled;
+pub use kept::Folders;
+pub use kept::Kept;
+pub use kept::KeptError;
+pub use ledger::Ledger;
+pub use ledger::LedgerError;
+pub use ledger::Told;
+pub use ledger::Waiting;
 pub use question::Answer;
 pub use question::AskError;
 pub use question::Question;
+pub use snapshots::SnapshotDesk;
+pub use snapshots::SnapshotFailure;
+pub use snapshots::SnapshotTaken;
 pub use station::Closed;
 pub use station::Station;
 pub use station::Tails;
@@ -46,6 +63,8 @@ pub use tail::TailLimits;
 pub use version::PublisherEnd;
 pub use version::StreamFront;
 pub use version::Version;
+pub use version::shown;
+pub use versions::Versions;
 pub use work::Applied;
 pub use work::Misfit;
 pub use work::Rows;

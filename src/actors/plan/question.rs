@@ -26,6 +26,8 @@ const TRIES: usize = 3;
 pub struct Question {
     /// The version it was checked against.
     pub version: Arc<Version>,
+    /// The query as written.
+    pub text: Arc<str>,
     /// The checked query.
     pub query: Arc<OnDemand>,
     /// Told the rows.
@@ -60,6 +62,13 @@ pub enum AskError {
     Closed(#[from] Closed),
 }
 
+impl Question {
+    /// Tells who asked; it may have gone meanwhile.
+    pub fn answer(self, answer: Result<Vec<Vec<Value>>, Misfit>) {
+        let _ = self.told.send(answer);
+    }
+}
+
 impl Station {
     /// Asks a table or a named window of the plan, or writes to a table.
     ///
@@ -71,7 +80,7 @@ impl Station {
             let version = self.version();
             let query = Arc::new(check(text, &version)?);
             let (told, answer) = oneshot::channel();
-            let question = Question { version, query: Arc::clone(&query), told };
+            let question = Question { version, text: text.into(), query: Arc::clone(&query), told };
             self.inbox.put(Work::Ask(question)).await.map_err(|_| Closed)?;
             match answer.await.map_err(|_| Closed)? {
                 Ok(rows) => return Ok(Answer { schema: query.selection.schema.clone(), rows }),

@@ -11,21 +11,22 @@ use tokio::sync::oneshot;
 
 use crate::actors::clock;
 use crate::actors::plan::Applied;
-use crate::actors::plan::Broken;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
+use crate::actors::plan::Kept;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Rows;
+use crate::actors::plan::SnapshotDesk;
 use crate::actors::plan::Switch;
 use crate::actors::plan::Tail;
 use crate::actors::plan::TailLimits;
 use crate::actors::plan::Version;
 use crate::actors::plan::Work;
 use crate::actors::tree::Inbox;
-use crate::actors::tree::Limits;
 use crate::actors::tree::PutError;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
+use crate::replica::Broken;
 use crate::telemetry::metrics::Metrics;
 
 /// A plan as the rest of the node knows it.
@@ -37,6 +38,8 @@ pub struct Station {
     pub inbox: Inbox<Work>,
     /// What could not be handled.
     pub dead_letters: Arc<DeadLetters>,
+    /// What is kept of the plan's state.
+    pub snapshots: SnapshotDesk,
     desk: Mutex<Desk>,
     current: RwLock<Arc<Version>>,
 }
@@ -51,16 +54,23 @@ pub struct Tails(BTreeMap<Arc<str>, Arc<Tail>>);
 pub struct Closed;
 
 impl Station {
-    /// A plan in its first version.
+    /// A plan that starts with what is kept of it.
     ///
     /// # Errors
     /// If the plan's code panics at the start.
-    pub fn new(version: Arc<Version>, limits: Limits, metrics: &Metrics) -> Result<Self, Broken> {
-        let desk = Desk::new(Arc::clone(&version), metrics)?;
+    pub fn new(
+        version: Arc<Version>,
+        inbox: Inbox<Work>,
+        kept: Kept,
+        metrics: &Metrics,
+    ) -> Result<Self, Broken> {
+        let snapshots = SnapshotDesk::new(kept.snapshots.clone(), &version.name, metrics);
+        let desk = Desk::new(Arc::clone(&version), kept, metrics)?;
         Ok(Self {
             name: Arc::clone(&version.name),
-            inbox: Inbox::new(limits),
+            inbox,
             dead_letters: Arc::clone(desk.dead_letters()),
+            snapshots,
             desk: Mutex::new(desk),
             current: RwLock::new(version),
         })

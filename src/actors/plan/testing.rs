@@ -17,6 +17,9 @@ use crate::plan::logical::OnDemand;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
+use crate::replica::Builder;
+use crate::replica::Machine;
+use crate::replica::Results;
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) const POISON: i64 = 13;
@@ -35,9 +38,8 @@ impl Builder for AdderBuilder {
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum: 0, timers: Vec::new() }))
     }
 
-    fn load(&self, state: &Frozen) -> Result<Box<dyn Machine>, String> {
-        let bytes = state.to_bytes();
-        let saved = SavedState::parse(&bytes).unwrap();
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+        let saved = SavedState::parse(state).unwrap();
         let sum = saved.section("sum", 1).unwrap().get::<i64>().unwrap();
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum, timers: Vec::new() }))
     }
@@ -70,7 +72,7 @@ impl Machine for Adder {
         }
     }
 
-    fn ask(&mut self, _: Millis, _: &OnDemand, _: &mut Results) -> Result<Vec<Vec<Value>>, String> {
+    fn ask(&mut self, _: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
         Err("an adder answers no questions".to_owned())
     }
 
@@ -90,7 +92,8 @@ impl Machine for Adder {
     }
 }
 
-pub(crate) const TEXT: &str = "define stream In (n long);\nfrom In select n insert into Out;";
+pub(crate) const TEXT: &str = "define stream In (n long);\n\
+    @sink(type='log') define stream Out (n long);\nfrom In select n insert into Out;";
 
 pub(crate) fn plan(text: &str) -> Arc<Plan> {
     let parsed = crate::language::parse(text);
@@ -122,7 +125,10 @@ impl Scene {
         self.versions += 1;
         let unpublished = self.metrics.dead_letters("adder", "publisher");
         let name = "publisher:Out:1".to_owned();
-        let end = || Arc::new(PublisherEnd::new(name, self.out.clone(), unpublished));
+        let end = || {
+            let confirmed = Confirmed::in_memory();
+            Arc::new(PublisherEnd::new(name, self.out.clone(), unpublished, confirmed))
+        };
         let end = self.end.get_or_insert_with(end);
         let streams = plan.streams.iter().map(|stream| {
             let name: Arc<str> = stream.name.as_str().into();
@@ -137,6 +143,7 @@ impl Scene {
             warnings: Vec::new(),
             deployed_ms: 0,
             streams: streams.collect(),
+            secret: 7,
             builder: builder(Arc::clone(&plan)),
             plan,
         }
@@ -145,7 +152,13 @@ impl Scene {
     pub(crate) fn adder(&mut self) -> Arc<Station> {
         let version = self.version(TEXT, |plan| Arc::new(AdderBuilder(plan)));
         let limits = Limits { events: 1000, bytes: 1 << 20 };
-        Arc::new(Station::new(Arc::new(version), limits, &self.metrics).unwrap())
+        self.station(version, limits)
+    }
+
+    /// A plan of which nothing is kept.
+    pub(crate) fn station(&self, version: Version, limits: Limits) -> Arc<Station> {
+        let (version, inbox) = (Arc::new(version), Inbox::new(limits));
+        Arc::new(Station::new(version, inbox, Kept::nothing(), &self.metrics).unwrap())
     }
 
     /// Everything that was handed to the publisher so far, checked to be numbered without a gap.

@@ -22,6 +22,8 @@ use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::event::Value;
+use crate::replica::Builder;
+use crate::replica::EngineBuilder;
 use crate::telemetry::metrics::Metrics;
 
 fn start(station: &Arc<Station>, metrics: &Metrics) -> (Addr<Supervisor>, Registry) {
@@ -47,8 +49,8 @@ async fn rows_are_applied_in_order_and_answered() {
     let mut scene = Scene::new();
     let station = scene.adder();
     let (root, _) = start(&station, &scene.metrics);
-    assert_eq!(send(&station, &[1, 2]).await, Ok(Applied { position: 1 }));
-    assert_eq!(send(&station, &[3]).await, Ok(Applied { position: 2 }));
+    assert_eq!(send(&station, &[1, 2]).await, Ok(Applied { position: 2 }));
+    assert_eq!(send(&station, &[3]).await, Ok(Applied { position: 3 }));
     assert_eq!(scene.published(), [1, 3, 6]);
     let version = station.version();
     assert_eq!(version.stream("Out").unwrap().1.tail.latest(), 3);
@@ -165,6 +167,7 @@ async fn the_cut_gives_everything_before_to_the_old_version_and_after_to_the_new
     station.put(&old, stream, rows(&[1])).await.unwrap();
     station.put(&old, stream, rows(&[2])).await.unwrap();
     let text = "define stream Other (a string);\ndefine stream In (n long);\n\
+                @sink(type='log') define stream Out (n long);\n\
                 from In select n * 100 as n insert into Out;";
     let engine = |plan| -> Arc<dyn Builder> { Arc::new(EngineBuilder { plan, secret: 7 }) };
     let new = Arc::new(scene.version(text, engine));
@@ -194,9 +197,8 @@ async fn tables_are_asked_and_written_in_line_with_the_events() {
     let text = "define stream In (n long);\n@PrimaryKey('n')\ndefine table T (n long);\n\
                 from In[n > 0] select n insert into T;\nfrom In select n insert into Out;";
     let engine = |plan| -> Arc<dyn Builder> { Arc::new(EngineBuilder { plan, secret: 7 }) };
-    let version = Arc::new(scene.version(text, engine));
-    let limits = Limits { events: 1000, bytes: 1 << 20 };
-    let station = Arc::new(Station::new(version, limits, &scene.metrics).unwrap());
+    let version = scene.version(text, engine);
+    let station = scene.station(version, Limits { events: 1000, bytes: 1 << 20 });
     let (root, _) = start(&station, &scene.metrics);
     let version = station.version();
     let (stream, _) = version.stream("In").unwrap();

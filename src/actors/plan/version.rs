@@ -3,29 +3,30 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::actors::plan::Builder;
+use crate::actors::plan::Confirmed;
 use crate::actors::plan::Tail;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Weigh;
-use crate::event::Batch;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
+use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
+use crate::plan::logical::Stream;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
+use crate::replica::Builder;
+use crate::replica::Deployment;
 use crate::telemetry::metrics::Direction;
 use crate::telemetry::metrics::Metrics;
 
 /// One version of a plan.
 pub struct Version {
-    /// Counts the versions of this plan in this process, from 1.
+    /// Counts the versions of this plan, from 1.
     pub number: u64,
     /// The plan's name.
     pub name: Arc<str>,
@@ -39,6 +40,8 @@ pub struct Version {
     pub deployed_ms: i64,
     /// Its streams, by id.
     pub streams: Vec<StreamFront>,
+    /// What its chance is drawn from.
+    pub secret: u64,
     /// Makes machines of it.
     pub builder: Arc<dyn Builder>,
 }
@@ -70,7 +73,7 @@ pub struct PublisherEnd {
     pub inbox: Inbox<Parcel>,
     /// Rows that came when it took no more.
     pub unpublished: Counter,
-    given: AtomicU64,
+    confirmed: Confirmed,
 }
 
 impl StreamFront {
@@ -111,6 +114,23 @@ impl Version {
         Some((id, &self.streams[id]))
     }
 
+    /// The version as its log names it.
+    #[must_use]
+    pub fn deployment(&self) -> Deployment {
+        Deployment { number: self.number, text: (&*self.text).into(), secret: self.secret }
+    }
+
+    /// The front of a stream of a plan, which may be that of another version.
+    #[must_use]
+    pub fn front(&self, plan: &Arc<Plan>, stream: StreamId) -> Option<&StreamFront> {
+        if Arc::ptr_eq(plan, &self.plan) {
+            return self.streams.get(stream);
+        }
+        let shown = shown(&plan.streams[stream]);
+        let (_, front) = self.stream(&shown)?;
+        (*front.schema == plan.streams[stream].schema).then_some(front)
+    }
+
     /// This version's id of a stream that rows were made for under another version; `None` when it
     /// is gone or has other attributes now.
     #[must_use]
@@ -118,6 +138,16 @@ impl Version {
         let front = &other.streams[stream];
         let (id, mine) = self.stream(&front.name)?;
         (mine.schema == front.schema).then_some(id)
+    }
+}
+
+/// The name of a stream for people: fault streams and inner ones are marked.
+#[must_use]
+pub fn shown(stream: &Stream) -> String {
+    match stream.origin {
+        Origin::Fault(_) => format!("!{}", stream.name),
+        Origin::Inner(_) => format!("#{}", stream.name),
+        Origin::Defined | Origin::Implicit | Origin::Trigger => stream.name.to_string(),
     }
 }
 
@@ -130,22 +160,24 @@ impl fmt::Debug for Version {
 impl PublisherEnd {
     /// An end with nothing waiting.
     #[must_use]
-    pub fn new(name: String, inbox: Inbox<Parcel>, unpublished: Counter) -> Self {
-        Self { name, inbox, unpublished, given: AtomicU64::new(0) }
+    pub fn new(
+        name: String,
+        inbox: Inbox<Parcel>,
+        unpublished: Counter,
+        confirmed: Confirmed,
+    ) -> Self {
+        Self { name, inbox, unpublished, confirmed }
     }
 
-    /// Makes a parcel of rows, with the next numbers.
+    /// The number of the last result that has left or was put aside; 0 before the first.
     #[must_use]
-    pub fn parcel(&self, plan: &Arc<str>, stream: &StreamFront, batch: &Arc<Batch>) -> Parcel {
-        // Only the plan's thread numbers parcels; the atomic is for looking on.
-        let given = self.given.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        Parcel {
-            plan: Arc::clone(plan),
-            stream: Arc::clone(&stream.name),
-            schema: Arc::clone(&stream.schema),
-            number: given + 1,
-            batch: Arc::clone(batch),
-        }
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed.last()
+    }
+
+    /// Takes note that this parcel and all before it have left or were put aside.
+    pub fn confirm(&self, parcel: &Parcel) {
+        self.confirmed.confirm(parcel.number + parcel.batch.len() as u64 - 1);
     }
 }
 

@@ -52,8 +52,12 @@ pub struct Taken<T> {
     /// The message.
     pub message: T,
     events: usize,
-    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    room: Room,
 }
+
+/// The room of a message, free again once this is dropped.
+#[derive(Debug)]
+pub struct Room(#[expect(dead_code, reason = "held for its drop")] [OwnedSemaphorePermit; 2]);
 
 /// Why a message was not taken; it is handed back.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl<T: Weigh> Inbox<T> {
         let bytes_room = Arc::clone(&self.0.bytes).acquire_many_owned(bytes).await;
         match (events_room, bytes_room) {
             (Ok(one), Ok(other)) => {
-                self.deliver(message, (one, other));
+                self.deliver(message, Room([one, other]));
                 Ok(())
             }
             _ => Err(PutError::Closed(message)),
@@ -102,9 +106,9 @@ impl<T: Weigh> Inbox<T> {
     /// When there is no room, or the inbox is closed; the message comes back.
     pub fn try_put(&self, message: T) -> Result<(), PutError<T>> {
         let (events, bytes) = self.weigh(&message);
-        let room = Arc::clone(&self.0.events)
-            .try_acquire_many_owned(events)
-            .and_then(|one| Ok((one, Arc::clone(&self.0.bytes).try_acquire_many_owned(bytes)?)));
+        let room = Arc::clone(&self.0.events).try_acquire_many_owned(events).and_then(|one| {
+            Ok(Room([one, Arc::clone(&self.0.bytes).try_acquire_many_owned(bytes)?]))
+        });
         match room {
             Ok(room) => {
                 self.deliver(message, room);
@@ -115,9 +119,9 @@ impl<T: Weigh> Inbox<T> {
         }
     }
 
-    fn deliver(&self, message: T, room: (OwnedSemaphorePermit, OwnedSemaphorePermit)) {
+    fn deliver(&self, message: T, room: Room) {
         let events = message.events();
-        let sent = self.0.sender.try_send(Taken { message, events, _room: room });
+        let sent = self.0.sender.try_send(Taken { message, events, room });
         assert!(sent.is_ok(), "room for the events is room for the message, see `weigh`");
         self.0.arrived.notify_one();
     }
@@ -144,6 +148,11 @@ impl<T> Inbox<T> {
         if self.0.receiver.is_empty() {
             self.0.arrived.notified().await;
         }
+    }
+
+    /// Wakes the reader, also where nothing arrived.
+    pub fn nudge(&self) {
+        self.0.arrived.notify_one();
     }
 
     /// Messages that wait.
@@ -180,6 +189,11 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Taken<T> {
+    /// The message apart from its room.
+    pub fn split(self) -> (T, Room) {
+        (self.message, self.room)
+    }
+
     /// How many events the message carries.
     #[must_use]
     pub fn events(&self) -> usize {

@@ -28,6 +28,7 @@ pub use exit::Exit;
 pub use inbox::Inbox;
 pub use inbox::Limits;
 pub use inbox::PutError;
+pub use inbox::Room;
 pub use inbox::Taken;
 pub use inbox::Weigh;
 pub use lifeline::ChildEnded;

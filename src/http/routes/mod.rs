@@ -8,6 +8,7 @@ pub mod home;
 pub mod plans;
 pub mod queries;
 pub mod receivers;
+pub mod snapshots;
 pub mod status;
 pub mod streams;
 pub mod tails;
@@ -42,6 +43,8 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at_all(PLAN, plan, ANY_OF_PLAN);
     listing.at(&format!("{PLAN}/dead-letters"), get().to(dead_letters::newest), GET);
     listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
+    let snapshots = [get().to(snapshots::all), web::post().to(snapshots::take)];
+    listing.at_all(&format!("{PLAN}/snapshots"), snapshots, GET_AND_POST);
     listing.at(STREAM, web::post().to(streams::send), POST);
     listing.at(&format!("{STREAM}/events"), get().to(tails::events), GET);
     listing.at(&format!("{STREAM}/tail"), web::get().to(tails::tail), "GET");
@@ -78,6 +81,7 @@ impl Listing<'_> {
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 const ANY_OF_PLAN: &str = "GET, HEAD, PUT, DELETE";
+const GET_AND_POST: &str = "GET, HEAD, POST";
 
 /// Answers where there is nothing.
 ///
@@ -111,6 +115,7 @@ mod tests {
                 ["get"] => GET,
                 ["post"] => POST,
                 ["delete", "get", "put"] => ANY_OF_PLAN,
+                ["get", "post"] => GET_AND_POST,
                 other => panic!("{path}: {other:?}"),
             };
             described.push((path.clone(), method));

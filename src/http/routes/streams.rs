@@ -40,9 +40,10 @@ pub const ROOM_TIME: Duration = Duration::from_secs(2);
     params(
         ("plan" = String, Path, description = "The plan"),
         ("stream" = String, Path, description = "The stream"),
-        ("ack" = Option<String>, Query, description = "When to answer: `accepted` (default), once \
-            the events wait for the plan in memory; `applied`, once the plan has applied them and \
-            their results can be read"),
+        ("ack" = Option<String>, Query, description = "When to answer: `accepted`, once the \
+            events wait for the plan in memory; `applied`, once they are as safe as the node's \
+            settings say, the plan has applied them and their results can be read. The default is \
+            `applied` where plans are kept on disk, else `accepted`"),
         ("timestamp" = Option<String>, Query, description = "The attribute of type long that \
             holds an event's own time, in milliseconds since 1970; without it an event's time is \
             that of its arrival"),
@@ -80,7 +81,7 @@ pub async fn send(
 ) -> Result<HttpResponse, Refusal> {
     let (plan, stream) = path.into_inner();
     let parameters = Parameters::read(&request, &["ack", "timestamp"])?;
-    let ack = parameters.word("ack", &["accepted", "applied"])?;
+    let ack = parameters.word("ack", api.acks())?;
     let station = api.station(&plan)?;
     let version = station.version();
     let (id, front) = api.stream(&version, &stream)?;

@@ -1,0 +1,72 @@
+//! What a plan's metrics say of rows: how many it holds, and how many ended inside it, by reason.
+
+use std::sync::Arc;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::actors::plan::Version;
+use crate::replica::Ended;
+use crate::replica::Machine;
+use crate::telemetry::metrics::Metrics;
+
+/// Counts of one plan.
+#[derive(Debug)]
+pub struct Account {
+    plan: Arc<str>,
+    /// Where figures are made.
+    pub metrics: Metrics,
+    /// Rows over which the plan panicked.
+    pub poisoned: Counter,
+    /// Rows that came for a stream which a new version changed or removed.
+    pub changed: Counter,
+    held: Gauge,
+    drops: Vec<Dropped>,
+}
+
+/// Rows that ended inside the plan at one place for one reason, in the machine's order.
+#[derive(Debug)]
+struct Dropped {
+    counter: Counter,
+    /// How many of the machine's are in the counter.
+    counted: u64,
+}
+
+impl Account {
+    /// The account of a plan.
+    #[must_use]
+    pub fn new(plan: &Arc<str>, metrics: &Metrics) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            metrics: metrics.clone(),
+            poisoned: metrics.dead_letters(plan, "poison"),
+            changed: metrics.dead_letters(plan, "changed"),
+            held: metrics.held_rows(plan),
+            drops: Vec::new(),
+        }
+    }
+
+    /// Another machine takes over, which counts from nothing; what the one before held ends.
+    pub fn end_version(&mut self, held: u64) {
+        self.metrics.dropped(&self.plan, "", "", "version").inc_by(held);
+        self.drops.clear();
+    }
+
+    /// Brings the figures up to date.
+    pub fn show(&mut self, version: &Version, machine: &dyn Machine) {
+        self.held.set(i64::try_from(machine.held()).unwrap_or(i64::MAX));
+        for (index, ended) in machine.drops().into_iter().enumerate() {
+            if index == self.drops.len() {
+                let Ended { reason, place, .. } = ended;
+                let (query, stream) = place.map_or(("", ""), |(query, stream)| {
+                    (&version.plan.queries[query].name, &version.streams[stream].name)
+                });
+                let counter = self.metrics.dropped(&self.plan, stream, query, reason);
+                self.drops.push(Dropped { counter, counted: 0 });
+            }
+            let dropped = &mut self.drops[index];
+            dropped.counter.inc_by(ended.rows.saturating_sub(dropped.counted));
+            dropped.counted = ended.rows;
+        }
+    }
+}

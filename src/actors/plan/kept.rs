@@ -1,0 +1,177 @@
+//! What is kept of a plan on disk: opened when the plan starts, so that it goes on where it was.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::info;
+use tracing::warn;
+
+use crate::actors::plan::ConfirmedFile;
+use crate::actors::plan::JournalSource;
+use crate::actors::plan::Ledger;
+use crate::actors::plan::LedgerError;
+use crate::actors::plan::Versions;
+use crate::disk::RealDisk;
+use crate::event::Text;
+use crate::journal::Options;
+use crate::journal::format::plan_id;
+use crate::replica::Deployment;
+use crate::replica::LogEntry;
+use crate::replica::Maker;
+use crate::replica::Replica;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::Snapshots;
+
+/// The tenant of all plans, until there are others.
+pub const TENANT: &str = "default";
+
+/// What a plan starts from.
+#[derive(Debug)]
+pub struct Kept {
+    /// The versions of the plan that this process knows.
+    pub versions: Arc<Versions>,
+    /// The plan as its snapshot has it; one that applied nothing if there is none.
+    pub replica: Replica,
+    /// The plan's log.
+    pub ledger: Ledger,
+    /// The plan's snapshots.
+    pub snapshots: Option<Snapshots<RealDisk>>,
+    /// How far the publishers have come.
+    pub confirmed: Option<Arc<ConfirmedFile>>,
+    /// The version that was ordered last; `None` if the plan is new.
+    pub deployment: Option<Deployment>,
+}
+
+/// Why what is kept of a plan cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The log.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The snapshots.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A file.
+    #[error("cannot use `{}`: {error}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The state does not fit this program.
+    #[error("{0}")]
+    State(String),
+}
+
+/// Where a plan's files lie, below a node's data folder.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Its log.
+    pub journal: PathBuf,
+    /// Its snapshots.
+    pub snapshots: PathBuf,
+}
+
+impl Folders {
+    /// The folders of a plan.
+    #[must_use]
+    pub fn of(data: &Path, plan: &str) -> Self {
+        let of = |what: &str| data.join(what).join(TENANT).join(plan);
+        Self { journal: of("journal"), snapshots: of("snapshots") }
+    }
+}
+
+impl Kept {
+    /// Nothing is kept: the plan starts empty.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let versions = Arc::new(Versions::default());
+        let replica = Replica::new(Arc::clone(&versions) as Arc<dyn Maker>);
+        let ledger = Ledger::in_memory();
+        Self { versions, replica, ledger, snapshots: None, confirmed: None, deployment: None }
+    }
+
+    /// Opens what is kept of a plan, or begins to keep it. `wake` is called whenever more of its
+    /// log is safe.
+    ///
+    /// # Errors
+    /// If a file is damaged, of another plan or of a newer version, or the disk refuses.
+    pub fn open(
+        data: &Path,
+        plan: &str,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, KeptError> {
+        let versions = Arc::new(Versions::default());
+        let maker = Arc::clone(&versions) as Arc<dyn Maker>;
+        let folders = Folders::of(data, plan);
+        let snapshots = Snapshots::new(RealDisk, data, TENANT, plan)?;
+        let mut replica = restore(&snapshots, plan, &maker)?;
+        let options = Options::new(plan_id(TENANT, plan));
+        let source =
+            JournalSource { folder: folders.journal.clone(), options, wake: Arc::new(wake) };
+        let (mut journal, opened) = source.open().map_err(LedgerError::from)?;
+        let (position, first) = (replica.position(), opened.first);
+        if position + 1 < first {
+            return Err(KeptError::State(format!(
+                "the plan's log in `{}` begins at position {first}, but the newest snapshot that \
+                 can be used ends at {position}: put a snapshot back into `{}`, or remove both \
+                 folders to begin empty",
+                folders.journal.display(),
+                folders.snapshots.display(),
+            )));
+        }
+        if opened.last < position {
+            // Nothing of what the snapshot holds can be lost: the log goes on after it.
+            journal.restart_after(position).map_err(LedgerError::from)?;
+        }
+        if let Some(torn) = &opened.torn {
+            let (file, bytes) = (torn.file.display(), torn.bytes);
+            warn!(plan, %file, bytes, "a write that never finished was cut off the journal");
+        }
+        let mut deployment = replica.deployment().cloned();
+        let mut records = journal.read(replica.position() + 1).map_err(LedgerError::from)?;
+        while let Some(record) = records.read_next().map_err(LedgerError::from)? {
+            let position = record.position;
+            let unreadable = |_| LedgerError::Unreadable { position };
+            if let Some(deployed) = LogEntry::deployment(record.body).map_err(unreadable)? {
+                deployment = Some(deployed);
+            }
+            let skipped: Option<(u64, Text)> =
+                LogEntry::skipped(record.body).map_err(unreadable)?;
+            skipped.into_iter().for_each(|(position, _)| replica.skip(position));
+        }
+        let path = folders.journal.join("confirmed");
+        let confirmed =
+            ConfirmedFile::open(&path).map_err(|error| KeptError::File { file: path, error })?;
+        if opened.last > 0 {
+            let (position, last) = (replica.position(), opened.last);
+            info!(plan, position, last, "going on from what is kept");
+        }
+        let ledger = Ledger::in_journal(source, journal, replica.position())?;
+        let (snapshots, confirmed) = (Some(snapshots), Some(confirmed));
+        Ok(Self { versions, replica, ledger, snapshots, confirmed, deployment })
+    }
+}
+
+/// The plan as the newest snapshot has it that is right in every byte.
+fn restore(
+    snapshots: &Snapshots<RealDisk>,
+    plan: &str,
+    maker: &Arc<dyn Maker>,
+) -> Result<Replica, KeptError> {
+    let newest = snapshots.newest_valid()?;
+    for (name, error) in &newest.passed_over {
+        warn!(plan, snapshot = name, %error, "a snapshot cannot be used; the one before it is taken");
+    }
+    let Some((name, header, bytes)) = newest.found else {
+        return Ok(Replica::new(Arc::clone(maker)));
+    };
+    let state = snapshots.open(&name, bytes)?.read_all()?;
+    let replica = Replica::restore(Arc::clone(maker), &state).map_err(|reason| {
+        KeptError::State(format!("the snapshot `{name}` cannot be used: {reason}"))
+    })?;
+    info!(plan, snapshot = name, position = header.position, bytes, "snapshot loaded");
+    Ok(replica)
+}

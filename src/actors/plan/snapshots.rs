@@ -1,0 +1,150 @@
+//! Takes snapshots of a plan: its state in a moment, then into a file while the plan goes on.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tracing::info;
+use tracing::warn;
+
+use crate::actors::clock;
+use crate::actors::plan::Desk;
+use crate::actors::plan::LedgerError;
+use crate::actors::plan::Station;
+use crate::actors::plan::kept::TENANT;
+use crate::disk::RealDisk;
+use crate::event::hash_bytes;
+use crate::snapshot::Header;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::Snapshots;
+use crate::telemetry::metrics::Metrics;
+
+/// The snapshots of a plan, and what is known of the last one.
+#[derive(Debug)]
+pub struct SnapshotDesk {
+    snapshots: Option<Snapshots<RealDisk>>,
+    /// Held while one is taken: there is one at a time.
+    last: Mutex<Option<SnapshotTaken>>,
+    pause: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotTaken {
+    /// The file's name.
+    pub name: String,
+    /// The last position of the plan's log that it holds.
+    pub position: u64,
+    /// Bytes of state.
+    pub bytes: usize,
+    /// How long the plan stood still.
+    pub pause: Duration,
+    /// How long it took in all.
+    pub took: Duration,
+}
+
+/// Why a snapshot could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotFailure {
+    /// Nothing is kept of this node's plans.
+    #[error("nothing is kept on disk: `persistence.enabled` is false")]
+    NotKept,
+    /// The plan has not applied anything yet.
+    #[error("the plan has not started yet")]
+    NotStarted,
+    /// The file.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// What the snapshot makes needless could not be removed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl SnapshotDesk {
+    /// The snapshots of a plan; `None` where nothing is kept.
+    #[must_use]
+    pub fn new(snapshots: Option<Snapshots<RealDisk>>, plan: &Arc<str>, metrics: &Metrics) -> Self {
+        let pause = metrics.snapshot_pause(plan);
+        Self { snapshots, last: Mutex::new(None), pause }
+    }
+
+    /// The last snapshot that this process took.
+    #[must_use]
+    pub fn last(&self) -> Option<SnapshotTaken> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The snapshots on disk, if any are kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Snapshots<RealDisk>> {
+        self.snapshots.as_ref()
+    }
+}
+
+impl Station {
+    /// Takes a snapshot, on the thread of the caller; prunes all but the latest two, and releases
+    /// what of the log they make needless.
+    ///
+    /// # Errors
+    /// If nothing is kept, or the disk refuses; the plan goes on.
+    pub fn take_snapshot(&self) -> Result<SnapshotTaken, SnapshotFailure> {
+        let snapshots = self.snapshots.snapshots.as_ref().ok_or(SnapshotFailure::NotKept)?;
+        let mut last = self.snapshots.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (saved, epoch, pause, began) = {
+            let desk = self.desk();
+            let began = clock::elapsed();
+            let (saved, epoch) = desk.save().ok_or(SnapshotFailure::NotStarted)?;
+            (saved, epoch, clock::elapsed().saturating_sub(began), began)
+        };
+        let state = saved.to_bytes();
+        let header = Header {
+            tenant: TENANT.to_owned(),
+            plan: self.name.to_string(),
+            position: saved.position,
+            epoch,
+            state_fingerprint: hash_bytes(&state),
+            text_fingerprint: hash_bytes(self.version().text.as_bytes()),
+            created: clock::now_ms(),
+        };
+        let mut writer = snapshots.write(&header)?;
+        writer.put(&state)?;
+        let name = writer.finish()?;
+        snapshots.prune()?;
+        if let Some(position) = snapshots.older_of_two()? {
+            let released =
+                |mut desk: std::sync::MutexGuard<'_, Desk>| desk.release_before(position + 1);
+            released(self.desk())?;
+        }
+        self.snapshots.pause.set(pause.as_secs_f64());
+        let took = clock::elapsed().saturating_sub(began);
+        let taken =
+            SnapshotTaken { name, position: saved.position, bytes: state.len(), pause, took };
+        info!(
+            plan = %self.name, snapshot = taken.name, position = taken.position,
+            bytes = taken.bytes, ?pause, ?took, "snapshot taken"
+        );
+        *last = Some(taken.clone());
+        Ok(taken)
+    }
+
+    /// Takes a snapshot if anything was applied since the last one.
+    pub fn keep_snapshot(&self) {
+        let Some(snapshots) = self.snapshots.kept() else { return };
+        let position = self.desk().position();
+        let newest = match snapshots.list() {
+            Ok(listed) => listed.into_iter().find_map(|each| each.header.ok()),
+            Err(_) => None,
+        };
+        if newest.is_some_and(|newest| newest.position >= position) {
+            return;
+        }
+        match self.take_snapshot() {
+            Ok(_) | Err(SnapshotFailure::NotStarted) => {}
+            Err(error) => {
+                warn!(plan = %self.name, %error, "no snapshot; the next one is tried in time");
+            }
+        }
+    }
+}

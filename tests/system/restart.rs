@@ -1,0 +1,146 @@
+//! A node that is killed goes on where it was: nothing that was answered is lost.
+
+use std::fs;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::node::Node;
+use crate::node::SOON;
+
+const SUMS: &str = "
+@app:name('sums')
+define stream In (n long);
+@primaryKey('n') define table Seen (n long, times long);
+@sink(type='file', file.uri='sums.jsonl', @map(type='json'))
+define stream Sums (total long);
+from In#window.length(1000) select sum(n) as total insert into Sums;
+from In select n, 1L as times update or insert into Seen set Seen.times = Seen.times + times
+    on Seen.n == n;
+";
+
+fn total(node: &Node) -> i64 {
+    let text = fs::read_to_string(node.folder().join("sums.jsonl")).unwrap_or_default();
+    let last = text.lines().last().map_or(Value::Null, |line| line.parse().expect("JSON"));
+    last["event"]["total"].as_i64().or(last["total"].as_i64()).unwrap_or(0)
+}
+
+fn totals(node: &Node) -> usize {
+    fs::read_to_string(node.folder().join("sums.jsonl")).unwrap_or_default().lines().count()
+}
+
+fn rows(node: &Node, query: &str) -> Value {
+    node.query("sums", query)["rows"].clone()
+}
+
+fn snapshots(node: &Node) -> Vec<String> {
+    let document = node.get("/api/v1/plans/sums/snapshots").json();
+    let listed = document["snapshots"].as_array().cloned().unwrap_or_default();
+    listed.iter().map(|each| each["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+fn snapshot(node: &Node) -> Value {
+    let answer = node.post("/api/v1/plans/sums/snapshots", "");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_kill_and_results_go_on() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    let mut sent = 0;
+    for life in 1..=4 {
+        for n in 1..=25 {
+            // The default answer waits until the events are on disk.
+            let answer = node.post("/api/v1/plans/sums/streams/In", json!({ "n": n }).to_string());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            sent += n;
+        }
+        if life == 2 {
+            snapshot(&node);
+        }
+        node.kill_and_start();
+        node.wait_for_plan("sums");
+        assert_eq!(rows(&node, "from Seen on n == 7 select times"), json!([[life]]));
+    }
+    node.send("sums", "In", &json!({ "n": 1000 }));
+    node.wait(SOON, "the sums go on", || (total(&node) == sent + 1000).then_some(()));
+    // Killed between two parcels at the worst one is written twice.
+    let (written, results) = (totals(&node), 4 * 25 + 1);
+    assert!((results..=results + 4).contains(&written), "{written} of {results}");
+}
+
+#[test]
+fn snapshots_are_named_by_time_and_plan_and_only_two_are_kept() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    for n in 1..=4 {
+        node.send("sums", "In", &json!({ "n": n }));
+        let taken = snapshot(&node);
+        assert!(taken["pause_seconds"].as_f64().expect("a number") < 1.0, "{taken}");
+    }
+    let names = snapshots(&node);
+    assert_eq!(names.len(), 2, "{names:?}");
+    let folder = node.folder().join("data/snapshots/default/sums");
+    let mut found: Vec<_> = fs::read_dir(&folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .collect();
+    found.sort();
+    found.reverse();
+    assert_eq!(found, names);
+    for name in &names {
+        let (stamp, plan) = name.split_once('_').expect("<TIMESTAMP>_<PLAN>");
+        assert!(stamp.len() >= 13 && stamp.bytes().all(|b| b.is_ascii_digit()) && plan == "sums");
+    }
+    // The newest is damaged: the one before it and more of the journal serve.
+    let newest = folder.join(&names[0]);
+    let mut bytes = fs::read(&newest).expect("the snapshot");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).expect("the snapshot");
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+    assert_eq!(rows(&node, "from Seen select sum(times) as all"), json!([[4]]));
+    assert!(node.log().contains("a snapshot cannot be used"), "{}", node.log());
+}
+
+#[test]
+fn a_plan_changed_or_deleted_while_the_node_was_down() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    node.send("sums", "In", &json!({ "n": 5 }));
+    node.kill();
+    let changed = SUMS.replace("sum(n) as total", "sum(n) * 10L as total");
+    node.put("sums.siddhi", changed);
+    node.start_again();
+    node.wait_for_plan("sums");
+    node.wait(SOON, "the new version runs", || {
+        let document = node.get("/api/v1/plans/sums").json();
+        (document["version"] == 2).then_some(())
+    });
+    node.send("sums", "In", &json!({ "n": 7 }));
+    node.wait(SOON, "the new version counts", || (total(&node) % 10 == 0).then_some(()));
+    // Deleted while the node runs it is gone, with all that was kept.
+    fs::remove_file(node.plan_file("sums.siddhi")).expect("the file");
+    node.wait(SOON, "the plan is gone", || {
+        (node.get("/api/v1/plans/sums").status == 404).then_some(())
+    });
+    node.put("sums.siddhi", SUMS);
+    node.wait_for_plan("sums");
+    assert_eq!(rows(&node, "from Seen select n"), json!([]));
+}
+
+#[test]
+fn without_persistence_a_restart_begins_empty_and_says_so() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "[persistence]\nenabled = false\n");
+    node.wait_for_plan("sums");
+    node.send("sums", "In", &json!({ "n": 5 }));
+    let refused = node.post("/api/v1/plans/sums/snapshots", "");
+    assert_eq!((refused.status, refused.json()["code"].clone()), (409, json!("nothing-kept")));
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+    assert_eq!(rows(&node, "from Seen select n"), json!([]));
+    assert!(node.log().contains("a restart begins empty"));
+}
