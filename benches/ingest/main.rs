@@ -40,9 +40,16 @@ struct Settings {
 
 fn main() {
     let settings = settings();
-    let node = Node::start(&[("load.siddhi", PLAN)], "");
+    println!("in memory (`?ack=accepted`, nothing is kept):");
+    measure(&settings, "accepted", "[persistence]\nenabled = false\n");
+    println!("on disk (`?ack=applied`, the default):");
+    measure(&settings, "applied", "");
+}
+
+fn measure(settings: &Settings, ack: &str, config: &str) {
+    let node = Node::start(&[("load.siddhi", PLAN)], config);
     node.wait_for_plan("load");
-    let bodies = bodies(settings.rows);
+    let bodies = bodies(settings.rows, ack);
     let address = node.address();
     let end = Instant::now() + Duration::from_secs(settings.seconds);
     let clients: Vec<_> = (0..settings.clients)
@@ -92,7 +99,7 @@ fn settings() -> Settings {
 }
 
 /// Whole requests, head and body.
-fn bodies(rows: usize) -> Vec<Vec<u8>> {
+fn bodies(rows: usize, ack: &str) -> Vec<Vec<u8>> {
     let mut draws = generator::draws().zip(generator::START..);
     let request = |_| {
         let mut body = String::from("[");
@@ -109,7 +116,7 @@ fn bodies(rows: usize) -> Vec<Vec<u8>> {
         }
         body.push(']');
         let head = format!(
-            "POST /api/v1/plans/load/streams/S HTTP/1.1\r\nHost: localhost\r\n\
+            "POST /api/v1/plans/load/streams/S?ack={ack} HTTP/1.1\r\nHost: localhost\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
@@ -134,7 +141,7 @@ fn send(address: SocketAddr, bodies: &[Vec<u8>], end: Instant) -> usize {
             length += read;
         }
         let answer = String::from_utf8_lossy(&buffer[..length]);
-        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
         requests += 1;
     }
     requests

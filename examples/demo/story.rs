@@ -218,7 +218,7 @@ fn load(story: &mut Story, node: &Node) -> Result<(), Fault> {
         while !buffer[..length].ends_with(b"}") {
             length += stream.read(&mut buffer[length..])?;
         }
-        if !buffer.starts_with(b"HTTP/1.1 202") {
+        if !buffer.starts_with(b"HTTP/1.1 200") {
             return Err(String::from_utf8_lossy(&buffer[..length]).into());
         }
     }

@@ -163,6 +163,7 @@ impl Way {
                 plan: Arc::clone(&version.name),
                 stream: Arc::clone(&front.name),
                 schema: Arc::clone(&front.schema),
+                generation: 7,
                 number: u64::try_from(self.next).unwrap(),
                 batch,
             };

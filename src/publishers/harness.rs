@@ -81,6 +81,7 @@ impl Sink {
             plan: "p".into(),
             stream: "S".into(),
             schema: Arc::new(self.schema.clone()),
+            generation: 7,
             number,
             batch: Arc::new(batch),
         }

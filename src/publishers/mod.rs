@@ -51,6 +51,9 @@ pub struct Parcel {
     pub stream: Arc<str>,
     /// The stream's attributes.
     pub schema: Arc<Schema>,
+    /// Sets the numbers of one life of the plan apart from those of another: a plan that is removed
+    /// and deployed anew counts from 1 again, under another generation.
+    pub generation: u64,
     /// The number of the first row among all that this publisher was ever given, from 1: the same
     /// when the parcel is given again, so that a receiver may drop repeats.
     pub number: u64,

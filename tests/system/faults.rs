@@ -54,7 +54,7 @@ fn nothing_accepted_is_lost_when_actors_fall() {
     let mut send = |events: i64| {
         for _ in 0..events {
             sent += 1;
-            let path = "/api/v1/plans/a/streams/In";
+            let path = "/api/v1/plans/a/streams/In?ack=accepted";
             let answer = node.post(path, json!({ "n": sent }).to_string());
             assert_eq!(answer.status, 202, "{}", answer.text());
         }

@@ -63,7 +63,9 @@ fn what_came_in_is_accounted_for() {
     let wanted =
         |keeps: fn(u64) -> bool| (0..ROWS).filter(|n| keeps(n * 7919 % 100)).count() as u64;
     node.wait(SOON, "the figures are told", || {
-        (events(&metrics(&node), "S", "in") == ROWS).then_some(())
+        let text = metrics(&node);
+        let told = dropped(&text, "S", "large", "filter") + events(&text, "Large", "out");
+        (events(&text, "S", "in") == ROWS && told == ROWS).then_some(())
     });
     let text = metrics(&node);
     let filtered = |query| dropped(&text, "S", query, "filter");

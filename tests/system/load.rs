@@ -20,7 +20,8 @@ fn request(length: usize) -> Vec<u8> {
     let rows = (0..length).map(|n| json!({ "name": format!("s{}", n % 100), "n": n % 100 }));
     let body = serde_json::Value::Array(rows.collect()).to_string();
     let head = format!(
-        "POST /api/v1/plans/p/streams/In HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        "POST /api/v1/plans/p/streams/In?ack=accepted HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Length: {}\r\n\r\n",
         body.len()
     );
     [head, body].concat().into_bytes()
@@ -76,7 +77,7 @@ fn a_plan_without_room_says_so() {
     let body = json!(rows).to_string();
     let mut accepted = 0;
     let refused = loop {
-        let answer = node.post("/api/v1/plans/p/streams/In", &body);
+        let answer = node.post("/api/v1/plans/p/streams/In?ack=accepted", &body);
         if answer.status != 202 {
             break answer;
         }

@@ -120,7 +120,7 @@ impl ConfirmedFile {
             && !std::mem::replace(&mut state.has_failed, true)
         {
             let file = self.path.display();
-            warn!(%file, %error, "cannot note which results have left; a restart would repeat them");
+            warn!(%file, %error, "cannot note what has left; a restart would repeat it");
         }
     }
 }

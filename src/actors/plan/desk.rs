@@ -361,6 +361,7 @@ impl Desk {
                     plan: Arc::clone(&version.name),
                     stream: Arc::clone(&front.name),
                     schema: Arc::clone(&front.schema),
+                    generation: version.secret,
                     number,
                     batch: Arc::clone(&output.rows),
                 };

@@ -163,7 +163,7 @@ fn restore(
 ) -> Result<Replica, KeptError> {
     let newest = snapshots.newest_valid()?;
     for (name, error) in &newest.passed_over {
-        warn!(plan, snapshot = name, %error, "a snapshot cannot be used; the one before it is taken");
+        warn!(plan, snapshot = name, %error, "a snapshot cannot be used");
     }
     let Some((name, header, bytes)) = newest.found else {
         return Ok(Replica::new(Arc::clone(maker)));

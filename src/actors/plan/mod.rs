@@ -7,8 +7,8 @@
 //!
 //! The [`Station`] holds all that outlives actors and versions. The [`PlanActor`] is the only one
 //! who works at the [`Desk`]; when it falls, the next one finds everything where it lay. What comes
-//! is ordered as entries of the plan's log, the [`Ledger`], and applied once it is safe there. A new
-//! [`Version`] comes through the inbox like any other work: that place in the queue is the cut.
+//! is ordered as entries of the plan's log, the [`Ledger`], and applied once it is safe there. A
+//! new [`Version`] comes through the inbox like any other work: that place in the queue is the cut.
 
 mod account;
 mod actor;

@@ -8,10 +8,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use crate::event::Batch;
 use crate::event::hash_bytes;
@@ -253,15 +250,6 @@ fn escape(value: &str) -> String {
     text
 }
 
-/// Sets the ids of this process apart from those of other processes, whose numbers begin anew.
-fn generation() -> u64 {
-    static GENERATION: OnceLock<u64> = OnceLock::new();
-    *GENERATION.get_or_init(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-    })
-}
-
 /// What an answer means.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -284,7 +272,7 @@ impl Http {
     fn id(&self, parcel: &Parcel, row: usize) -> String {
         let (plan, stream) = (escape(&parcel.plan), escape(&parcel.stream));
         let number = parcel.number + row as u64;
-        format!("{plan}/{stream}/{:x}/{:x}/{number}", self.place, generation())
+        format!("{plan}/{stream}/{:x}/{:x}/{number}", self.place, parcel.generation)
     }
 
     fn url(&self, batch: &Batch, row: usize) -> String {
