@@ -9,14 +9,22 @@
 //! reads no clock and sends nothing; whoever holds it decides when an entry is safe to apply and
 //! when a result may leave. So a restart, a standby and a simulation all run the same code.
 
+mod apply;
 mod entry;
 mod machine;
 mod producers;
-mod replica;
+
 mod saved;
 #[cfg(test)]
 mod tests;
 
+pub use apply::Broken;
+pub use apply::EngineMaker;
+pub use apply::Made;
+pub use apply::Maker;
+pub use apply::Outcome;
+pub use apply::Output;
+pub use apply::Replica;
 pub use entry::Body;
 pub use entry::Deployment;
 pub use entry::LogEntry;
@@ -27,11 +35,4 @@ pub use machine::EngineBuilder;
 pub use machine::Machine;
 pub use machine::Results;
 pub use producers::Producers;
-pub use replica::Broken;
-pub use replica::EngineMaker;
-pub use replica::Made;
-pub use replica::Maker;
-pub use replica::Outcome;
-pub use replica::Output;
-pub use replica::Replica;
 pub use saved::Saved;
