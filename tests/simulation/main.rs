@@ -65,6 +65,16 @@ fn every_seed_keeps_the_promises() {
     assert!(failures.is_empty(), "broken promises; see each with SEED=n: {failures:?}");
 }
 
+/// A seed that fails has to fail again.
+#[test]
+fn a_seed_gives_the_same_walk_every_time() {
+    for seed in 1..=5 {
+        let walks = [0; 2].map(|_| seeds::walk(seed, making(seed), false).expect("it is sound"));
+        let [once, again] = walks.map(|walk| (walk.events, walk.answered, walk.counts));
+        assert_eq!(once, again, "seed {seed}");
+    }
+}
+
 #[test]
 fn mutants_are_found() {
     mutants::hunt(std::env::var("MUTANTS").ok().as_deref());

@@ -83,6 +83,7 @@ pub enum Action {
         upto: Position,
     },
     /// The peer needs a snapshot of the plan, for it lacks entries that no journal here holds.
+    /// Wished for again until it has come; of no account while one is on its way.
     SendSnapshot {
         /// The plan.
         plan: Plan,

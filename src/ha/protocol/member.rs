@@ -194,7 +194,7 @@ impl Member {
                     self.tail(now, (plan, plans), doubtful, shape, (after, upto), actions);
                 }
             }
-            Body::YourTurn { version } => self.your_turn(now, version, actions),
+            Body::YourTurn { version, .. } => self.your_turn(now, version, actions),
             Body::Leaving => {
                 if let Part::Active(active) = &mut self.part {
                     active.peer_leaves(from);

@@ -96,6 +96,8 @@ pub enum Body {
     },
     /// The arbiter's record names the receiver as holder now.
     YourTurn {
+        /// The epoch that the sender acted in.
+        epoch: Epoch,
         /// The version that says so.
         version: Version,
     },
@@ -110,11 +112,9 @@ impl Body {
             Body::Heartbeat { epoch, .. }
             | Body::Heard { epoch, .. }
             | Body::Entries { epoch, .. }
-            | Body::Taken { epoch, .. } => Some(*epoch),
-            Body::TailRequest { .. }
-            | Body::Tail { .. }
-            | Body::YourTurn { .. }
-            | Body::Leaving => None,
+            | Body::Taken { epoch, .. }
+            | Body::YourTurn { epoch, .. } => Some(*epoch),
+            Body::TailRequest { .. } | Body::Tail { .. } | Body::Leaving => None,
         }
     }
 }

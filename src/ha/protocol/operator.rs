@@ -142,15 +142,18 @@ impl Member {
         if let Part::Passive(passive) = &mut self.part {
             passive.heard = now;
         }
-        self.send(Body::YourTurn { version: record.version }, actions);
+        let (epoch, version) = (record.epoch, record.version);
+        self.send(Body::YourTurn { epoch, version }, actions);
     }
 
     /// The record names this node as holder: it is read, and written, at once.
     pub(super) fn your_turn(&mut self, now: Moment, version: Version, actions: &mut Vec<Action>) {
         let news = self.known().is_none_or(|record| record.version < version);
-        if !news || self.epoch().is_some() {
-            return;
-        }
+        let bare = self.settings.bare;
+        let Some(passive) = self.passive_mut().filter(|_| news || bare) else { return };
+        // Without an arbiter the message is all there is: the sender has noted on its disk, before
+        // it was sent, that it acts no more.
+        passive.turn |= bare;
         self.read_at = Moment(0);
         self.passive_tick(now, actions);
     }

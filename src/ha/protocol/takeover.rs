@@ -62,9 +62,13 @@ impl Member {
     /// stand.
     pub(super) fn consider(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let Some((record, seen)) = self.record.clone() else { return };
+        let bare = self.settings.bare;
         let Some(passive) = self.passive_mut() else { return };
         if let Some(wish) = passive.promotes {
             return self.promote(now, wish, (&record, seen), actions);
+        }
+        if bare && passive.turn {
+            return self.start(now, &record, Reason::HandedOver, false, actions);
         }
         if self.settings.bare {
             return self.say_once(Alarm::Waits(Waiting::Bare), actions);
@@ -130,12 +134,16 @@ impl Member {
             record.epoch
         };
         let fresh = Generation { epoch, node: self.node, incarnation: self.incarnation };
-        let generation = record.generation.filter(|_| !breaks).unwrap_or(fresh);
+        // A node's own file knows nothing of what the other one wrote into its file.
+        let own = !self.settings.bare || record.holder == Some(self.node);
+        let known = if own { record.generation } else { self.generation };
+        let generation = known.filter(|_| !breaks).unwrap_or(fresh);
         let start = Record {
             epoch,
             generation: Some(generation),
             holder: Some(self.node),
             lease: self.settings.lease,
+            in_sync: record.in_sync.clone().filter(|_| own),
             ..record.clone()
         };
         self.ask(now, What::Start(start, reason), actions);

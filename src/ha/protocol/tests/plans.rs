@@ -1,0 +1,128 @@
+//! Plan by plan: one that the other node lacks stays down there and harms no other.
+
+use crate::ha::protocol::AckMode;
+use crate::ha::protocol::Action;
+use crate::ha::protocol::Input;
+use crate::ha::protocol::Journal;
+use crate::ha::protocol::LogStart;
+use crate::ha::protocol::NodeId;
+use crate::ha::protocol::Plan;
+use crate::ha::protocol::PlanSet;
+use crate::ha::protocol::Refusal;
+use crate::ha::protocol::Settings;
+use crate::ha::protocol::Word;
+use crate::ha::protocol::tests::pair::PLAN;
+use crate::ha::protocol::tests::pair::Pair;
+
+const SECOND: Plan = Plan(2);
+
+/// A pair with two plans, of which B cannot take the second.
+fn broken_at_b() -> Pair {
+    let mut pair = Pair::new(Settings { lock: true, ..Settings::default() });
+    pair.give(NodeId::A, Input::PlanAdded { plan: SECOND, log: LogStart::default() });
+    pair.run(500);
+    pair.append(NodeId::A, SECOND, 3);
+    assert_eq!(pair.committed(NodeId::A, SECOND), 3, "a new plan is followed at once");
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: true });
+    pair.run(500);
+    pair.append(NodeId::A, SECOND, 4);
+    pair.sync(NodeId::A, SECOND, 7);
+    pair
+}
+
+#[test]
+fn a_plan_that_the_other_lacks_goes_on_alone_and_the_others_do_not() {
+    let mut pair = broken_at_b();
+    assert_eq!(pair.committed(NodeId::A, SECOND), 7, "by this disk alone");
+    let peer = pair.records[0].in_sync.clone().expect("B is in sync");
+    assert_eq!(peer.lacks, PlanSet::from([SECOND]));
+    pair.append(NodeId::A, PLAN, 5);
+    assert_eq!(pair.committed(NodeId::A, PLAN), 5, "without any fsync, since B has it");
+    assert_eq!(
+        pair.member(NodeId::A).switch_refusal(pair.now),
+        Some(Refusal::PeerNotInSync),
+        "a switch would stop the second plan"
+    );
+}
+
+#[test]
+fn a_plan_that_is_lacking_stays_down_until_its_entries_come() {
+    let mut pair = broken_at_b();
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    assert!(pair.member(NodeId::B).may_append(pair.now, PLAN));
+    assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND));
+    assert_eq!(pair.member(NodeId::B).status(pair.now).down, PlanSet::from([SECOND]));
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: false });
+    pair.run(2_000);
+    pair.start(NodeId::A, Journal::Sound);
+    pair.run(3_000);
+    assert_eq!(pair.last(NodeId::B, SECOND), 7, "taken from A, who had them");
+    assert!(pair.member(NodeId::B).may_append(pair.now, SECOND));
+    pair.append(NodeId::B, SECOND, 1);
+    assert_eq!(pair.committed(NodeId::B, SECOND), 8);
+    assert_eq!(pair.records[0].in_sync.as_ref().map(|peer| peer.lacks.len()), Some(0));
+}
+
+#[test]
+fn only_the_operator_gives_up_entries_that_were_on_a_lost_disk() {
+    let mut pair = broken_at_b();
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: false });
+    pair.disks[0].clear();
+    pair.start(NodeId::A, Journal::Blank);
+    pair.run(10_000);
+    assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND), "A's disk is a blank one");
+    assert!(pair.member(NodeId::B).may_append(pair.now, PLAN));
+    let generation = pair.records[0].generation;
+    let answer = pair.word(NodeId::B, Word::GiveUpTail { plan: PLAN });
+    assert_eq!(answer, [Action::Refused(Refusal::NothingToDo)]);
+    assert_eq!(pair.word(NodeId::B, Word::GiveUpTail { plan: SECOND }), [Action::Accepted]);
+    assert!(pair.member(NodeId::B).may_append(pair.now, SECOND));
+    assert_ne!(pair.records[0].generation, generation, "entries may be missing");
+}
+
+#[test]
+fn the_mode_says_when_a_producer_is_answered() {
+    let answered = |ack, b_syncs: bool, a_syncs: bool| {
+        let mut pair = Pair::new(Settings { ack, ..Settings::default() });
+        pair.said.clear();
+        pair.append(NodeId::A, PLAN, 10);
+        if a_syncs {
+            pair.sync(NodeId::A, PLAN, 10);
+        }
+        if b_syncs {
+            pair.sync(NodeId::B, PLAN, 10);
+            pair.run(100);
+        }
+        let answer = |(_, action): &(NodeId, Action)| matches!(action, Action::Answer { .. });
+        pair.said.iter().any(answer)
+    };
+    assert!(answered(AckMode::Memory, false, false));
+    assert!(!answered(AckMode::Disk, true, false));
+    assert!(answered(AckMode::Disk, false, true));
+    assert!(answered(AckMode::Peer, false, false));
+    assert!(!answered(AckMode::PeerDisk, true, false));
+    assert!(!answered(AckMode::PeerDisk, false, true));
+    assert!(answered(AckMode::PeerDisk, true, true));
+}
+
+#[test]
+fn a_new_plan_waits_for_the_peer_and_an_old_one_leaves() {
+    let mut pair = Pair::new(Settings::default());
+    pair.linked = false;
+    pair.give(NodeId::A, Input::PlanAdded { plan: SECOND, log: LogStart::default() });
+    pair.append(NodeId::A, SECOND, 2);
+    pair.sync(NodeId::A, SECOND, 2);
+    assert_eq!(pair.committed(NodeId::A, SECOND), 0, "B is in sync, so B must have it");
+    pair.linked = true;
+    pair.run(200);
+    assert_eq!(pair.committed(NodeId::A, SECOND), 2);
+    for node in [NodeId::A, NodeId::B] {
+        pair.give(node, Input::PlanRemoved { plan: SECOND });
+    }
+    pair.run(500);
+    assert!(pair.member(NodeId::B).log(SECOND).is_none());
+    assert!(pair.records[0].in_sync.is_some());
+}
