@@ -8,6 +8,8 @@ mod report;
 #[cfg(feature = "node")]
 mod run;
 pub mod test;
+#[cfg(feature = "node")]
+mod witness;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -39,6 +41,8 @@ enum Command {
     Fmt(format::Arguments),
     Replay(replay::Arguments),
     Test(test::Arguments),
+    #[cfg(feature = "node")]
+    Witness(witness::Arguments),
 }
 
 /// Does what the command line asks for.
@@ -50,5 +54,7 @@ pub fn run() -> ExitCode {
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        #[cfg(feature = "node")]
+        Command::Witness(arguments) => witness::run(&arguments),
     }
 }

@@ -13,5 +13,9 @@
 //!                     sees a newer epoch, or hands over
 //! ```
 
+#[cfg(feature = "node")]
+pub mod arbiter;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod protocol;
+#[cfg(feature = "node")]
+pub mod secret;

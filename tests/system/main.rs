@@ -14,3 +14,4 @@ mod manual;
 mod node;
 mod restart;
 mod shipped;
+mod witness;

@@ -2,10 +2,12 @@
 
 use crate::ha::protocol::words::Epoch;
 use crate::ha::protocol::words::Position;
+use serde::Deserialize;
+use serde::Serialize;
 use std::cmp::Ordering;
 
 /// A stretch of a log that one epoch wrote: from here until the next span begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Position of its first entry.
     pub first: Position,
@@ -15,7 +17,7 @@ pub struct Span {
 
 /// A log as the other node needs to see it. Two logs that agree in epoch at a position agree in
 /// all entries up to it, since one epoch has one writer, which only appends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Entries up to here are in a snapshot only.
     pub base: Position,

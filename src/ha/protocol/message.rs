@@ -9,9 +9,11 @@ use crate::ha::protocol::words::Moment;
 use crate::ha::protocol::words::Plan;
 use crate::ha::protocol::words::Position;
 use crate::ha::protocol::words::Version;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// A message to the peer. It may be late, doubled, lost or overtaken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The life of the sender.
     pub from: Incarnation,
@@ -20,7 +22,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// The active is here.
     Heartbeat {
@@ -120,7 +122,7 @@ impl Body {
 }
 
 /// A plan as the active offers it in a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offered {
     /// Which plan.
     pub plan: Plan,
@@ -131,7 +133,7 @@ pub struct Offered {
 }
 
 /// How far the passive is in a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
     /// Which plan.
     pub plan: Plan,
@@ -140,7 +142,7 @@ pub struct Followed {
 }
 
 /// How far the passive is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
     /// Its log is the beginning of the active's, up to `matched`, and on disk up to `synced`.
     Follows {

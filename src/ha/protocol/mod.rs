@@ -26,10 +26,12 @@
 //! off), `mirror` (shipping to the passive and its acknowledgements), `commit`, `passive`
 //! (following), `takeover` (standing and starting), `tail` (taking from a passive what it holds
 //! further), `operator` (switch and promotion) and `status` (for people).
+//! `codec` turns records and messages into bytes and back.
 
 mod action;
 mod active;
 mod arbiter;
+mod codec;
 mod commit;
 mod input;
 mod log;
@@ -55,6 +57,7 @@ pub use action::Reason;
 pub use action::Refusal;
 pub use action::Role;
 pub use action::Waiting;
+pub use codec::CodecError;
 pub use input::Input;
 pub use input::Journal;
 pub use input::LogStart;

@@ -11,13 +11,15 @@ use crate::ha::protocol::words::Incarnation;
 use crate::ha::protocol::words::NodeId;
 use crate::ha::protocol::words::Plan;
 use crate::ha::protocol::words::Version;
+use serde::Deserialize;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Plans, in order of their numbers.
 pub type PlanSet = BTreeSet<Plan>;
 
 /// What the arbiter knows of a pair. It holds no time of any clock, only a duration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Which store this is; never changes.
     pub arbiter: ArbiterId,
@@ -39,7 +41,7 @@ pub struct Record {
 }
 
 /// A life of the node that is not the holder, and what it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InSync {
     /// It alone may stand.
     pub incarnation: Incarnation,

@@ -1,11 +1,14 @@
 //! The numbers of the protocol, each with a type of its own so that none is taken for another.
 
+use serde::Deserialize;
+use serde::Serialize;
 use std::fmt;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize)]
         pub struct $name(pub $inner);
 
         impl fmt::Display for $name {
@@ -86,7 +89,7 @@ impl Moment {
 }
 
 /// One of the two nodes of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NodeId {
     /// The first in the settings of both.
     A,
@@ -123,7 +126,7 @@ impl fmt::Display for NodeId {
 
 /// Names a history without a break. A forced promotion of a node that may lack entries begins a
 /// new one; part of every result's id. A label and not a count: two that were forced apart differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Generation {
     /// The epoch it began in.
     pub epoch: Epoch,

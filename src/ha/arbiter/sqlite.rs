@@ -1,0 +1,210 @@
+//! The record as one row in a file of SQLite: the arbiter of a pair on one machine.
+//!
+//! Each question opens the file anew. That costs a fraction of a millisecond a few times a second,
+//! and a file that was replaced is seen at once: its record has another id. A file that was there
+//! and is gone is an error, never made again by this process. `synchronous` is `EXTRA`: with the
+//! rollback journal `FULL` could lose the last commit with the power.
+
+use crate::ha::arbiter::ArbiterError;
+use crate::ha::arbiter::Pair;
+use crate::ha::arbiter::RecordStore;
+use crate::ha::arbiter::Written;
+use crate::ha::arbiter::random_id;
+use crate::ha::arbiter::unreachable;
+use crate::ha::protocol::Record;
+use crate::ha::protocol::Version;
+use rusqlite::Connection;
+use rusqlite::ErrorCode;
+use rusqlite::OpenFlags;
+use rusqlite::OptionalExtension;
+use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Marks the file as ours: "TWAR".
+const APPLICATION: i32 = 0x5457_4152;
+/// The form of the row.
+const FORMAT: i32 = 1;
+
+/// The record in a file of SQLite.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    pair: Pair,
+    wait: Duration,
+    /// The file was there once.
+    seen: bool,
+}
+
+impl SqliteStore {
+    /// A store in this file; nothing is opened yet. `wait` is how long a locked file is waited for.
+    pub fn new(path: &Path, pair: Pair, wait: Duration) -> SqliteStore {
+        SqliteStore { path: path.to_owned(), pair, wait, seen: false }
+    }
+
+    /// Opens the file, does the work in one transaction, and makes sure that it is still the file
+    /// at that path.
+    fn within<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>, Record) -> Result<T, Trouble>,
+    ) -> Result<T, ArbiterError> {
+        let before = self.identity()?;
+        if before.is_none() && self.seen {
+            return Err(ArbiterError::Replaced { path: self.path.clone() });
+        }
+        let done = self.transact(work).map_err(|trouble| self.explain(trouble))?;
+        let after = self.identity()?;
+        if after.is_none() || before.is_some() && before != after {
+            return Err(ArbiterError::Replaced { path: self.path.clone() });
+        }
+        self.seen = true;
+        Ok(done)
+    }
+
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, Record) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, !self.seen);
+        let mut connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.wait)?;
+        connection.pragma_update(None, "synchronous", "EXTRA")?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let record = self.find(&transaction)?;
+        let done = work(&transaction, record)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// The record; made in this transaction if the file is new. Of several processes that come at
+    /// once the transaction lets one make it, and the others find it.
+    fn find(&self, transaction: &Transaction<'_>) -> Result<Record, Trouble> {
+        let number =
+            |pragma| transaction.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        match (number("application_id")?, number("user_version")?) {
+            (APPLICATION, FORMAT) => self.load(transaction),
+            (APPLICATION, other) => Err(Trouble::Damaged(format!(
+                "its form is {other}, and this build reads form {FORMAT}"
+            ))),
+            (0, 0) if !self.seen => self.make(transaction),
+            _ => Err(Trouble::Damaged("it is a database, but not an arbiter's".to_owned())),
+        }
+    }
+
+    fn make(&self, transaction: &Transaction<'_>) -> Result<Record, Trouble> {
+        let count = "SELECT count(*) FROM sqlite_schema";
+        if transaction.query_row(count, [], |row| row.get::<_, i64>(0))? > 0 {
+            return Err(Trouble::Damaged("it is a database, but not an arbiter's".to_owned()));
+        }
+        let record = Record::virgin(random_id().map_err(Trouble::System)?, self.pair.lease);
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.execute(
+            "CREATE TABLE arbiter (
+                one INTEGER PRIMARY KEY CHECK (one = 1), cluster TEXT NOT NULL,
+                version INTEGER NOT NULL, record BLOB NOT NULL, checksum INTEGER NOT NULL
+            ) STRICT",
+            [],
+        )?;
+        let body = record.encode();
+        transaction.execute(
+            "INSERT INTO arbiter VALUES (1, ?1, 0, ?2, ?3)",
+            (&self.pair.cluster, &body, crc32c::crc32c(&body)),
+        )?;
+        Ok(record)
+    }
+
+    fn load(&self, transaction: &Transaction<'_>) -> Result<Record, Trouble> {
+        let query = "SELECT cluster, record, checksum FROM arbiter";
+        let row = transaction
+            .query_row(query, [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, u32>(2)?))
+            })
+            .optional()?;
+        let Some((cluster, body, checksum)) = row else {
+            return Err(Trouble::Damaged("its row is gone".to_owned()));
+        };
+        if cluster != self.pair.cluster {
+            return Err(Trouble::Foreign(cluster));
+        }
+        if crc32c::crc32c(&body) != checksum {
+            return Err(Trouble::Damaged("the checksum of its row does not fit".to_owned()));
+        }
+        Record::decode(&body).map_err(|error| Trouble::Damaged(error.to_string()))
+    }
+
+    /// Device and inode of the file at the path, if there is one.
+    fn identity(&self) -> Result<Option<(u64, u64)>, ArbiterError> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) => Ok(Some((found.dev(), found.ino()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreachable(&self.place(), error)),
+        }
+    }
+
+    fn explain(&self, trouble: Trouble) -> ArbiterError {
+        let path = self.path.clone();
+        let place = self.place();
+        match trouble {
+            Trouble::Damaged(reason) => ArbiterError::Damaged { path, reason },
+            Trouble::Foreign(theirs) => {
+                ArbiterError::Foreign { place, theirs, ours: self.pair.cluster.clone() }
+            }
+            Trouble::Sqlite(error) => match error.sqlite_error_code() {
+                Some(
+                    // What has no code of its own is a fault of the query: a table is missing.
+                    ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown,
+                ) => ArbiterError::Damaged { path, reason: error.to_string() },
+                _ => match error {
+                    rusqlite::Error::SqliteFailure(..) => unreachable(&place, error),
+                    // The row is not what was written: a value of another kind, a table missing.
+                    other => ArbiterError::Damaged { path, reason: other.to_string() },
+                },
+            },
+            Trouble::System(error) => unreachable(&place, error),
+        }
+    }
+}
+
+impl RecordStore for SqliteStore {
+    fn read(&mut self) -> Result<Record, ArbiterError> {
+        self.within(|_, record| Ok(record))
+    }
+
+    fn write(&mut self, expected: Version, proposed: &Record) -> Result<Written, ArbiterError> {
+        self.within(|transaction, mut record| {
+            if !record.compare_and_set(expected, proposed) {
+                return Ok(Written::Lost(record));
+            }
+            let body = record.encode();
+            let version = i64::try_from(record.version.0).unwrap_or(i64::MAX);
+            transaction.execute(
+                "UPDATE arbiter SET version = ?1, record = ?2, checksum = ?3",
+                (version, &body, crc32c::crc32c(&body)),
+            )?;
+            Ok(Written::Won(record))
+        })
+    }
+
+    fn place(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+}
+
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    System(io::Error),
+    Damaged(String),
+    Foreign(String),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
