@@ -6,6 +6,7 @@ use crate::world::Event;
 use crate::world::PLANS;
 use crate::world::World;
 use std::collections::BTreeMap;
+use twinflow::ha::protocol::AckMode;
 use twinflow::ha::protocol::Asking;
 use twinflow::ha::protocol::Input;
 use twinflow::ha::protocol::NodeId;
@@ -134,17 +135,23 @@ impl World {
         }
     }
 
-    /// A machine may lose power while the other has everything that was acknowledged.
+    /// A machine may lose power while the other has everything that was acknowledged; at any time,
+    /// where a commit needs the disks of both.
     fn fault_power(&mut self, node: NodeId, back: u64) {
         let other = node.other();
         if self.host(other).dirty && self.holds_all(other) {
             self.host_mut(other).dirty = false;
         }
-        if self.host(other).dirty || self.host(node).member.is_none() {
+        let dirty = self.host(other).dirty && !self.needs_both_disks();
+        if dirty || self.host(node).member.is_none() {
             return;
         }
         self.strike("power lost", |world| world.lose_power(node));
         self.after(back, Event::Mend(Mend::Start(node)));
+    }
+
+    fn needs_both_disks(&self) -> bool {
+        self.making.settings.ack == AckMode::PeerDisk
     }
 
     fn fault_pause(&mut self, node: NodeId, time: u64) {
@@ -219,7 +226,7 @@ impl World {
     /// What may lose entries: both machines at once, or the operator's word.
     fn fault_rare(&mut self, node: NodeId, back: u64) {
         if self.faults.chance.below(2) == 0 {
-            self.history.loss_allowed = true;
+            self.history.loss_allowed |= !self.needs_both_disks();
             self.strike("power lost on both", |world| {
                 world.lose_power(node);
                 world.lose_power(node.other());

@@ -42,7 +42,8 @@ pub enum Action {
         /// The version that was read before.
         version: Version,
     },
-    /// Fsync every journal as far as it is now, and answer with this token.
+    /// Fsync every journal as far as it is now, say
+    /// [`Input::Synced`](crate::ha::protocol::Input::Synced) for each, and answer with this token.
     SyncAll {
         /// To be named in the answer.
         token: u64,

@@ -11,6 +11,8 @@ use crate::ha::protocol::log::Span;
 use crate::ha::protocol::member::Member;
 use crate::ha::protocol::member::Part;
 use crate::ha::protocol::message::Body;
+use crate::ha::protocol::words::Epoch;
+use crate::ha::protocol::words::Incarnation;
 use crate::ha::protocol::words::Moment;
 use crate::ha::protocol::words::Plan;
 use crate::ha::protocol::words::Position;
@@ -21,8 +23,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tails {
     asked: Option<Moment>,
-    /// Which plans were shown, and whether this node has all of it.
-    seen: BTreeMap<Plan, bool>,
+    /// The life that showed them.
+    of: Incarnation,
+    /// How far its logs go.
+    ends: BTreeMap<Plan, (Epoch, Position)>,
     /// So many plans the other node has.
     plans: Option<usize>,
     /// The other's journal may have lost its end too.
@@ -30,10 +34,13 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    /// Whether everything was taken, and if so, whether from a doubtful journal.
-    pub fn taken(&self) -> Option<bool> {
-        let whole = self.plans.is_some_and(|plans| self.seen.len() >= plans);
-        (whole && self.seen.values().all(|taken| *taken)).then_some(self.doubtful)
+    /// Whether everything was taken and is on disk, and if so, whether from a doubtful journal.
+    pub fn taken(&self, logs: &BTreeMap<Plan, PlanLog>) -> Option<bool> {
+        let whole = self.plans.is_some_and(|plans| self.ends.len() >= plans);
+        let has = |(plan, end): (&Plan, &(Epoch, Position))| {
+            logs.get(plan).is_some_and(|log| log.shape.end() >= *end && log.synced >= log.last())
+        };
+        (whole && self.ends.iter().all(has)).then_some(self.doubtful)
     }
 }
 
@@ -140,14 +147,20 @@ impl Member {
             PlanLog::default()
         });
         let took = self.take_tail(plan, &shape, range, actions);
+        let (peer, token) = (self.peer, self.token());
         let Some(log) = self.logs.get_mut(&plan) else { return };
         let done = log.shape.compare(&shape) != Ordering::Less;
+        let on_disk = log.synced >= log.last();
         if done {
             log.inherited = log.last();
         }
+        if done && !on_disk {
+            // The doubt ends only when what was taken cannot be lost again.
+            actions.push(Action::SyncAll { token });
+        }
         match &mut self.part {
             Part::Active(active) => {
-                if done && active.regained.insert(plan) {
+                if done && on_disk && active.regained.insert(plan) {
                     self.active_asks(now, actions);
                 } else if took {
                     active.tail_at = Moment(0);
@@ -155,9 +168,14 @@ impl Member {
                 }
             }
             Part::Passive(passive) => {
-                passive.tails.seen.insert(plan, done);
-                passive.tails.plans = Some(plans);
-                passive.tails.doubtful |= doubtful;
+                let tails = &mut passive.tails;
+                if tails.of != peer {
+                    *tails = Tails { asked: tails.asked, of: peer, ..Tails::default() };
+                }
+                let end = tails.ends.entry(plan).or_default();
+                *end = shape.end().max(*end);
+                tails.plans = Some(plans);
+                tails.doubtful |= doubtful;
                 if took && !done {
                     passive.tails.asked = None;
                     self.ask_for_all_tails(now, actions);

@@ -74,10 +74,20 @@ impl Member {
             return self.say_once(Alarm::Waits(Waiting::Bare), actions);
         }
         match record.holder {
-            None => self.start(now, &record, Reason::Started, false, actions),
+            None if self.may_claim(now) => {
+                self.start(now, &record, Reason::Started, false, actions);
+            }
+            None => {}
             Some(holder) if holder == self.node => self.consider_start(now, &record, actions),
             Some(_) => self.consider_stand(now, &record, seen, actions),
         }
+    }
+
+    /// Whether this node may be the first holder of all. A blank one first listens for one with
+    /// data.
+    fn may_claim(&self, now: Moment) -> bool {
+        let listened = now.since(self.began) >= self.settings.patience;
+        self.journal != Journal::Blank || listened && self.highest == Epoch(0)
     }
 
     /// The record names this node as holder.
@@ -95,8 +105,9 @@ impl Member {
         if record.in_sync.is_none() {
             return self.say_once(Alarm::Waits(Waiting::Blank), actions);
         }
-        let Some(passive) = self.passive_mut() else { return };
-        match passive.tails.taken() {
+        let Part::Passive(passive) = &self.part else { return };
+        let taken = passive.tails.taken(&self.logs);
+        match taken {
             None => self.say_once(Alarm::Doubtful, actions),
             Some(doubtful) => {
                 if doubtful {

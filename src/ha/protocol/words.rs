@@ -52,7 +52,7 @@ number! {
 }
 number! {
     /// Random, drawn when the arbiter's store was made: a restored or foreign store has another.
-    ArbiterId(u128)
+    ArbiterId(u64)
 }
 
 impl Epoch {

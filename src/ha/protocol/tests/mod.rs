@@ -50,10 +50,13 @@ fn alone_an_entry_is_committed_once_it_is_on_disk() {
     pair.append(NodeId::A, PLAN, 10);
     pair.run(500);
     assert_eq!(pair.committed(NodeId::A, PLAN), 0, "the other one is waited for at first");
-    pair.sync(NodeId::A, PLAN, 7);
     pair.run(1_000);
     assert_eq!(pair.records[0].in_sync, None);
-    assert_eq!(pair.committed(NodeId::A, PLAN), 7);
+    assert_eq!(pair.committed(NodeId::A, PLAN), 10, "going alone puts everything on disk");
+    pair.append(NodeId::A, PLAN, 10);
+    assert_eq!(pair.committed(NodeId::A, PLAN), 10);
+    pair.sync(NodeId::A, PLAN, 17);
+    assert_eq!(pair.committed(NodeId::A, PLAN), 17);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Pair {
             said: Vec::new(),
         };
         pair.start(NodeId::A, Journal::Blank);
-        pair.run(500);
+        pair.run(1_500);
         pair.start(NodeId::B, Journal::Blank);
         pair.run(3_000);
         pair
@@ -121,6 +121,10 @@ impl Pair {
                         waiting.push_back((node, Input::LockTested { version, free }));
                     }
                     Action::SyncAll { token } => {
+                        for (plan, log) in &self.member(node).logs {
+                            let (plan, upto) = (*plan, log.last());
+                            waiting.push_back((node, Input::Synced { plan, upto }));
+                        }
                         waiting.push_back((node, Input::SyncedAll { token }));
                     }
                     Action::Drain => waiting.push_back((node, Input::Drained)),

@@ -52,6 +52,24 @@ fn two_doubtful_nodes_go_on_with_the_longer_log_and_say_so() {
 }
 
 #[test]
+fn a_blank_node_leaves_the_first_claim_to_one_with_data() {
+    let mut pair = Pair::new(Settings::default());
+    pair.append(NodeId::A, PLAN, 10);
+    pair.sync(NodeId::A, PLAN, 10);
+    for node in [NodeId::A, NodeId::B] {
+        pair.kill(node);
+    }
+    pair.records[0] = Record::virgin(ArbiterId(99), pair.settings.lease);
+    pair.disks[1].clear();
+    pair.start(NodeId::B, Journal::Blank);
+    pair.run(500);
+    pair.start(NodeId::A, Journal::Sound);
+    pair.run(4_000);
+    assert!(pair.acts(NodeId::A));
+    assert_eq!(pair.last(NodeId::B, PLAN), 10);
+}
+
+#[test]
 fn another_arbiter_counts_as_none_until_the_operator_speaks() {
     let mut pair = Pair::new(Settings::default());
     pair.append(NodeId::A, PLAN, 10);
