@@ -213,11 +213,7 @@ impl<'a> Builder<'a> {
         counts: bool,
     ) -> Result<Way, BuildError> {
         let types = types_along(source, stages);
-        let needs = needs::of_rows(&query.selection, stages, &types);
-        let leaving = match query.events.expired() {
-            true => needs.clone(),
-            false => needs::of_expired_rows(&query.selection, stages, &types),
-        };
+        let (needs, leaving) = needs::kept(query, stages, &types);
         let mut steps: Vec<Box<dyn Operator>> = Vec::new();
         let mut buffers = Vec::new();
         for (place, stage) in stages.iter().enumerate() {
@@ -337,7 +333,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Types of the columns before each stage, and after the last.
-fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
+pub(super) fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
     let mut types = vec![source];
     for stage in stages {
         let mut after = types[types.len() - 1].clone();
@@ -353,7 +349,7 @@ fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<DataType>> {
 
 /// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must
 /// take them back, as no reset does that for it.
-fn wants_expired(query: &Query, call: &WindowCall) -> bool {
+pub(super) fn wants_expired(query: &Query, call: &WindowCall) -> bool {
     query.events.expired()
         || !query.selection.aggregates.is_empty() && !windows::has(&call.name, Trait::StartsAnew)
 }

@@ -11,6 +11,7 @@ pub mod cron;
 pub mod entry;
 pub mod expressions;
 pub mod functions;
+pub mod identity;
 pub mod library;
 mod needs;
 pub mod operator;

@@ -4,9 +4,25 @@
 use crate::engine::windows;
 use crate::event::DataType;
 use crate::plan::expression::Expr;
+use crate::plan::logical::Query;
 use crate::plan::logical::Selection;
 use crate::plan::logical::Stage;
 use crate::plan::signature::Trait;
+
+/// The columns that are read before each stage, and after the last; and those that are read of rows
+/// which leave windows.
+pub fn kept(
+    query: &Query,
+    stages: &[Stage],
+    types: &[Vec<DataType>],
+) -> (Vec<Vec<bool>>, Vec<Vec<bool>>) {
+    let needs = of_rows(&query.selection, stages, types);
+    let leaving = match query.events.expired() {
+        true => needs.clone(),
+        false => of_expired_rows(&query.selection, stages, types),
+    };
+    (needs, leaving)
+}
 
 /// The columns that are read before each stage, and after the last. `types` are those of the
 /// columns at the same places.
@@ -18,7 +34,7 @@ pub fn of_rows(selection: &Selection, stages: &[Stage], types: &[Vec<DataType>])
 }
 
 /// The same of expired rows, where the query does not put them out.
-pub fn of_expired_rows(
+fn of_expired_rows(
     selection: &Selection,
     stages: &[Stage],
     types: &[Vec<DataType>],

@@ -12,8 +12,9 @@ use crate::event::codec::Malformed;
 use std::fmt;
 use std::sync::Arc;
 
-/// The format of the whole; sections carry versions of their own.
-const FORMAT: u16 = 1;
+/// The format of the whole; sections carry versions of their own. Since 2 a plan's state says what
+/// of the plan each section belongs to.
+const FORMAT: u16 = 2;
 
 /// Why saved state cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +156,11 @@ impl<'a> SavedState<'a> {
             sections.insert(id.to_string(), codec::take(from, length)?);
         }
         if from.is_empty() { Ok(SavedState { sections }) } else { Err(LoadError::Malformed) }
+    }
+
+    /// Whether there is a section of this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.sections.contains_key(id)
     }
 
     /// The section of an operator, if its version is known.

@@ -35,6 +35,11 @@ impl Timers {
         self.heap.push(Reverse(timer));
     }
 
+    /// Takes all timers out.
+    pub fn drain(&mut self) -> impl Iterator<Item = Timer> + '_ {
+        self.heap.drain().map(|Reverse(timer)| timer)
+    }
+
     /// The earliest deadline.
     #[inline]
     pub fn next_due(&self) -> Option<Millis> {

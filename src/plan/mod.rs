@@ -7,13 +7,16 @@
 mod annotations;
 mod batching;
 mod calls;
+mod canonical;
 mod checker;
 mod circles;
 pub mod codes;
+pub mod difference;
 mod endpoints;
 pub mod expression;
 mod graph;
 mod growth;
+pub mod identity;
 mod inputs;
 mod joins;
 pub mod logical;

@@ -204,6 +204,25 @@ impl Stage {
         self.core = fresh;
         Ok(())
     }
+
+    /// Lets a new version of the plan take over, which is the same.
+    ///
+    /// # Errors
+    /// If it refuses what this one saved, or does not keep all of it.
+    pub fn change_version(&mut self) -> Result<(), NoSnapshot> {
+        let bytes = self.core.freeze().to_bytes();
+        let fresh = PlanCore::build(Arc::clone(&self.plan), SECRET);
+        let mut fresh =
+            fresh.map_err(|error| NoSnapshot::Broken(LoadError::Other(error.message)))?;
+        let carried = fresh.adopt(&bytes, self.at).map_err(NoSnapshot::Broken)?;
+        if let Some(lost) = carried.dropped.first() {
+            let what = format!("the same plan does not keep the {lost}");
+            return Err(NoSnapshot::Broken(LoadError::Other(what)));
+        }
+        watch(&mut fresh, &self.streams, &self.queries);
+        self.core = fresh;
+        Ok(())
+    }
 }
 
 fn watch(core: &mut PlanCore, streams: &[StreamId], queries: &[QueryId]) {

@@ -88,11 +88,13 @@ pub enum Way {
     Reloaded,
     /// Cut at random, saved and loaded at random.
     CutAndReloaded(u64),
+    /// Cut at random, now and then taken over by a new version of the plan, which is the same.
+    CutAndCarried(u64),
 }
 
 impl Way {
     /// Every way, with random ones from a seed.
-    pub fn all(seed: u64) -> [Way; 6] {
+    pub fn all(seed: u64) -> [Way; 7] {
         [
             Way::AsWritten,
             Way::RowByRow,
@@ -100,6 +102,7 @@ impl Way {
             Way::Cut(seed),
             Way::Reloaded,
             Way::CutAndReloaded(seed.wrapping_add(1)),
+            Way::CutAndCarried(seed.wrapping_add(2)),
         ]
     }
 }
@@ -114,6 +117,9 @@ impl fmt::Display for Way {
             Way::Reloaded => formatter.write_str("saved and loaded after every row"),
             Way::CutAndReloaded(seed) => {
                 write!(formatter, "cut, saved and loaded at random (seed {seed})")
+            }
+            Way::CutAndCarried(seed) => {
+                write!(formatter, "cut, taken over by the same plan at random (seed {seed})")
             }
         }
     }
@@ -166,7 +172,7 @@ pub(super) fn play(mut stage: Stage, steps: &[Step], way: Way) -> Result<Record,
     let mut record = Record::default();
     let Some(first) = steps.first() else { return Ok(record) };
     let mut dice = match way {
-        Way::Cut(seed) | Way::CutAndReloaded(seed) => Dice::new(seed),
+        Way::Cut(seed) | Way::CutAndReloaded(seed) | Way::CutAndCarried(seed) => Dice::new(seed),
         Way::AsWritten | Way::RowByRow | Way::Whole | Way::Reloaded => Dice::new(0),
     };
     let portions = portions(stage.plan(), steps, way, &mut dice);
@@ -176,13 +182,11 @@ pub(super) fn play(mut stage: Stage, steps: &[Step], way: Way) -> Result<Record,
             Portion::Rows { at, stream, rows } => stage.feed(at, stream, &rows, &mut record),
             Portion::Other(step) => act(&mut stage, step, &mut record)?,
         }
-        let reload = match way {
-            Way::Reloaded => true,
-            Way::CutAndReloaded(_) => dice.below(3) == 0,
-            Way::AsWritten | Way::RowByRow | Way::Whole | Way::Cut(_) => false,
-        };
-        if reload {
-            stage.change_engine()?;
+        match way {
+            Way::Reloaded => stage.change_engine()?,
+            Way::CutAndReloaded(_) if dice.below(3) == 0 => stage.change_engine()?,
+            Way::CutAndCarried(_) if dice.below(3) == 0 => stage.change_version()?,
+            _ => {}
         }
     }
     Ok(record)
@@ -211,7 +215,8 @@ fn portions(plan: &Plan, steps: &[Step], way: Way, dice: &mut Dice) -> Vec<Porti
     let mut now = Millis::MIN;
     for step in steps {
         let idle = step.at.saturating_sub(now.max(0)).max(0) as u64;
-        if matches!(way, Way::Cut(_) | Way::CutAndReloaded(_)) && now > Millis::MIN && idle > 1 {
+        let cuts = matches!(way, Way::Cut(_) | Way::CutAndReloaded(_) | Way::CutAndCarried(_));
+        if cuts && now > Millis::MIN && idle > 1 {
             let at = now + dice.below(idle) as Millis;
             portions.push(Portion::Other(Step { at, act: Act::Tick }));
         }
@@ -227,7 +232,7 @@ fn portions(plan: &Plan, steps: &[Step], way: Way, dice: &mut Dice) -> Vec<Porti
                 Way::AsWritten => place == 0,
                 Way::RowByRow | Way::Reloaded => true,
                 Way::Whole => false,
-                Way::Cut(_) | Way::CutAndReloaded(_) => dice.below(3) == 0,
+                Way::Cut(_) | Way::CutAndReloaded(_) | Way::CutAndCarried(_) => dice.below(3) == 0,
             };
             let open = match portions.last_mut() {
                 Some(Portion::Rows { at, stream: before, rows })

@@ -5,10 +5,13 @@
 //! its rows run one by one; everywhere else a batch runs whole, and nobody can tell.
 
 pub mod bounds;
+mod carry;
 mod clock;
 mod persist;
 mod query;
 mod start;
+
+pub use carry::Carried;
 
 use crate::engine::context::Context;
 use crate::engine::context::Fault;
@@ -31,6 +34,7 @@ use crate::event::Millis;
 use crate::event::Structure;
 use crate::event::Text;
 use crate::event::Value;
+use crate::plan::identity::Identities;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
@@ -48,6 +52,8 @@ pub struct PlanCore {
     partitions: Vec<Partition>,
     windows: Vec<WindowNode>,
     triggers: Vec<TriggerNode>,
+    /// What of the plan holds state.
+    identities: Box<Identities>,
     /// Who is woken by which operator id.
     operators: Vec<Address>,
     /// Steps that gather rows by sends.
@@ -108,7 +114,7 @@ enum When {
 }
 
 /// What an operator id stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Address {
     Window(WindowId),
     Trigger(usize),

@@ -1,13 +1,19 @@
 //! State of a whole plan: frozen in a moment, loaded into a plan just built.
 
+use crate::engine::context::Drops;
 use crate::engine::core::PlanCore;
 use crate::engine::state::Frozen;
 use crate::engine::state::LoadError;
 use crate::engine::state::SavedState;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
+use crate::engine::timers::Timers;
+use crate::event::Millis;
 
-const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 1;
+
+/// The section that says what of the plan holds the state in the others.
+pub(super) const IDENTITY: &str = "identity";
 
 impl PlanCore {
     /// The whole state as it stands. Rows that windows and tables keep are shared, not copied: the
@@ -26,6 +32,9 @@ impl PlanCore {
         state.put(&self.context.entropy.secret);
         let drops = self.context.drops;
         state.put(&vec![drops.key_taken, drops.no_key, drops.fault, drops.late]);
+        state.section(IDENTITY, VERSION);
+        state.put(&*self.identities);
+        state.put(&self.operators);
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
             table.as_ref().expect("nobody searches now").save(&mut state);
@@ -89,28 +98,63 @@ impl PlanCore {
     }
 
     fn load_core(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
-        self.wall = state.get()?;
-        self.context.now = state.get()?;
-        self.context.timers = state.get()?;
-        self.wall_timers = state.get()?;
-        self.idle_due = state.get()?;
-        self.rows = state.get()?;
-        self.fired = state.get()?;
-        self.in_send = state.get()?;
-        self.context.entropy.secret = state.get()?;
-        let drops: Vec<u64> = state.get()?;
-        let [key_taken, no_key, fault, late] = drops[..] else { return Err(LoadError::Malformed) };
-        self.context.drops = crate::engine::context::Drops { key_taken, no_key, fault, late };
+        let head = Head::read(state)?;
+        self.wall = head.wall;
+        self.context.now = head.now;
+        self.context.timers = head.timers;
+        self.wall_timers = head.wall_timers;
+        self.idle_due = head.idle_due;
+        self.rows = head.rows;
+        self.fired = head.fired;
+        self.in_send = head.in_send;
+        self.context.entropy.secret = head.secret;
+        self.context.drops = head.drops;
         Ok(())
     }
 }
 
-fn step_id(query: &str, port: usize, place: usize) -> String {
+/// What a plan as a whole saves.
+pub(super) struct Head {
+    pub(super) wall: Millis,
+    pub(super) now: Millis,
+    pub(super) timers: Timers,
+    pub(super) wall_timers: Timers,
+    pub(super) idle_due: Option<Millis>,
+    pub(super) rows: u64,
+    pub(super) fired: u64,
+    pub(super) in_send: bool,
+    secret: u64,
+    drops: Drops,
+}
+
+impl Head {
+    pub(super) fn read(state: &mut StateReader<'_>) -> Result<Head, LoadError> {
+        let mut head = Head {
+            wall: state.get()?,
+            now: state.get()?,
+            timers: state.get()?,
+            wall_timers: state.get()?,
+            idle_due: state.get()?,
+            rows: state.get()?,
+            fired: state.get()?,
+            in_send: state.get()?,
+            secret: state.get()?,
+            drops: Drops::default(),
+        };
+        let drops: Vec<u64> = state.get()?;
+        let [key_taken, no_key, fault, late] = drops[..] else { return Err(LoadError::Malformed) };
+        head.drops = Drops { key_taken, no_key, fault, late };
+        Ok(head)
+    }
+}
+
+/// The section of a step of a query.
+pub(super) fn step_id(query: &str, port: usize, place: usize) -> String {
     format!("query:{query}:{port}:{place}")
 }
 
 /// Reads a section, of which nothing may be left over.
-fn whole(
+pub(super) fn whole(
     mut state: StateReader<'_>,
     load: impl FnOnce(&mut StateReader<'_>) -> Result<(), LoadError>,
 ) -> Result<(), LoadError> {

@@ -14,6 +14,7 @@ use crate::engine::core::WindowNode;
 use crate::engine::core::bounds::Allowance;
 use crate::engine::core::bounds::Bounds;
 use crate::engine::cron::Cron;
+use crate::engine::identity::identities;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
@@ -97,6 +98,7 @@ impl PlanCore {
             partitions,
             windows,
             triggers,
+            identities: Box::new(identities(&plan)),
             operators,
             gatherers,
             gathering_windows,

@@ -240,9 +240,9 @@ impl Rows {
         let (base, count): (u64, u32) = state.get()?;
         let mut sealed = VecDeque::new();
         for _ in 0..count {
-            sealed.push_back(state.rows()?);
+            sealed.push_back(fitted(&self.tail, state.rows()?)?);
         }
-        let tail = Arc::unwrap_or_clone(state.rows()?);
+        let tail = Arc::unwrap_or_clone(fitted(&self.tail, state.rows()?)?);
         let whole = sealed.iter().all(|segment| segment.len() == SEGMENT);
         if !whole
             || tail.len() >= SEGMENT
@@ -251,26 +251,32 @@ impl Rows {
         {
             return Err(LoadError::Malformed);
         }
-        for segment in sealed.iter().map(Arc::as_ref).chain([&tail]) {
-            check_columns(&self.tail, segment)?;
-        }
         (self.base, self.sealed, self.tail) = (base, sealed, tail);
         Ok(())
     }
 }
 
-/// Whether saved rows have the columns that are kept.
-fn check_columns(kept: &Batch, found: &Batch) -> Result<(), LoadError> {
+/// Saved rows with the columns that are kept: those that nobody reads any more are left out.
+fn fitted(kept: &Batch, mut found: Arc<Batch>) -> Result<Arc<Batch>, LoadError> {
     let types = |batch: &Batch| {
         batch.columns.iter().map(|column| column.values.data_type()).collect::<Vec<_>>()
     };
-    let (kept, found) = (types(kept), types(found));
-    if kept == found {
-        return Ok(());
+    let (mine, theirs) = (types(kept), types(&found));
+    if mine == theirs {
+        return Ok(found);
     }
-    Err(LoadError::Other(format!(
-        "saved rows have columns {found:?}, this plan keeps {kept:?}: they are of another plan"
-    )))
+    let enough = mine.len() == theirs.len()
+        && mine.iter().zip(&theirs).all(|(mine, theirs)| mine.is_none() || mine == theirs);
+    if !enough {
+        return Err(LoadError::Other(format!(
+            "saved rows have columns {theirs:?}, this plan keeps {mine:?}: they are of another plan"
+        )));
+    }
+    let columns = &mut Arc::make_mut(&mut found).columns;
+    for (column, _) in columns.iter_mut().zip(&mine).filter(|(_, mine)| mine.is_none()) {
+        *column = Column::absent();
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

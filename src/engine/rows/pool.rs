@@ -6,7 +6,7 @@
 use crate::engine::rows::MASK;
 use crate::engine::rows::SEGMENT;
 use crate::engine::rows::SHIFT;
-use crate::engine::rows::check_columns;
+use crate::engine::rows::fitted;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -115,9 +115,7 @@ impl Pool {
         let count: u32 = state.get()?;
         self.segments.clear();
         for _ in 0..count {
-            let segment = state.rows()?;
-            check_columns(&self.empty, &segment)?;
-            self.segments.push(segment);
+            self.segments.push(fitted(&self.empty, state.rows()?)?);
         }
         let before = self.segments.len().saturating_sub(1);
         let whole = self.segments[..before].iter().all(|segment| segment.len() == SEGMENT);

@@ -1,0 +1,34 @@
+//! What of a plan holds state, with what the engine's windows keep of their rows.
+
+use crate::engine::build::types_along;
+use crate::engine::build::wants_expired;
+use crate::engine::needs;
+use crate::plan::identity::Held;
+use crate::plan::identity::Identities;
+use crate::plan::logical::Plan;
+use crate::plan::logical::Query;
+use crate::plan::logical::Source;
+use crate::plan::logical::Stage;
+
+/// What of a plan holds state.
+pub fn identities(plan: &Plan) -> Identities {
+    Identities::of(plan, &|query, port, step| held(plan, query, port, step))
+}
+
+fn held(plan: &Plan, query: &Query, port: usize, step: usize) -> Held {
+    let way = &query.ports[port];
+    let Stage::Window(call) = &way.stages[step] else { return Held::default() };
+    let source = match way.source {
+        Source::Stream(stream) => plan.streams[stream].schema.types(),
+        Source::Window(window) => plan.windows[window].schema.types(),
+    };
+    let types = types_along(source, &way.stages);
+    let (keep, leaving) = needs::kept(query, &way.stages, &types);
+    Held {
+        port,
+        step,
+        expired: wants_expired(query, call),
+        keep: keep[step + 1].clone(),
+        leaving: leaving[step + 1].clone(),
+    }
+}
