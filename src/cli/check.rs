@@ -99,13 +99,13 @@ fn check(file: &Path, names: &mut BTreeMap<String, PathBuf>) -> Checked {
 
 /// As a node reads it: ways in and out included.
 #[cfg(feature = "node")]
-fn read(name: &str, text: &str) -> Reading {
+pub(super) fn read(name: &str, text: &str) -> Reading {
     crate::actors::checking::check(name, text)
 }
 
 /// Without what only a node has.
 #[cfg(not(feature = "node"))]
-fn read(name: &str, text: &str) -> Reading {
+pub(super) fn read(name: &str, text: &str) -> Reading {
     let text = crate::language::variables::substitute(text, |name| std::env::var(name).ok());
     Reading::new(name, &text)
 }

@@ -3,6 +3,7 @@
 mod check;
 mod files;
 mod format;
+mod plan;
 mod replay;
 mod report;
 #[cfg(feature = "node")]
@@ -39,6 +40,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Fmt(format::Arguments),
+    Plan(plan::Arguments),
     Replay(replay::Arguments),
     Test(test::Arguments),
     #[cfg(feature = "node")]
@@ -52,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "node")]

@@ -177,6 +177,7 @@ fn faults(old: &Unit, new: &Unit) -> Match {
         _ => None,
     };
     let groups = match (&old.groups, &new.groups) {
+        (Some(_), Some(_)) if rows.is_some() => Some("its window begins anew".to_owned()),
         (Some(before), Some(after)) => changed(before, after),
         (None, Some(_)) => Some("there were no aggregates before".to_owned()),
         _ => None,
@@ -244,7 +245,7 @@ fn settle_unit(new: &Identities, matches: &mut [Option<Match>], place: usize, un
             (rows, groups) = (Some(why.clone()), Some(why));
         } else if let Some(found) = &matches[place] {
             rows = found.groups.as_ref().map(|why| format!("its aggregates begin anew: {why}"));
-            groups = found.rows.as_ref().map(|why| format!("its window begins anew: {why}"));
+            groups = found.rows.as_ref().map(|_| "its window begins anew".to_owned());
         }
     }
     let mut moved = false;
