@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::context::Note;
+use crate::engine::core::Carried;
 use crate::engine::library::Library;
 use crate::engine::state::Frozen;
 use crate::event::Batch;
@@ -94,6 +95,15 @@ pub struct Output {
     pub publishers: Vec<(Text, u64)>,
 }
 
+/// What became of the state of a version when the next took over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Takeover {
+    /// What was kept and what was dropped.
+    pub carried: Carried,
+    /// How many rows ended.
+    pub ended: u64,
+}
+
 /// One plan on one node.
 pub struct Replica {
     maker: Arc<dyn Maker>,
@@ -112,6 +122,7 @@ pub struct Replica {
     since_bytes: usize,
     /// The entry that is being applied.
     at_hand: Option<LogEntry>,
+    takeover: Option<Takeover>,
     results: Results,
 }
 
@@ -146,6 +157,7 @@ impl Replica {
             since: Vec::new(),
             since_bytes: 0,
             at_hand: None,
+            takeover: None,
             results: Results::default(),
         }
     }
@@ -178,6 +190,12 @@ impl Replica {
     #[must_use]
     pub fn next_due(&self) -> Option<Millis> {
         self.machine()?.next_due()
+    }
+
+    /// What became of the state of the version before the last that took over, if nobody has asked
+    /// since.
+    pub fn take_takeover(&mut self) -> Option<Takeover> {
+        self.takeover.take()
     }
 
     /// The last number taken of a producer.
@@ -269,13 +287,27 @@ impl Replica {
 
     fn deploy(&mut self, now: Millis, deployment: &Deployment) -> Result<(), Broken> {
         let made = self.maker.make(deployment).map_err(Broken)?;
-        let mut machine = made.builder.start(now).map_err(Broken)?;
+        let is_first = self.running.is_none();
+        let mut machine = match &self.running {
+            None => made.builder.start(now).map_err(Broken)?,
+            Some(Running { machine: before, .. }) => {
+                let state = before.freeze().to_bytes();
+                let (machine, carried) = made.builder.carry(&state, now).map_err(Broken)?;
+                let ended = before.held().saturating_sub(machine.held()) as u64;
+                self.takeover = Some(Takeover { carried, ended });
+                machine
+            }
+        };
         // What is to happen at the start happens now.
         machine.apply(now, None, &mut self.results);
         self.running = Some(Running::new(deployment.clone(), made, machine));
         // Entries before a version cannot be applied to its machine.
-        self.base = Base::Started(now);
-        self.forget_entries();
+        if is_first {
+            self.base = Base::Started(now);
+            self.forget_entries();
+        } else {
+            self.rest_here();
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::context::Drops;
 use crate::engine::context::Note;
+use crate::engine::core::Carried;
 use crate::engine::core::PlanCore;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
@@ -12,6 +13,7 @@ use crate::engine::state::Frozen;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::difference::Dropped;
 use crate::plan::logical::OnDemand;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
@@ -62,6 +64,12 @@ pub trait Builder: Send + Sync {
     /// # Errors
     /// If the state does not fit the plan.
     fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String>;
+    /// A machine that takes over from one of another version of the plan at this moment: it keeps
+    /// of that one's state what is surely the same, and starts with the rest.
+    ///
+    /// # Errors
+    /// If a part of the plan cannot be run.
+    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String>;
 }
 
 /// Makes the engine's machines of a checked plan.
@@ -99,6 +107,19 @@ impl Builder for EngineBuilder {
         let mut core = self.build()?;
         core.load(state).map_err(|error| error.to_string())?;
         Ok(Box::new(Engine(core)))
+    }
+
+    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+        let mut core = self.build()?;
+        match core.adopt(state, at) {
+            Ok(carried) => Ok((Box::new(Engine(core)), carried)),
+            // Events go on being taken all the same.
+            Err(error) => {
+                let lost = Dropped { what: "all state".to_owned(), why: error.to_string() };
+                let carried = Carried { dropped: vec![lost], ..Carried::default() };
+                Ok((self.start(at)?, carried))
+            }
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub use apply::Maker;
 pub use apply::Outcome;
 pub use apply::Output;
 pub use apply::Replica;
+pub use apply::Takeover;
 pub use entry::Body;
 pub use entry::Deployment;
 pub use entry::LogEntry;

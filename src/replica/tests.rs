@@ -5,6 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use crate::engine::context::Note;
+use crate::engine::core::Carried;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Millis;
@@ -49,6 +50,10 @@ impl Builder for FragileBuilder {
     }
     fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
         Ok(Box::new(Fragile(self.0.load(state)?, self.1)))
+    }
+    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+        let (machine, carried) = self.0.carry(state, at)?;
+        Ok((Box::new(Fragile(machine, self.1)), carried))
     }
 }
 
@@ -222,6 +227,56 @@ fn an_entry_it_fell_over_is_skipped_and_its_rows_go_to_the_fault_stream() {
     fall(&mut scene, bad);
     scene.apply(rows(1100, &[1]));
     assert_eq!(scene.sums().last().unwrap().1, 1 + 2 + 3 + 1 + 1);
+}
+
+/// A version that begins like the plan and has one more query.
+fn next_version(at: Millis) -> LogEntry {
+    let text = format!("{PLAN} from In#window.length(3) select n insert all events into More;");
+    LogEntry::new(at, Body::Deploy(Deployment { number: 2, text: text.as_str().into(), secret: 8 }))
+}
+
+#[test]
+fn a_version_that_takes_over_goes_on_with_what_is_the_same() {
+    let mut alone = Scene::new();
+    entries().into_iter().for_each(|entry| drop(alone.apply(entry)));
+    for place in 2..entries().len() {
+        for moves_on in [false, true] {
+            let mut scene = Scene::new();
+            for (at, entry) in entries().into_iter().enumerate() {
+                if at == place {
+                    scene.apply(next_version(entry.at));
+                    let Takeover { carried, ended } = scene.replica.take_takeover().unwrap();
+                    assert_eq!((carried.kept.len(), carried.dropped.len(), ended), (3, 0, 0));
+                    assert_eq!(scene.replica.take_takeover(), None);
+                }
+                if at == place + 1 {
+                    // The state of the version that took over is what it goes back to.
+                    fall(&mut scene, rows(entry.at, &[POISON]));
+                }
+                scene.apply(entry);
+                if moves_on {
+                    scene.move_on();
+                }
+            }
+            assert_eq!(scene.sums(), alone.sums(), "taken over before entry {place}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_a_version_does_not_keep_end_and_are_counted() {
+    let mut scene = Scene::new();
+    scene.apply(deploy(1000));
+    scene.apply(rows(1001, &[1, 2]));
+    let held = scene.replica.machine().unwrap().held();
+    let text = PLAN.replace("time(100)", "time(200)");
+    let deployment = Deployment { number: 2, text: text.as_str().into(), secret: 8 };
+    scene.apply(LogEntry::new(1002, Body::Deploy(deployment)));
+    let Takeover { carried, ended } = scene.replica.take_takeover().unwrap();
+    assert_eq!(carried.kept, ["table `Seen`"]);
+    assert_eq!((held, ended), (4, 2), "the table's rows stay");
+    scene.apply(rows(1003, &[5]));
+    assert_eq!(scene.sums().last(), Some(&(3, 5)), "numbers go on, sums begin anew");
 }
 
 #[test]

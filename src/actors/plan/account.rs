@@ -46,9 +46,10 @@ impl Account {
         }
     }
 
-    /// Another machine takes over, which counts from nothing; what the one before held ends.
-    pub fn end_version(&mut self, held: u64) {
-        self.metrics.dropped(&self.plan, "", "", "version").inc_by(held);
+    /// Another machine takes over, which counts from nothing; so many rows of those that the one
+    /// before held end.
+    pub fn end_version(&mut self, ended: u64) {
+        self.metrics.dropped(&self.plan, "", "", "version").inc_by(ended);
         self.drops.clear();
     }
 

@@ -47,6 +47,7 @@ use crate::replica::LogEntry;
 use crate::replica::Output;
 use crate::replica::Replica;
 use crate::replica::Saved;
+use crate::replica::Takeover;
 use crate::telemetry::metrics::Metrics;
 
 /// A plan at work.
@@ -261,10 +262,10 @@ impl Desk {
             Body::Rows { stream, batch, .. } => Some((stream.clone(), batch.len())),
             _ => None,
         };
-        let held = match &told {
-            Told::Deployer(_) => self.end_of_version(),
-            _ => 0,
-        };
+        if let Told::Deployer(_) = &told {
+            // The last figures of the version at work.
+            self.show();
+        }
         let (replica, outputs, notes) = (&mut self.replica, &mut self.outputs, &mut self.notes);
         let applied = catch_unwind(AssertUnwindSafe(|| replica.apply(entry, outputs, notes)));
         let outcome = match applied {
@@ -288,10 +289,8 @@ impl Desk {
             front.waited(&self.version.name, waited, &self.account.metrics);
         }
         if let Told::Deployer(switch) = &told {
-            self.account.end_version(held);
             self.version = Arc::clone(&switch.version);
-            let number = self.version.number;
-            info!(plan = %self.version.name, version = number, "new version took over");
+            self.tell_takeover();
         }
         self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
         let applied = Applied { position: self.replica.position() };
@@ -370,10 +369,22 @@ impl Desk {
         }
     }
 
-    /// Counts what the version at work has let go; gives how many rows it holds.
-    fn end_of_version(&mut self) -> u64 {
-        self.show();
-        self.replica.machine().map_or(0, |machine| machine.held() as u64)
+    /// Tells that another version took over, and what became of what the one before held.
+    fn tell_takeover(&mut self) {
+        let (plan, version) = (&self.version.name, self.version.number);
+        let Some(Takeover { carried, ended }) = self.replica.take_takeover() else {
+            return info!(%plan, version, "new version took over");
+        };
+        self.account.end_version(ended);
+        let dropped = carried.dropped.iter().map(ToString::to_string).collect::<Vec<_>>();
+        info!(
+            %plan,
+            version,
+            kept = carried.kept.join(", "),
+            dropped = dropped.join("; "),
+            rows_dropped = ended,
+            "new version took over"
+        );
     }
 
     /// Shows in the metrics how many rows it holds, and how many ended inside it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::actors::plan::*;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Limits;
+use crate::engine::core::Carried;
 use crate::engine::library::Library;
 use crate::engine::state::Frozen;
 use crate::engine::state::SavedState;
@@ -42,6 +43,10 @@ impl Builder for AdderBuilder {
         let saved = SavedState::parse(state).unwrap();
         let sum = saved.section("sum", 1).unwrap().get::<i64>().unwrap();
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum, timers: Vec::new() }))
+    }
+
+    fn carry(&self, _: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+        Ok((self.start(at)?, Carried::default()))
     }
 }
 

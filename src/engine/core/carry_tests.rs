@@ -191,11 +191,12 @@ const EDITS: &[Edit] = &[
         "partition with (user of S)",
         "partition with (n of S)",
         &[
-            "keys of the partition of S: its keys changed",
+            "keys of the partition of S: the new plan does not have it, or not surely",
             "window of query `per`: the keys of its partition",
             "aggregates of query `per`: the keys of its partition",
+            "aggregates of the query from S into Seen: the new plan does not have it",
         ],
-        &[],
+        &["keys of the partition of S", "aggregates of the query from S into Seen"],
     ),
     (
         "as c insert into Seen;",
