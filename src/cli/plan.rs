@@ -41,6 +41,7 @@ enum Command {
 ///   - the keys of a partition, if what divides its streams is the same; where they begin anew, so
 ///     does all inside;
 ///   - a trigger, if its name and time are: one that fires at the start does not fire again.
+///
 /// A query without a name is known by its whole text. Names of queries are given by
 /// `@info(name='...')`. Order, layout and comments make no difference.
 ///

@@ -4,6 +4,8 @@
 //! part of the input. A [`Script`] says what happens to a plan and what must come out of it;
 //! [`rehearse`] plays it in every [`Way`]. Nothing here waits, and nothing is asked of the outside.
 
+#[cfg(test)]
+mod carry_tests;
 mod compare;
 mod fit;
 mod literal;

@@ -133,6 +133,35 @@ fn a_plan_changed_or_deleted_while_the_node_was_down() {
 }
 
 #[test]
+fn a_changed_plan_goes_on_with_what_is_the_same_and_again_after_a_kill() {
+    let named = SUMS.replace("from In#window", "@info(name='sum') from In#window");
+    let mut node = Node::start(&[("sums.siddhi", &named)], "");
+    node.wait_for_plan("sums");
+    for n in [5, 6] {
+        node.send("sums", "In", &json!({ "n": n }));
+    }
+    // The sum is reckoned with in another way; how often each was seen begins anew.
+    let changed = named
+        .replace("sum(n) as total", "sum(n) * 10L as total")
+        .replace("Seen (n long, times long)", "Seen (n long, times int)")
+        .replace("1L as times", "1 as times");
+    node.put("sums.siddhi", changed);
+    node.wait(SOON, "the new version runs", || {
+        (node.get("/api/v1/plans/sums").json()["version"] == 2).then_some(())
+    });
+    let log = node.log();
+    assert!(log.contains("window of query `sum`, aggregates of query `sum`"), "{log}");
+    assert!(log.contains("table `Seen`: its attributes changed"), "{log}");
+    node.send("sums", "In", &json!({ "n": 7 }));
+    node.wait(SOON, "the sum goes on", || (total(&node) == 180).then_some(()));
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+    assert_eq!(rows(&node, "from Seen select n"), json!([[7]]));
+    node.send("sums", "In", &json!({ "n": 8 }));
+    node.wait(SOON, "the sum goes on once more", || (total(&node) == 260).then_some(()));
+}
+
+#[test]
 fn without_persistence_a_restart_begins_empty_and_says_so() {
     let mut node = Node::start(&[("sums.siddhi", SUMS)], "[persistence]\nenabled = false\n");
     node.wait_for_plan("sums");

@@ -6,8 +6,6 @@
 
 pub mod bounds;
 mod carry;
-#[cfg(test)]
-mod carry_tests;
 mod clock;
 mod persist;
 mod query;
