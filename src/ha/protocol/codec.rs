@@ -161,7 +161,7 @@ mod tests {
                 upto: Position(4),
                 plans: 3,
             },
-            Body::YourTurn { version: Version(9) },
+            Body::YourTurn { epoch, version: Version(9) },
             Body::Leaving,
         ];
         bodies.map(|body| Message { from: Incarnation(7), body }).to_vec()
@@ -191,7 +191,7 @@ mod tests {
                 "0703040802000908",
                 "0704010105010206010904e80701",
                 "070508010005010206010904e807010403",
-                "070609",
+                "07060409",
                 "0707",
                 "f0bdf3d589cf959a122904010301bc0501000109d00f01bd050201ac02",
             ]

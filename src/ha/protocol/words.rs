@@ -52,7 +52,7 @@ number! {
 }
 number! {
     /// Random, drawn when the arbiter's store was made: a restored or foreign store has another.
-    ArbiterId(u64)
+    ArbiterId(u128)
 }
 
 impl Epoch {
