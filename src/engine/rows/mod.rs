@@ -348,7 +348,18 @@ mod tests {
         assert_eq!((loaded.start(), loaded.end()), (1024, 2500));
         assert_eq!(loaded.long(0, 2400), 2400);
         let mut narrow = Rows::new(&[DataType::Long, DataType::Text], &[true, false]);
-        let refused = narrow.load(&mut saved.section("rows", 1).expect("saved"));
+        narrow
+            .load(&mut saved.section("rows", 1).expect("saved"))
+            .expect("it has all that is kept");
+        assert_eq!((narrow.end(), narrow.long(0, 1500)), (2500, 1500));
+        let kept = |column: &Column| column.values.data_type();
+        assert!((0..2).all(|place| kept(&narrow.segment(place).columns[1]).is_none()));
+        let mut writer = StateWriter::default();
+        writer.section("rows", 1);
+        narrow.save(&mut writer);
+        let bytes = writer.freeze().to_bytes();
+        let saved = SavedState::parse(&bytes).expect("own bytes");
+        let refused = self::rows().load(&mut saved.section("rows", 1).expect("saved"));
         assert!(refused.is_err_and(|error| error.to_string().contains("another plan")));
     }
 
