@@ -15,6 +15,8 @@
 
 #[cfg(feature = "node")]
 pub mod arbiter;
+#[cfg(feature = "node")]
+pub mod link;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod protocol;
 #[cfg(feature = "node")]
