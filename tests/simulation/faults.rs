@@ -68,6 +68,16 @@ impl World {
         let node = self.faults.chance.pick(&NODES);
         let side = self.faults.chance.below(2) as usize;
         let short = self.faults.chance.spread(20_000, 6_000_000);
+        let kind = self.faults.chance.below(1_000);
+        if kind < self.making.cut_off {
+            return self.fault_cut_off(self.arbiter.record.holder.unwrap_or(node));
+        }
+        if kind < self.making.cut_off + self.making.deaf {
+            return self.fault_deaf(self.arbiter.record.holder.unwrap_or(node));
+        }
+        if kind < self.making.cut_off + self.making.deaf + self.making.switches {
+            return self.fault_switch();
+        }
         match self.faults.chance.below(100) {
             0..=5 => {
                 self.strike("link cut both ways", |world| world.network.peer = [false; 2]);
@@ -148,6 +158,26 @@ impl World {
         }
         self.strike("power lost", |world| world.lose_power(node));
         self.after(back, Event::Mend(Mend::Start(node)));
+    }
+
+    /// A node loses power, is back at once and can be heard, but hears nobody; the other takes
+    /// over, and falls.
+    fn fault_deaf(&mut self, node: NodeId) {
+        let lease = self.making.settings.lease * 1_000;
+        let (side, other) = (node.index(), node.other());
+        let back = self.faults.chance.range(10_000, 300_000);
+        self.fault_power(node, back);
+        let time = self.faults.chance.range(2 * lease, 4 * lease);
+        self.strike("back from a power loss, deaf", |world| {
+            world.network.peer[other.index()] = false;
+            world.network.ask[side] = false;
+        });
+        self.after(time, Event::Mend(Mend::Link));
+        let reach = self.faults.chance.range(lease, 3 * lease);
+        self.after(reach, Event::Mend(Mend::Ask(side)));
+        let end = self.faults.chance.range(lease, 2 * lease);
+        self.after(end, Event::Mend(Mend::Kill(other)));
+        self.after(end + 4 * lease, Event::Mend(Mend::Start(other)));
     }
 
     fn needs_both_disks(&self) -> bool {
@@ -321,7 +351,7 @@ impl World {
     /// is heard again. Perhaps the candidate does not live to see the outcome, or not for long.
     fn aim_at_stand(&mut self, node: NodeId) -> u64 {
         let other = node.other();
-        let longest = self.faults.chance.pick(&[300_000, 2_000_000]);
+        let longest = self.faults.chance.pick(&[200_000, 300_000, 2_000_000]);
         let held_up = self.faults.chance.range(60_000, longest);
         let later = held_up + self.faults.chance.spread(500_000, 3_000_000);
         self.network.ask[other.index()] = false;
@@ -337,7 +367,7 @@ impl World {
                 self.after(back, Event::Mend(Mend::Start(node)));
             }
             1 => {
-                let end = held_up + self.faults.chance.spread(2_000, 500_000);
+                let end = held_up + self.faults.chance.spread(2_000, 200_000);
                 let back = end + self.faults.chance.range(10_000, 1_000_000);
                 self.after(end, Event::Mend(Mend::Power(node)));
                 self.after(back, Event::Mend(Mend::Start(node)));

@@ -3,7 +3,8 @@
 //! stuck or away.
 //!
 //! `SEEDS=n` runs n of them, `BASE=n` begins there, `SEED=n` tells the walk of one, `MUTANT=name`
-//! leaves out that rule, `MUTANTS=all` tries every mutant.
+//! leaves out that rule, `WORLD=name` only chooses that mutant's worlds, `MUTANTS=all` tries every
+//! mutant.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 #![allow(clippy::print_stdout, reason = "the report is for people")]
@@ -22,6 +23,7 @@ mod seeds;
 mod workload;
 mod world;
 
+use twinflow::ha::protocol::Rules;
 use world::Making;
 
 /// A number from the environment.
@@ -33,6 +35,11 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn making(seed: u64) -> Making {
+    if let Ok(name) = std::env::var("WORLD") {
+        let mut making = mutants::making(&name, seed);
+        making.settings.rules = Rules::default();
+        return making;
+    }
     match std::env::var("MUTANT") {
         Ok(name) => mutants::making(&name, seed),
         Err(_) => Making::of(seed, |_| {}),

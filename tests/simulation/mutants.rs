@@ -25,13 +25,32 @@ pub fn making(name: &str, seed: u64) -> Making {
                 settings.grant = 3 * settings.lease;
                 settings.lock = false;
             }
-            "doubt" | "no_entries_while_standing" => settings.ack = AckMode::Peer,
+            "doubt" => settings.ack = AckMode::Peer,
+            "no_entries_while_standing" => {
+                settings.ack = AckMode::Peer;
+                settings.answer = settings.lease;
+                settings.lock = false;
+            }
+            "no_grant_while_standing" | "recorded_incarnation_only" => settings.lock = false,
+            "stand_writes_alone" => (settings.lock, settings.ack) = (false, AckMode::Peer),
             _ => {}
         }
     });
-    if name == "no_entries_while_standing" {
-        making.aim = 800;
-        making.flush = (500_000, 5_000_000);
+    match name {
+        "no_entries_while_standing" => {
+            (making.aim, making.cut_off, making.fault_every) = (1_000, 900, 8_000_000);
+            making.flush = (200_000, 400_000);
+        }
+        "no_grant_while_standing" | "recorded_incarnation_only" => {
+            (making.aim, making.cut_off) = (800, 300);
+        }
+        "old_epoch_refused" => (making.aim, making.cut_off) = (800, 200),
+        "stand_writes_alone" => {
+            (making.aim, making.deaf, making.fault_every) = (0, 500, 6_000_000);
+            making.flush = (200_000, 400_000);
+        }
+        "switch_waits_for_all" => making.switches = 500,
+        _ => {}
     }
     making
 }
@@ -51,8 +70,10 @@ pub fn hunt(which: Option<&str>) {
             // It has to be the rule that makes the difference, not the world.
             let mut whole = mutant;
             whole.settings.rules = Rules::default();
-            let sound = seeds::walk(seed, whole, false);
-            sound.is_ok().then_some((seed, broken.0))
+            if let Err(sound) = seeds::walk(seed, whole, false) {
+                panic!("seed {seed} in the world of {name}, with every rule: {}", sound.0);
+            }
+            Some((seed, broken.0))
         });
         match found {
             Some((seed, broken)) => println!("{name}: found by seed {seed}: {broken}"),

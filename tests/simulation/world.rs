@@ -170,6 +170,11 @@ pub struct Making {
     pub fault_every: u64,
     /// How often a delicate write is made worse, in a thousand.
     pub aim: u64,
+    /// So many faults more in a thousand are a cut-off holder, one that comes back deaf from a
+    /// power loss, or a switch asked for.
+    pub cut_off: u64,
+    pub deaf: u64,
+    pub switches: u64,
     /// Microseconds until the faults end.
     pub length: u64,
 }
@@ -212,6 +217,9 @@ impl Making {
             fsync: chance.pick(&[1_000, 10_000, 100_000]),
             fault_every: chance.pick(&[600_000, 1_500_000, 3_000_000]),
             aim: chance.pick(&[0, 200, 500]),
+            cut_off: 0,
+            deaf: 0,
+            switches: 0,
             length: 40_000_000,
         }
     }

@@ -97,6 +97,8 @@ impl Member {
             self.journal = Journal::Sound;
             actions.push(Action::DoubtOver);
         }
+        // What was answered in an earlier epoch may have been cut off since.
+        self.answered.clear();
         for log in self.logs.values_mut() {
             log.follows = record.epoch;
             log.inherited = log.last();

@@ -8,6 +8,7 @@ use crate::ha::protocol::LogStart;
 use crate::ha::protocol::NodeId;
 use crate::ha::protocol::Plan;
 use crate::ha::protocol::PlanSet;
+use crate::ha::protocol::Position;
 use crate::ha::protocol::Refusal;
 use crate::ha::protocol::Settings;
 use crate::ha::protocol::Word;
@@ -106,6 +107,33 @@ fn the_mode_says_when_a_producer_is_answered() {
     assert!(!answered(AckMode::PeerDisk, true, false));
     assert!(!answered(AckMode::PeerDisk, false, true));
     assert!(answered(AckMode::PeerDisk, true, true));
+}
+
+/// What was answered once does not keep later producers waiting after the log was cut.
+#[test]
+fn producers_are_answered_also_below_what_was_answered_before_a_cut() {
+    let settings = Settings { ack: AckMode::Disk, lock: true, ..Settings::default() };
+    let mut pair = Pair::new(settings);
+    pair.linked = false;
+    pair.append(NodeId::A, PLAN, 10);
+    pair.sync(NodeId::A, PLAN, 10);
+    pair.arbiter_is_up = false;
+    pair.run(2_000);
+    // A is stopped; B stands, and A learns of it.
+    let sleeper = pair.members[0].take();
+    pair.arbiter_is_up = true;
+    pair.wait_until_acts(NodeId::B, 3_000);
+    pair.members[0] = sleeper;
+    pair.linked = true;
+    pair.run(3_000);
+    assert_eq!(pair.last(NodeId::A, PLAN), 0, "the passive had nothing of it");
+    pair.word(NodeId::B, Word::Switch);
+    pair.wait_until_acts(NodeId::A, 500);
+    pair.append(NodeId::A, PLAN, 1);
+    pair.said.clear();
+    pair.sync(NodeId::A, PLAN, 1);
+    let answer = Action::Answer { plan: PLAN, upto: Position(1) };
+    assert!(pair.said.contains(&(NodeId::A, answer)));
 }
 
 #[test]
