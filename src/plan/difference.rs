@@ -10,6 +10,7 @@ use crate::plan::identity::Identities;
 use crate::plan::identity::Kind;
 use crate::plan::identity::Unit;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// What becomes of the state of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,54 +85,66 @@ pub fn compare(old: &Identities, new: &Identities) -> Difference {
 
 /// For each unit of the new plan the one it was before.
 fn partners(old: &Identities, new: &Identities) -> Vec<Option<usize>> {
-    let mut partners: Vec<Option<usize>> = vec![None; new.units.len()];
-    for (place, unit) in new.units.iter().enumerate() {
-        if unit.is_named {
-            let same = |other: &Unit| {
-                other.is_named && (other.kind, &other.name) == (unit.kind, &unit.name)
-            };
-            partners[place] = old.units.iter().position(same);
-        }
-    }
+    let named = old.units.iter().enumerate().filter(|(_, unit)| unit.is_named);
+    let named: BTreeMap<_, usize> =
+        named.map(|(place, unit)| ((unit.kind.tag(), &unit.name), place)).collect();
+    let partner =
+        |unit: &Unit| named.get(&(unit.kind.tag(), &unit.name)).copied().filter(|_| unit.is_named);
+    let mut partners: Vec<Option<usize>> = new.units.iter().map(partner).collect();
     pair_partitions(old, new, &mut partners);
     pair_by_text(old, new, Kind::Query, &mut partners);
     partners
 }
 
+/// Partitions that divide the same streams by the same keys.
+#[derive(Default)]
+struct Alike<'a> {
+    old: Vec<(usize, &'a Unit)>,
+    new: Vec<(usize, &'a Unit)>,
+}
+
 fn pair_partitions(old: &Identities, new: &Identities, partners: &mut [Option<usize>]) {
     pair_by_text(old, new, Kind::Partition, partners);
-    // A query with a name tells which partition is which, if all those inside say the same.
+    let taken: BTreeSet<usize> = partners.iter().flatten().copied().collect();
+    let mut alike: BTreeMap<&Option<Vec<Aspect>>, Alike<'_>> = BTreeMap::new();
+    for (place, unit) in of_kind(old, Kind::Partition) {
+        alike.entry(&unit.rows).or_default().old.push((place, unit));
+    }
     for (place, unit) in of_kind(new, Kind::Partition) {
-        if partners[place].is_some() {
+        alike.entry(&unit.rows).or_default().new.push((place, unit));
+    }
+    for Alike { old, new } in alike.into_values() {
+        // The only one with such keys is what the only one with such keys was.
+        if let ([(before, was)], [(after, is)]) = (&old[..], &new[..]) {
+            if may_be(was, is) && !taken.contains(before) && partners[*after].is_none() {
+                partners[*after] = Some(*before);
+            }
             continue;
         }
-        let mut candidates = of_kind(old, Kind::Partition).filter(|(before, other)| {
-            !partners.contains(&Some(*before))
-                && may_be(other, unit)
-                && other.rows == unit.rows
-                && other.inside.iter().any(|name| unit.inside.contains(name))
-        });
-        if let (Some((before, other)), None) = (candidates.next(), candidates.next()) {
-            let mut rivals = of_kind(new, Kind::Partition).filter(|(rival, unit)| {
-                *rival != place && other.inside.iter().any(|name| unit.inside.contains(name))
-            });
-            if rivals.next().is_none() {
-                partners[place] = Some(before);
+        // A query with a name tells which partition is which, if all those inside say the same.
+        let (homes_before, homes_after) = (homes(&old), homes(&new));
+        for (after, is) in new {
+            if partners[after].is_some() {
+                continue;
+            }
+            let befores: BTreeSet<usize> =
+                is.inside.iter().filter_map(|name| homes_before.get(name).copied()).collect();
+            let Some(&before) = befores.first().filter(|_| befores.len() == 1) else { continue };
+            let place = old.binary_search_by_key(&before, |(place, _)| *place);
+            let was = old[place.expect("it is the home of a query")].1;
+            let mut afters = was.inside.iter().filter_map(|name| homes_after.get(name));
+            if afters.all(|&home| home == after) && may_be(was, is) && !taken.contains(&before) {
+                partners[after] = Some(before);
             }
         }
     }
-    // The only one with such keys is what the only one with such keys was.
-    for (place, unit) in of_kind(new, Kind::Partition) {
-        let alike =
-            |all| of_kind(all, Kind::Partition).filter(|(_, other)| other.rows == unit.rows);
-        let (befores, afters): (Vec<_>, Vec<_>) = (alike(old).collect(), alike(new).collect());
-        if let ([(before, other)], [_], None) = (&befores[..], &afters[..], partners[place])
-            && may_be(other, unit)
-            && !partners.contains(&Some(*before))
-        {
-            partners[place] = Some(*before);
-        }
-    }
+}
+
+/// In which partition each query with a name stands.
+fn homes<'a>(partitions: &[(usize, &'a Unit)]) -> BTreeMap<&'a Text, usize> {
+    let names =
+        partitions.iter().flat_map(|(place, unit)| unit.inside.iter().map(|name| (name, *place)));
+    names.collect()
 }
 
 /// Whether one was the other before, by what names there are.
@@ -144,9 +157,11 @@ fn may_be(old: &Unit, new: &Unit) -> bool {
 fn pair_by_text(old: &Identities, new: &Identities, kind: Kind, partners: &mut [Option<usize>]) {
     type Places = (Vec<usize>, Vec<usize>);
     let mut texts: BTreeMap<(u64, Option<usize>), Places> = BTreeMap::new();
+    let homes = partners.iter().enumerate().filter_map(|(after, before)| Some(((*before)?, after)));
+    let homes: BTreeMap<usize, usize> = homes.collect();
     for (place, unit) in of_kind(old, kind).filter(|(_, unit)| !unit.is_named) {
         // Where its partition is now; without one that goes on it cannot go on either.
-        let home = unit.partition.map(|home| partners.iter().position(|&of| of == Some(home)));
+        let home = unit.partition.map(|home| homes.get(&home).copied());
         if let Some(home) = home.map_or(Some(None), |home| home.map(Some)) {
             texts.entry((unit.whole, home)).or_default().0.push(place);
         }

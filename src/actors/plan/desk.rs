@@ -50,6 +50,9 @@ use crate::replica::Saved;
 use crate::replica::Takeover;
 use crate::telemetry::metrics::Metrics;
 
+/// Things that a line of the log lists at most.
+const LISTED_MAX: usize = 20;
+
 /// A plan at work.
 #[derive(Debug)]
 pub struct Desk {
@@ -376,12 +379,11 @@ impl Desk {
             return info!(%plan, version, "new version took over");
         };
         self.account.end_version(ended);
-        let dropped = carried.dropped.iter().map(ToString::to_string).collect::<Vec<_>>();
         info!(
             %plan,
             version,
-            kept = carried.kept.join(", "),
-            dropped = dropped.join("; "),
+            kept = listed(&carried.kept),
+            dropped = listed(&carried.dropped),
             rows_dropped = ended,
             "new version took over"
         );
@@ -396,6 +398,15 @@ impl Desk {
             self.account.show(&self.version, machine);
         }
     }
+}
+
+/// The first of many things, and how many more there are.
+fn listed<T: std::fmt::Display>(all: &[T]) -> String {
+    let mut text: Vec<String> = all.iter().take(LISTED_MAX).map(ToString::to_string).collect();
+    if let Some(more) = all.len().checked_sub(LISTED_MAX).filter(|more| *more > 0) {
+        text.push(format!("and {more} more"));
+    }
+    text.join(", ")
 }
 
 /// Writes a line of the plan into the log of the node.
