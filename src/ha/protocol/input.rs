@@ -79,8 +79,8 @@ pub enum Input {
         /// Position of the last entry.
         last: Position,
     },
-    /// The plan's journal is fsynced up to here. An fsync that began before a cut says at most where
-    /// the cut was: what was written after it is not on disk yet.
+    /// The plan's journal is fsynced up to here. An fsync that began before a cut says at most
+    /// where the cut was: what was written after it is not on disk yet.
     Synced {
         /// The plan.
         plan: Plan,
