@@ -19,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::plan::Misfit;
 use crate::actors::plan::Station;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
@@ -53,6 +54,8 @@ pub struct ReceiverJob {
     pub station: Arc<Station>,
     /// The stream it feeds.
     pub stream: Arc<str>,
+    /// Its name in the plan.
+    name: Arc<str>,
     unreadable: Counter,
     unmatched: Counter,
     voice: Voice,
@@ -79,11 +82,21 @@ impl ReceiverJob {
         let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
         let unreadable = metrics.dead_letters(&station.name, "unreadable");
         let unmatched = metrics.dropped(&station.name, &stream, "", "unmatched");
-        Self { make, station, stream, unreadable, unmatched, voice, kept: Arc::default() }
+        let (name, kept) = (name.into(), Arc::default());
+        Self { make, station, stream, name, unreadable, unmatched, voice, kept }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the receiver goes on: where it was in this process, else where the plan's log says.
+    fn mark(&self) -> Option<Mark> {
+        let mut kept = self.kept();
+        if kept.mark.is_none() {
+            kept.mark = self.station.desk().place_of(&self.name).map(|at| Mark(at.to_owned()));
+        }
+        kept.mark.clone()
     }
 
     /// Counts what is not going to reach the plan.
@@ -142,7 +155,7 @@ impl ReceiverActor {
             woken: Arc::clone(&self.woken),
             address: ctx.address(),
         }));
-        let mark = self.job.kept().mark.clone();
+        let mark = self.job.mark();
         receiver
             .open(&door, mark.as_ref())
             .map_err(|error| Exit::Failed { reason: error.message, transient: error.transient })?;
@@ -227,7 +240,11 @@ fn deliver(job: &ReceiverJob) -> bool {
         kept.pending = Some(batch);
         return false;
     };
-    kept.pending = job.station.put_now(&version, stream, batch).err().map(|batch| *batch);
+    let mark = kept.mark.as_ref().map(|Mark(place)| {
+        let (receiver, place) = ((&*job.name).into(), place.as_str().into());
+        crate::replica::Mark { receiver, place }
+    });
+    kept.pending = job.station.put_now(&version, stream, batch, mark).err().map(|batch| *batch);
     kept.pending.is_none()
 }
 
@@ -253,6 +270,25 @@ impl Threshold for PlanDoor {
         })
     }
 
+    fn give_safely(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            self.job.account(&received);
+            let version = self.job.station.version();
+            match version.stream(&self.job.stream) {
+                _ if received.batch.is_empty() => true,
+                Some((stream, _)) => {
+                    let told = self.job.station.put_and_ask(&version, stream, received.batch);
+                    match told.await {
+                        // What the plan put aside was taken nevertheless.
+                        Ok(told) => !matches!(told.await, Err(_) | Ok(Err(Misfit::NotKept { .. }))),
+                        Err(_) => false,
+                    }
+                }
+                None => false,
+            }
+        })
+    }
+
     fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.address.do_send(Poll);
@@ -264,6 +300,20 @@ impl Actor for ReceiverActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.start_when_caught_up(ctx);
+    }
+}
+
+impl ReceiverActor {
+    /// What the plan's log says of this source is known once all that is kept was applied.
+    fn start_when_caught_up(&mut self, ctx: &mut Context<Self>) {
+        if self.stopping {
+            return;
+        }
+        if self.job.station.desk().ledger().is_catching_up() {
+            ctx.run_later(ROOM_PAUSE, |this, ctx| this.start_when_caught_up(ctx));
+            return;
+        }
         match self.begin(ctx) {
             Ok(()) => self.work(ctx),
             Err(exit) => self.end(exit, ctx),

@@ -12,6 +12,9 @@ pub struct Accepted {
     /// Under `ack=applied`: the position of the events in the plan's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// True if the producer had sent this sequence before: the events were taken then, not now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 /// The newest events of a stream.

@@ -31,6 +31,10 @@ impl Threshold for Counting {
         Box::pin(async { true })
     }
 
+    fn give_safely(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        self.give(received)
+    }
+
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
     }

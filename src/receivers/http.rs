@@ -153,11 +153,11 @@ impl Entrance {
         Ok(Received { batch, unmatched: decoded.unmatched, ..Received::default() })
     }
 
-    /// Hands over what was read, waiting until the plan has room. `false` if the plan takes nothing
-    /// any more: then nothing was taken.
+    /// Hands over what was read, waiting until it is as safe as the node's settings say. `false` if
+    /// the plan takes nothing any more: then nothing was taken.
     #[must_use = "rows that were not taken must be refused to their sender"]
     pub async fn give(&self, received: Received) -> bool {
-        self.door.give(received).await
+        self.door.give_safely(received).await
     }
 }
 

@@ -141,6 +141,8 @@ impl ReceiverError {
 pub trait Threshold: Send + Sync {
     /// Takes rows into the plan, waiting for room; `true` once they are in.
     fn give(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+    /// The same; `true` once they are as safe as the node's settings say.
+    fn give_safely(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
     /// Asks for a poll.
     fn wake(&self);
 }
@@ -161,6 +163,13 @@ impl Door {
     #[must_use = "rows that were not taken must be refused to their sender"]
     pub async fn give(&self, received: Received) -> bool {
         self.0.give(received).await
+    }
+
+    /// Hands rows over and waits until they are as safe as the node's settings say: for senders
+    /// that are told so.
+    #[must_use = "rows that were not taken must be refused to their sender"]
+    pub async fn give_safely(&self, received: Received) -> bool {
+        self.0.give_safely(received).await
     }
 
     /// Asks the actor to poll; from any thread, cheap, and many calls count as one.

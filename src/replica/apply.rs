@@ -23,6 +23,7 @@ use crate::replica::Deployment;
 use crate::replica::EngineBuilder;
 use crate::replica::LogEntry;
 use crate::replica::Machine;
+use crate::replica::Mark;
 use crate::replica::Producers;
 use crate::replica::Results;
 
@@ -115,6 +116,8 @@ pub struct Replica {
     /// How many results each publisher was given.
     pub(super) given: BTreeMap<Text, u64>,
     pub(super) producers: Producers,
+    /// How far each receiver has come.
+    pub(super) marks: BTreeMap<Text, Text>,
     /// Entries that were skipped and whose skip has not come yet, with what they held.
     pub(super) skipped: BTreeMap<u64, Option<LogEntry>>,
     base: Base,
@@ -152,6 +155,7 @@ impl Replica {
             now: 0,
             given: BTreeMap::new(),
             producers: Producers::default(),
+            marks: BTreeMap::new(),
             skipped: BTreeMap::new(),
             base: Base::Started(0),
             since: Vec::new(),
@@ -204,6 +208,12 @@ impl Replica {
         self.producers.last(producer)
     }
 
+    /// How far a receiver has come, in a form of its own.
+    #[must_use]
+    pub fn place_of(&self, receiver: &str) -> Option<&Text> {
+        self.marks.get(receiver)
+    }
+
     /// From now on this entry counts as skipped.
     pub fn skip(&mut self, position: u64) {
         if position > self.position {
@@ -225,6 +235,10 @@ impl Replica {
     ) -> Result<Outcome, Broken> {
         let position = self.position + 1;
         if let Some(kept) = self.skipped.get_mut(&position) {
+            // Its rows end here, but a source must not bring them again.
+            if let Body::Rows { mark: Some(mark), .. } = &entry.body {
+                self.marks.insert(mark.receiver.clone(), mark.place.clone());
+            }
             *kept = Some(entry);
             self.position = position;
             return Ok(Outcome::Skipped);
@@ -250,10 +264,10 @@ impl Replica {
         let running = self.running.as_mut().ok_or_else(|| {
             Broken("the log of the plan does not begin with its deployment".to_owned())
         })?;
-        let mut origin = None;
+        let (mut sending, mut reached) = (None, None);
         let mut ended = None;
         match &mut entry.body {
-            Body::Rows { stream, origin: sender, batch } => {
+            Body::Rows { stream, sending: sender, mark, batch } => {
                 if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
                     return Ok(Outcome::Repeated);
                 }
@@ -261,7 +275,7 @@ impl Replica {
                     let reason = format!("no stream `{stream}` of these attributes");
                     return Ok(Outcome::Refused(reason));
                 }
-                origin = sender.take();
+                (sending, reached) = (sender.take(), mark.take());
             }
             Body::Skip { position, reason } => {
                 ended = Some(*position);
@@ -275,8 +289,11 @@ impl Replica {
         let body = &self.at_hand.insert(entry).body;
         let outcome = running.take(now, body, &mut self.results);
         let entry = self.at_hand.take();
-        if let Some(origin) = origin {
-            self.producers.take(&origin);
+        if let Some(sending) = sending {
+            self.producers.take(&sending);
+        }
+        if let Some(Mark { receiver, place }) = reached {
+            self.marks.insert(receiver, place);
         }
         if let Some(position) = ended {
             self.skipped.remove(&position);
@@ -466,7 +483,12 @@ impl Running {
             values.push(Value::Object(Arc::new(Structure::Error(Text::clone(reason)))));
             rows.push_row(batch.timestamps[row], &values);
         }
-        Some(Body::Rows { stream: format!("!{stream}").into(), origin: None, batch: rows })
+        Some(Body::Rows {
+            stream: format!("!{stream}").into(),
+            sending: None,
+            mark: None,
+            batch: rows,
+        })
     }
 }
 

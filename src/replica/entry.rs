@@ -29,7 +29,9 @@ pub enum Body {
         /// The stream's name; a fault stream's begins with `!`.
         stream: Text,
         /// Who sent it, if the sender numbers what it sends.
-        origin: Option<Origin>,
+        sending: Option<Sending>,
+        /// Where the receiver stands after these rows, if it can go back there.
+        mark: Option<Mark>,
         /// The rows, of the stream's types.
         batch: Batch,
     },
@@ -63,14 +65,23 @@ pub struct Deployment {
 
 /// Who sent something, so that sending it again has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Sending {
     /// The producer's name.
     pub producer: Text,
     /// Its number for this send; each is above the one before.
     pub sequence: u64,
 }
 
-impl Origin {
+/// How far a receiver has come in what it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The receiver's name in the plan.
+    pub receiver: Text,
+    /// The place, in a form of the receiver's own.
+    pub place: Text,
+}
+
+impl Sending {
     /// The number `sequence` of this producer.
     #[must_use]
     pub fn new(producer: &str, sequence: u64) -> Self {
@@ -129,10 +140,11 @@ impl Encode for LogEntry {
                 DEPLOY.encode(out);
                 deployment.encode(out);
             }
-            Body::Rows { stream, origin, batch } => {
+            Body::Rows { stream, sending, mark, batch } => {
                 ROWS.encode(out);
                 stream.encode(out);
-                origin.encode(out);
+                sending.encode(out);
+                mark.encode(out);
                 batch.encode(out);
             }
             Body::Tick => TICK.encode(out),
@@ -154,7 +166,8 @@ impl Encode for LogEntry {
             DEPLOY => Body::Deploy(Deployment::decode(from)?),
             ROWS => Body::Rows {
                 stream: Text::decode(from)?,
-                origin: Option::decode(from)?,
+                sending: Option::decode(from)?,
+                mark: Option::decode(from)?,
                 batch: Batch::decode(from)?,
             },
             TICK => Body::Tick,
@@ -179,7 +192,18 @@ impl Encode for Deployment {
     }
 }
 
-impl Encode for Origin {
+impl Encode for Mark {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.receiver.encode(out);
+        self.place.encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self { receiver: Text::decode(from)?, place: Text::decode(from)? })
+    }
+}
+
+impl Encode for Sending {
     fn encode(&self, out: &mut Vec<u8>) {
         self.producer.encode(out);
         self.sequence.encode(out);

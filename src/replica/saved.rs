@@ -53,6 +53,8 @@ impl Replica {
         running.deployment.encode(&mut head);
         pairs(&self.given).encode(&mut head);
         self.producers.encode(&mut head);
+        let marks: Vec<_> = self.marks.iter().map(|(of, at)| (of.clone(), at.clone())).collect();
+        marks.encode(&mut head);
         let skipped: Vec<_> = self.skipped.iter().map(|(at, entry)| (*at, entry.clone())).collect();
         skipped.encode(&mut head);
         Some(Saved { position: self.position, head, machine: running.machine.freeze() })
@@ -69,6 +71,7 @@ impl Replica {
         replica.now = parts.now;
         replica.given = parts.given.into_iter().collect();
         replica.producers = parts.producers;
+        replica.marks = parts.marks.into_iter().collect();
         replica.skipped = parts.skipped.into_iter().collect();
         Ok(replica)
     }
@@ -80,6 +83,7 @@ struct Parts<'a> {
     deployment: Deployment,
     given: Vec<(Text, u64)>,
     producers: Producers,
+    marks: Vec<(Text, Text)>,
     skipped: Vec<(u64, Option<LogEntry>)>,
     machine: &'a [u8],
 }
@@ -96,6 +100,7 @@ impl<'a> Parts<'a> {
             deployment: Deployment::decode(from)?,
             given: Vec::decode(from)?,
             producers: Producers::decode(from)?,
+            marks: Vec::decode(from)?,
             skipped: Vec::decode(from)?,
             machine: from,
         })

@@ -90,13 +90,14 @@ fn deploy(at: Millis) -> LogEntry {
 fn rows(at: Millis, values: &[i64]) -> LogEntry {
     let mut batch = Batch::new(&[DataType::Long]);
     values.iter().for_each(|n| batch.push_row(at, &[Value::Long(*n)]));
-    LogEntry::new(at, Body::Rows { stream: "In".into(), origin: None, batch })
+    LogEntry::new(at, Body::Rows { stream: "In".into(), sending: None, mark: None, batch })
 }
 
 fn sent(at: Millis, producer: &str, sequence: u64, values: &[i64]) -> LogEntry {
     let mut entry = rows(at, values);
-    if let Body::Rows { origin, .. } = &mut entry.body {
-        *origin = Some(Origin::new(producer, sequence));
+    if let Body::Rows { sending, mark, .. } = &mut entry.body {
+        *sending = Some(Sending::new(producer, sequence));
+        *mark = Some(Mark { receiver: producer.into(), place: sequence.to_string().into() });
     }
     entry
 }
@@ -174,6 +175,7 @@ fn results_are_numbered_by_publisher_and_repeated_sends_have_no_effect() {
     assert_eq!(values, [1, 3, 6, 3, 7, 4, -1], "an empty window has no sum");
     assert!(sums.iter().map(|(number, _)| *number).eq(1..=7));
     assert_eq!(scene.replica.last_of("web"), Some(5));
+    assert_eq!(scene.replica.place_of("web"), Some(&"5".into()));
 }
 
 #[test]
@@ -218,6 +220,7 @@ fn an_entry_it_fell_over_is_skipped_and_its_rows_go_to_the_fault_stream() {
     scene.replica.skip(5);
     assert_eq!(scene.apply(bad.clone()), Outcome::Skipped);
     scene.move_on();
+    assert_eq!(scene.replica.place_of("web"), Some(&"9".into()), "its source goes on after it");
     scene.apply(rows(1100, &[1]));
     scene.move_on();
     assert_eq!(scene.bad(), [] as [i64; 0]);
@@ -287,7 +290,7 @@ fn what_cannot_be_run_is_refused_and_a_log_without_a_plan_is_broken() {
     assert!(early.unwrap_err().0.contains("deployment"));
     scene.apply(deploy(1));
     let other = Batch::new(&[DataType::Text]);
-    let body = Body::Rows { stream: "In".into(), origin: None, batch: other };
+    let body = Body::Rows { stream: "In".into(), sending: None, mark: None, batch: other };
     assert!(matches!(scene.apply(LogEntry::new(2, body)), Outcome::Refused(_)));
     let write = Body::Write { query: "delete Nowhere on Nowhere.n == 2".into() };
     assert!(matches!(scene.apply(LogEntry::new(2, write)), Outcome::Refused(_)));

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::node::Node;
 use crate::node::SOON;
+use crate::node::client;
 
 const SUMS: &str = "
 @app:name('sums')
@@ -172,4 +173,67 @@ fn without_persistence_a_restart_begins_empty_and_says_so() {
     node.wait_for_plan("sums");
     assert_eq!(rows(&node, "from Seen select n"), json!([]));
     assert!(node.log().contains("a restart begins empty"));
+}
+
+const LINES: &str = "
+@source(type='file', file.uri='in.csv', file.polling.interval='5 ms', @map(type='csv'))
+define stream In (n long);
+@primaryKey('n') define table Seen (n long, times long);
+from In select n, 1L as times update or insert into Seen set Seen.times = Seen.times + times
+    on Seen.n == n;
+";
+
+#[test]
+fn a_followed_file_goes_on_after_the_last_line_that_was_kept() {
+    let mut node = Node::start(&[("lines.siddhi", LINES)], "");
+    node.wait_for_plan("lines");
+    let path = node.folder().join("in.csv");
+    let mut last = 0_u64;
+    for life in 1..=3 {
+        let new: String = (last + 1..=last + 500).map(|n| format!("{n}\n")).collect();
+        last += 500;
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).expect("it");
+        std::io::Write::write_all(&mut file, new.as_bytes()).expect("room");
+        node.wait(SOON, "lines are read", || {
+            let seen = &node.query("lines", "from Seen select count() as all")["rows"][0][0];
+            // Killed in the middle of it, too.
+            (seen.as_u64().unwrap_or(0) >= if life == 2 { 600 } else { last }).then_some(())
+        });
+        node.kill_and_start();
+        node.wait_for_plan("lines");
+    }
+    node.wait(SOON, "all lines are read", || {
+        let seen = node.query("lines", "from Seen select count() as all")["rows"].clone();
+        (seen == json!([[last]])).then_some(())
+    });
+    let twice = node.query("lines", "from Seen on times > 1 select n")["rows"].clone();
+    assert_eq!(twice, json!([]), "no line counts twice");
+}
+
+#[test]
+fn what_a_producer_sends_again_counts_once_also_after_a_kill() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    let send = |node: &Node, sequence: &str, n: u64| {
+        let headers = [("Twinflow-Producer", "till 7"), ("Twinflow-Sequence", sequence)];
+        let (path, body) = ("/api/v1/plans/sums/streams/In", json!({ "n": n }).to_string());
+        let answer = client::ask(node.address(), "POST", path, &headers, Some(body.as_bytes()));
+        (answer.status, answer.json()["repeated"].clone())
+    };
+    assert_eq!(send(&node, "1", 5), (200, Value::Null));
+    assert_eq!(send(&node, "1", 5), (200, json!(true)));
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+    assert_eq!(send(&node, "1", 5), (200, json!(true)));
+    assert_eq!(send(&node, "2", 5), (200, Value::Null));
+    snapshot(&node);
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+    assert_eq!(send(&node, "2", 5), (200, json!(true)));
+    assert_eq!(rows(&node, "from Seen select n, times"), json!([[5, 2]]));
+    assert_eq!(send(&node, "0", 5).0, 400);
+    let headers = [("Twinflow-Producer", "till 7")];
+    let (path, body) = ("/api/v1/plans/sums/streams/In", json!({ "n": 1 }).to_string());
+    let answer = client::ask(node.address(), "POST", path, &headers, Some(body.as_bytes()));
+    assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!("bad-parameter")));
 }

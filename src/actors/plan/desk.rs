@@ -17,7 +17,6 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::plan::Account;
-use crate::actors::plan::Applied;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Kept;
 use crate::actors::plan::Ledger;
@@ -157,6 +156,12 @@ impl Desk {
         self.ledger.flush().map_err(Stuck::Log)
     }
 
+    /// How far a receiver has come, once all that is kept was applied.
+    #[must_use]
+    pub fn place_of(&self, receiver: &str) -> Option<&str> {
+        self.replica.place_of(receiver).map(|place| &**place)
+    }
+
     /// The position of the last entry applied.
     #[must_use]
     pub fn position(&self) -> u64 {
@@ -214,7 +219,7 @@ impl Desk {
     }
 
     fn take_rows(&mut self, rows: Rows, room: Room) {
-        let Rows { version, stream, batch, accepted, told } = rows;
+        let Rows { version, stream, batch, sending, mark, accepted, told } = rows;
         let name = &version.streams[stream].name;
         if !Arc::ptr_eq(&version, &self.ordering) && self.ordering.adopt(&version, stream).is_none()
         {
@@ -223,7 +228,7 @@ impl Desk {
             put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
             return Told::Sender(accepted, told).refuse(misfit);
         }
-        let body = Body::Rows { stream: (&**name).into(), origin: None, batch };
+        let body = Body::Rows { stream: (&**name).into(), sending, mark, batch };
         self.order(body, Told::Sender(accepted, told), Some(room));
     }
 
@@ -296,8 +301,7 @@ impl Desk {
             self.tell_takeover();
         }
         self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
-        let applied = Applied { position: self.replica.position() };
-        told.tell(applied, outcome);
+        told.tell(self.replica.position(), outcome);
         Ok(())
     }
 

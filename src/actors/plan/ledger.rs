@@ -74,7 +74,8 @@ pub enum Told {
 
 impl Told {
     /// Tells that the entry was applied, or why not; who asked may have gone meanwhile.
-    pub fn tell(self, applied: Applied, outcome: Outcome) {
+    pub fn tell(self, position: u64, outcome: Outcome) {
+        let applied = Applied { position, is_repeated: outcome == Outcome::Repeated };
         match (self, outcome) {
             (told, Outcome::Refused(reason)) => told.refuse(Misfit::NotRun { reason }),
             (Self::Sender(_, Some(told)), _) => drop(told.send(Ok(applied))),

@@ -27,6 +27,8 @@ use crate::actors::tree::PutError;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
 use crate::replica::Broken;
+use crate::replica::Mark;
+use crate::replica::Sending;
 use crate::telemetry::metrics::Metrics;
 
 /// A plan as the rest of the node knows it.
@@ -104,7 +106,7 @@ impl Station {
         self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)
     }
 
-    /// Puts rows in if there is room now.
+    /// Puts rows of a receiver in if there is room now; `mark` says where it stands after them.
     ///
     /// # Errors
     /// If there is no room, or the plan takes nothing any more; the rows come back.
@@ -113,8 +115,9 @@ impl Station {
         version: &Arc<Version>,
         stream: StreamId,
         batch: Batch,
+        mark: Option<Mark>,
     ) -> Result<(), Box<Batch>> {
-        let rows = rows(version, stream, batch, None);
+        let rows = Rows { mark, ..rows(version, stream, batch, None) };
         self.inbox.try_put(Work::Rows(rows)).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
                 Box::new(rows.batch)
@@ -133,8 +136,22 @@ impl Station {
         stream: StreamId,
         batch: Batch,
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
+        self.put_once(version, stream, batch, None).await
+    }
+
+    /// As [`Station::put_and_ask`], for a sender that numbers what it sends.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn put_once(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        batch: Batch,
+        sending: Option<Sending>,
+    ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         let (tell, told) = oneshot::channel();
-        let rows = rows(version, stream, batch, Some(tell));
+        let rows = Rows { sending, ..rows(version, stream, batch, Some(tell)) };
         self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)?;
         Ok(told)
     }
@@ -161,7 +178,7 @@ fn rows(
     told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
 ) -> Rows {
     let (version, accepted) = (Arc::clone(version), clock::elapsed());
-    Rows { version, stream, batch, accepted, told }
+    Rows { version, stream, batch, sending: None, mark: None, accepted, told }
 }
 
 impl Tails {

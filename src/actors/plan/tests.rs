@@ -49,8 +49,8 @@ async fn rows_are_applied_in_order_and_answered() {
     let mut scene = Scene::new();
     let station = scene.adder();
     let (root, _) = start(&station, &scene.metrics);
-    assert_eq!(send(&station, &[1, 2]).await, Ok(Applied { position: 2 }));
-    assert_eq!(send(&station, &[3]).await, Ok(Applied { position: 3 }));
+    assert_eq!(send(&station, &[1, 2]).await, Ok(Applied { position: 2, is_repeated: false }));
+    assert_eq!(send(&station, &[3]).await, Ok(Applied { position: 3, is_repeated: false }));
     assert_eq!(scene.published(), [1, 3, 6]);
     let version = station.version();
     assert_eq!(version.stream("Out").unwrap().1.tail.latest(), 3);

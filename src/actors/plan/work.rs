@@ -10,6 +10,8 @@ use crate::actors::plan::Version;
 use crate::actors::tree::Weigh;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
+use crate::replica::Mark;
+use crate::replica::Sending;
 
 /// A message in a plan's inbox.
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub struct Rows {
     pub stream: StreamId,
     /// The rows; timestamps are the events' own.
     pub batch: Batch,
+    /// Who sent them, if the sender numbers what it sends.
+    pub sending: Option<Sending>,
+    /// Where the receiver stands after them.
+    pub mark: Option<Mark>,
     /// When they were accepted, by [`clock::elapsed`](crate::actors::clock::elapsed).
     pub accepted: Duration,
     /// Told when they are applied, if somebody waits for that.
@@ -51,6 +57,8 @@ pub struct Switch {
 pub struct Applied {
     /// The position of the entry in what the plan took, from 1.
     pub position: u64,
+    /// The sender had sent this before; it had no effect this time.
+    pub is_repeated: bool,
 }
 
 /// Why what had been accepted was not applied.

@@ -88,7 +88,11 @@ pub async fn send(
     let accepted = received.batch.len();
     let plan = entrance.plan();
     match timeout(ROOM_TIME, entrance.give(received)).await {
-        Ok(true) => Ok(HttpResponse::Accepted().json(Accepted { accepted, position: None })),
+        Ok(true) => Ok(HttpResponse::Accepted().json(Accepted {
+            accepted,
+            position: None,
+            repeated: false,
+        })),
         Ok(false) => Err(api.not_running(plan)),
         Err(_) => {
             let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");

@@ -27,6 +27,14 @@ use crate::mappers::Arrival;
 use crate::mappers::Decoder as _;
 use crate::mappers::JsonDecoder;
 use crate::plan::logical::Origin;
+use crate::replica::Sending;
+
+/// Names the sender, beside [`SEQUENCE`].
+const PRODUCER: &str = "Twinflow-Producer";
+/// The sender's number of a request.
+const SEQUENCE: &str = "Twinflow-Sequence";
+/// The longest name of a sender.
+const PRODUCER_BYTES_MAX: usize = 100;
 
 /// How long a request waits for room in its plan.
 pub const ROOM_TIME: Duration = Duration::from_secs(2);
@@ -44,6 +52,10 @@ pub const ROOM_TIME: Duration = Duration::from_secs(2);
             events wait for the plan in memory; `applied`, once they are as safe as the node's \
             settings say, the plan has applied them and their results can be read. The default is \
             `applied` where plans are kept on disk, else `accepted`"),
+        ("Twinflow-Producer" = Option<String>, Header, description = "A name of the sender, at \
+            most 100 characters; with it the same request may be sent again safely"),
+        ("Twinflow-Sequence" = Option<u64>, Header, description = "The sender's number of this \
+            request, above the one before; a request of a number that was taken has no effect"),
         ("timestamp" = Option<String>, Query, description = "The attribute of type long that \
             holds an event's own time, in milliseconds since 1970; without it an event's time is \
             that of its arrival"),
@@ -91,6 +103,7 @@ pub async fn send(
     }
     let clock = parameters.text("timestamp").map(|name| clock_of(&front.schema, name));
     let clock = clock.transpose()?;
+    let sending = sending(&request)?;
     let limits = api.limits();
     let room = api.body_room(&request).await?;
     let body = body::read(&request, payload, body::EVENTS, limits.body_bytes_max).await?;
@@ -102,16 +115,42 @@ pub async fn send(
         Refusal::new(problem::OVERLOADED, detail)
     };
     let closed = |Closed| api.not_running(&plan);
-    if ack == "accepted" {
+    if ack == "accepted" && sending.is_none() {
         let put = timeout(ROOM_TIME, station.put(&version, id, batch)).await;
         put.map_err(no_room)?.map_err(closed)?;
-        return Ok(HttpResponse::Accepted().json(Accepted { accepted, position: None }));
+        return Ok(HttpResponse::Accepted().json(Accepted {
+            accepted,
+            position: None,
+            repeated: false,
+        }));
     }
-    let put = timeout(ROOM_TIME, station.put_and_ask(&version, id, batch)).await;
+    let put = timeout(ROOM_TIME, station.put_once(&version, id, batch, sending)).await;
     let told = put.map_err(no_room)?.map_err(closed)?;
     drop(room);
     let applied = told.await.map_err(|_| api.not_running(&plan))??;
-    Ok(HttpResponse::Ok().json(Accepted { accepted, position: Some(applied.position) }))
+    let (position, repeated) = (Some(applied.position), applied.is_repeated);
+    Ok(HttpResponse::Ok().json(Accepted { accepted, position, repeated }))
+}
+
+/// Who sends, if it numbers what it sends.
+fn sending(request: &HttpRequest) -> Result<Option<Sending>, Refusal> {
+    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().ok());
+    let (producer, sequence) = match (header(PRODUCER), header(SEQUENCE)) {
+        (None, None) => return Ok(None),
+        (producer, sequence) => (producer.flatten(), sequence.flatten()),
+    };
+    let named = |producer: &&str| !producer.is_empty() && producer.len() <= PRODUCER_BYTES_MAX;
+    let Some(producer) = producer.filter(named) else {
+        let most = PRODUCER_BYTES_MAX;
+        let expected = format!("header `{PRODUCER}`: expected a name of 1 to {most} characters");
+        return Err(parameters::refuse(format!("{expected}; it stands beside `{SEQUENCE}`")));
+    };
+    let sequence = sequence.and_then(|text| text.parse::<u64>().ok()).filter(|n| *n > 0);
+    let Some(sequence) = sequence else {
+        let expected = "a whole number from 1 on, above the one before";
+        return Err(parameters::refuse(format!("header `{SEQUENCE}`: expected {expected}")));
+    };
+    Ok(Some(Sending::new(producer, sequence)))
 }
 
 /// Whether a stream of this origin may be fed from outside.
