@@ -26,3 +26,4 @@ mod slot;
 mod snapshotter;
 pub mod threads;
 pub mod tree;
+mod watchman;

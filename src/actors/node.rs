@@ -3,6 +3,7 @@
 //! ```text
 //! node
 //! ├─ deployer              watches the folder of plans
+//! ├─ watchman              gives up a plan that does not come to the end of an entry
 //! ├─ snapshotter           keeps the state of each plan on disk, from time to time
 //! └─ plans
 //!    └─ a plan (each)      a group of its own: what happens in it stays in it
@@ -34,6 +35,7 @@ use crate::actors::tree::Registry;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
+use crate::actors::watchman::Watchman;
 use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 
@@ -70,7 +72,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
     let office = Arc::new(Office::new(config, around.clone()));
-    let mut children = vec![plans(&office), deployer(&office)];
+    let mut children = vec![plans(&office), deployer(&office), watchman(&office)];
     if office.config.persistence.enabled {
         children.push(snapshotter(&office));
     } else {
@@ -101,6 +103,23 @@ fn plans(office: &Arc<Office>) -> ChildSpec {
             let plans = Supervisor::below("plans", around, groups, lifeline).start();
             office.set_plans(plans.clone());
             plans.recipient()
+        }),
+    }
+}
+
+fn watchman(office: &Arc<Office>) -> ChildSpec {
+    let (office, thread) = (Arc::clone(office), Thread::start());
+    ChildSpec {
+        name: "watchman".to_owned(),
+        kind: "watchman",
+        rank: 1,
+        policy: ALWAYS,
+        when_given_up: WhenGivenUp::Leave,
+        grace: Duration::from_secs(1),
+        start: Box::new(move |lifeline| {
+            let office = Arc::clone(&office);
+            let actor = move |_: &mut Context<_>| Watchman::new(office, lifeline);
+            Watchman::start_in_arbiter(&thread.handle(), actor).recipient()
         }),
     }
 }

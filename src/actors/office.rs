@@ -44,6 +44,8 @@ pub struct Office {
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     refused: Mutex<BTreeMap<String, RefusedFile>>,
     ready: AtomicBool,
+    /// Plans that were given up from outside, and why.
+    given_up: Mutex<BTreeMap<String, String>>,
     /// The supervisor of all plans, once it has started.
     plans: Mutex<Option<Addr<Supervisor>>>,
     /// One a plan: who holds it may change the plan.
@@ -76,6 +78,7 @@ impl Office {
             slots: RwLock::default(),
             refused: Mutex::default(),
             ready: AtomicBool::new(false),
+            given_up: Mutex::default(),
             plans: Mutex::default(),
             turns: Mutex::default(),
             edits: tokio::sync::Mutex::default(),
@@ -213,6 +216,7 @@ impl Office {
             }
             slot.close();
         }
+        lock(&self.given_up).remove(plan);
         self.around.metrics.let_go(plan);
         self.count_plans();
     }
@@ -250,9 +254,18 @@ impl Office {
         lock(&self.plans).clone()
     }
 
+    /// A plan is given up from outside, since it does not answer itself.
+    pub(super) fn give_up(&self, plan: &str, reason: &str) {
+        lock(&self.given_up).insert(plan.to_owned(), reason.to_owned());
+        self.count_plans();
+    }
+
     /// Whether the actors of a plan have been given up, and why.
     #[must_use]
     pub fn failure(&self, plan: &str) -> Option<String> {
+        if let Some(reason) = lock(&self.given_up).get(plan) {
+            return Some(reason.clone());
+        }
         let status = self.around.registry.one(&format!("plans/{plan}"))?;
         (status.state == State::Failed).then(|| status.last_exit.unwrap_or_default())
     }

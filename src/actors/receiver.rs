@@ -90,13 +90,15 @@ impl ReceiverJob {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the receiver goes on: where it was in this process, else where the plan's log says.
-    fn mark(&self) -> Option<Mark> {
-        let mut kept = self.kept();
-        if kept.mark.is_none() {
-            kept.mark = self.station.desk().place_of(&self.name).map(|at| Mark(at.to_owned()));
+    /// Finds where the receiver goes on: where it was in this process, else where the plan's log
+    /// says. `false` while that is not known.
+    fn find_mark(&self) -> bool {
+        if self.kept().mark.is_some() {
+            return true;
         }
-        kept.mark.clone()
+        let Some(place) = self.station.place_of(&self.name) else { return false };
+        self.kept().mark = place.map(Mark);
+        true
     }
 
     /// Counts what is not going to reach the plan.
@@ -155,7 +157,7 @@ impl ReceiverActor {
             woken: Arc::clone(&self.woken),
             address: ctx.address(),
         }));
-        let mark = self.job.mark();
+        let mark = self.job.kept().mark.clone();
         receiver
             .open(&door, mark.as_ref())
             .map_err(|error| Exit::Failed { reason: error.message, transient: error.transient })?;
@@ -310,7 +312,7 @@ impl ReceiverActor {
         if self.stopping {
             return;
         }
-        if self.job.station.desk().ledger().is_catching_up() {
+        if !self.job.find_mark() {
             ctx.run_later(ROOM_PAUSE, |this, ctx| this.start_when_caught_up(ctx));
             return;
         }

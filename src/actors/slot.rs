@@ -18,6 +18,7 @@ use crate::actors::edges::Rank;
 use crate::actors::plan::Closed;
 use crate::actors::plan::Confirmed;
 use crate::actors::plan::ConfirmedFile;
+use crate::actors::plan::FragileBuilder;
 use crate::actors::plan::Kept;
 use crate::actors::plan::PlanActor;
 use crate::actors::plan::PublisherEnd;
@@ -47,6 +48,7 @@ use crate::language::render::Colour;
 use crate::plan::logical::Plan;
 use crate::publishers::Parcel;
 use crate::replica::Broken;
+use crate::replica::Builder;
 use crate::replica::Deployment;
 use crate::replica::EngineBuilder;
 
@@ -114,6 +116,7 @@ struct SlotLimits {
     inbox: Limits,
     publisher: Limits,
     tail: TailLimits,
+    with_faults: bool,
 }
 
 impl SlotLimits {
@@ -122,6 +125,7 @@ impl SlotLimits {
         Self {
             inbox: Limits { events: queues.inbox_events, bytes: queues.inbox_bytes },
             publisher: Limits { events: queues.publisher_events, bytes: queues.publisher_bytes },
+            with_faults: config.testing.faults,
             tail: TailLimits { events: config.tail.events, bytes: config.tail.bytes },
         }
     }
@@ -394,7 +398,9 @@ fn version(
         let front = StreamFront::new(&name, shown, &stream.schema, tail, publishers, metrics);
         streams.push(front);
     }
-    let builder = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret });
+    let engine = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret });
+    let builder: Arc<dyn Builder> =
+        if limits.with_faults { Arc::new(FragileBuilder(engine)) } else { engine };
     let deployed_ms = clock::now_ms();
     Version { number, name, text, plan, warnings, deployed_ms, streams, secret, builder }
 }

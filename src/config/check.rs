@@ -51,6 +51,7 @@ impl Check<'_> {
                 settle: self.time("plans.settle", Duration::from_millis(10)..=10 * second),
                 poll: self.time("plans.poll", Duration::from_millis(50)..=hour),
                 file_bytes_max: self.size("plans.file_bytes_max", 1 << 10..=64 << 20),
+                entry_time_max: self.time("plans.entry_time_max", second..=hour),
             },
             http: Http {
                 listen: self.address("http.listen"),

@@ -56,6 +56,8 @@ pub struct Plans {
     pub poll: Duration,
     /// Larger files are refused; bytes.
     pub file_bytes_max: usize,
+    /// A plan that is at one entry for longer is given up.
+    pub entry_time_max: Duration,
 }
 
 /// The API.

@@ -73,6 +73,14 @@ pub const SETTINGS: &[Setting] = &[
         help: &["A plan file larger than this is refused. From 1KiB to 64MiB."],
     },
     Setting {
+        key: "plans.entry_time_max",
+        default: "\"30s\"",
+        help: &[
+            "A plan that does not come to the end of one request, message or timer within this",
+            "time is given up; the node and its other plans go on. From 1s to 1h.",
+        ],
+    },
+    Setting {
         key: "http.listen",
         default: "\"127.0.0.1:8080\"",
         help: &[

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -72,6 +73,20 @@ pub fn ask(
     assert!(read.is_ok() || !bytes.is_empty(), "{method} {path}: no answer: {read:?}");
     parse(&bytes)
 }
+
+/// Sends a request and does not wait for its answer.
+pub fn send_and_leave(address: SocketAddr, path: &str, body: &[u8]) {
+    let mut stream = connect(address);
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).expect("the node reads");
+    // Closed at once, the request might be dropped with its connection.
+    LEFT.lock().expect("nobody panics here").push(stream);
+}
+
+/// Connections whose answers nobody waits for.
+static LEFT: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
 
 /// A connection whose reads do not wait for ever.
 pub fn connect(address: SocketAddr) -> TcpStream {

@@ -60,6 +60,20 @@ impl Node {
         self.process.wait().expect("it is our child");
     }
 
+    /// Waits until the process has ended by itself.
+    pub fn wait_for_end(&mut self) {
+        let end = Instant::now() + SOON;
+        while self.process.try_wait().expect("it is our child").is_none() {
+            assert!(Instant::now() < end, "it runs on; the log:\n{}", self.log());
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Starts the process again without waiting until it listens: it may end before.
+    pub fn start_again_unheard(&mut self) {
+        self.process = spawn(self.folder.path());
+    }
+
     /// Starts the process again in the same folder.
     pub fn start_again(&mut self) {
         (self.process, self.address) = run(self.folder.path());
@@ -181,11 +195,10 @@ impl Node {
     }
 }
 
-/// Starts a node in a folder and waits until it says where it listens.
-fn run(folder: &Path) -> (Child, SocketAddr) {
+fn spawn(folder: &Path) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.expect("a file");
-    let mut process = Command::new(env!("CARGO_BIN_EXE_twinflow"))
+    Command::new(env!("CARGO_BIN_EXE_twinflow"))
         .arg("run")
         .current_dir(folder)
         .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
@@ -193,7 +206,12 @@ fn run(folder: &Path) -> (Child, SocketAddr) {
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .expect("the program was built with the tests");
+        .expect("the program was built with the tests")
+}
+
+/// Starts a node in a folder and waits until it says where it listens.
+fn run(folder: &Path) -> (Child, SocketAddr) {
+    let mut process = spawn(folder);
     let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
     let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
         line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').parse().ok()

@@ -237,3 +237,63 @@ fn what_a_producer_sends_again_counts_once_also_after_a_kill() {
     let answer = client::ask(node.address(), "POST", path, &headers, Some(body.as_bytes()));
     assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!("bad-parameter")));
 }
+
+const TEXTS: &str = "
+@onerror(action='stream')
+define stream In (text string);
+@primaryKey('text') define table Seen (text string);
+from In select text update or insert into Seen on Seen.text == text;
+@primaryKey('text') define table Bad (text string);
+from !In select text update or insert into Bad on Bad.text == text;
+";
+
+fn texts(node: &Node, table: &str) -> Value {
+    node.query("texts", &format!("from {table} select text order by text"))["rows"].clone()
+}
+
+#[test]
+fn an_entry_that_ends_the_process_again_and_again_is_skipped() {
+    let mut node = Node::start(&[("texts.siddhi", TEXTS)], "[testing]\nfaults = true\n");
+    node.wait_for_plan("texts");
+    node.send("texts", "In", &json!({ "text": "before" }));
+    let body = json!({ "text": "twinflow:abort" }).to_string();
+    client::send_and_leave(node.address(), "/api/v1/plans/texts/streams/In", body.as_bytes());
+    node.wait_for_end();
+    for _ in 0..2 {
+        node.start_again_unheard();
+        node.wait_for_end();
+    }
+    node.start_again();
+    node.wait_for_plan("texts");
+    node.send("texts", "In", &json!({ "text": "later" }));
+    assert_eq!(texts(&node, "Seen"), json!([["before"], ["later"]]));
+    node.wait(SOON, "the fault stream has it", || {
+        (texts(&node, "Bad") == json!([["twinflow:abort"]])).then_some(())
+    });
+    // The skip is in the log: it is skipped again without another end.
+    node.kill_and_start();
+    node.wait_for_plan("texts");
+    assert_eq!(texts(&node, "Seen"), json!([["before"], ["later"]]));
+    assert_eq!(texts(&node, "Bad"), json!([["twinflow:abort"]]));
+}
+
+#[test]
+fn a_plan_that_never_ends_an_entry_is_given_up_and_the_others_go_on() {
+    let settings = "[plans]\nentry_time_max = \"1s\"\n[testing]\nfaults = true\n";
+    let plans = [("texts.siddhi", TEXTS), ("sums.siddhi", SUMS)];
+    let node = Node::start(&plans, settings);
+    node.wait_for_plan("texts");
+    node.wait_for_plan("sums");
+    let body = json!({ "text": "twinflow:loop" }).to_string();
+    client::send_and_leave(node.address(), "/api/v1/plans/texts/streams/In", body.as_bytes());
+    node.wait(SOON, "the plan is given up", || {
+        let plan = node.get("/api/v1/plans/texts").json();
+        (plan["state"] == "failed").then_some(())
+    });
+    assert!(node.log().contains("plans.entry_time_max"), "{}", node.log());
+    node.send("sums", "In", &json!({ "n": 5 }));
+    snapshot(&node);
+    let refused = node.post("/api/v1/plans/texts/snapshots", "");
+    assert!(refused.status >= 400, "{}", refused.text());
+    assert_eq!(node.get("/health/live").status, 200);
+}

@@ -17,6 +17,7 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::plan::Account;
+use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Kept;
 use crate::actors::plan::Ledger;
@@ -25,6 +26,7 @@ use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Question;
 use crate::actors::plan::Rows;
+use crate::actors::plan::Suspect;
 use crate::actors::plan::Told;
 use crate::actors::plan::Version;
 use crate::actors::plan::Versions;
@@ -62,6 +64,9 @@ pub struct Desk {
     versions: Arc<Versions>,
     replica: Replica,
     ledger: Ledger,
+    /// While what was found in the log is applied: notes at which entry.
+    suspect: Option<Suspect>,
+    busy: Arc<Busy>,
     /// Results that have not been handed to their publishers yet.
     outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
     outputs: Vec<Output>,
@@ -86,13 +91,15 @@ impl Desk {
     /// If the plan's code panics at the start, or what is kept cannot be used.
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
-        let Kept { versions, replica, ledger, .. } = kept;
+        let Kept { versions, replica, ledger, suspect, .. } = kept;
         let is_new = ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
             ordering: Arc::clone(&version),
             versions,
             replica,
             ledger,
+            suspect,
+            busy: Arc::default(),
             outgoing: VecDeque::new(),
             outputs: Vec::new(),
             notes: Vec::new(),
@@ -120,6 +127,12 @@ impl Desk {
     #[must_use]
     pub fn version(&self) -> &Arc<Version> {
         &self.version
+    }
+
+    /// Since when the plan is at an entry.
+    #[must_use]
+    pub fn busy(&self) -> &Arc<Busy> {
+        &self.busy
     }
 
     /// What could not be handled.
@@ -257,12 +270,44 @@ impl Desk {
             return Ok(false);
         };
         let Waiting { entry, told, room } = waiting;
+        if let Some(entry) = &entry {
+            self.suspect(entry)?;
+        }
         match entry {
             Some(entry) => self.apply(entry, told).map_err(Stuck::Broken)?,
             None => self.answer(told).map_err(Stuck::Broken)?,
         }
         drop(room);
+        if !self.ledger.is_catching_up()
+            && let Some(mut suspect) = self.suspect.take()
+        {
+            // A later end of the process is nobody's fault yet.
+            suspect.clear().map_err(|error| Stuck::Log(LedgerError::Note(error)))?;
+        }
         Ok(true)
+    }
+
+    /// Notes which entry is applied next, as long as what was found in the log is; skips one at
+    /// which the process has ended too often.
+    fn suspect(&mut self, entry: &LogEntry) -> Result<(), Stuck> {
+        let Some(suspect) = &mut self.suspect else { return Ok(()) };
+        let position = self.replica.position() + 1;
+        let unkept = |error| Stuck::Log(LedgerError::Note(error));
+        suspect.begin(position).map_err(unkept)?;
+        let guilty = suspect.guilty() == Some(position);
+        if guilty {
+            let reason = "the process ended twice while this was applied";
+            let plan = &self.version.name;
+            error!(%plan, position, reason, "an entry is skipped");
+            if let Body::Rows { stream, batch, .. } = &entry.body {
+                self.account.poisoned.inc_by(batch.len() as u64);
+                put_aside(&self.dead_letters, "poison", stream, batch, reason);
+            }
+            self.replica.skip(position);
+            let body = Body::Skip { position, reason: reason.into() };
+            self.order(body, Told::Nobody, None);
+        }
+        Ok(())
     }
 
     fn apply(&mut self, entry: LogEntry, told: Told) -> Result<(), Broken> {
@@ -275,7 +320,9 @@ impl Desk {
             self.show();
         }
         let (replica, outputs, notes) = (&mut self.replica, &mut self.outputs, &mut self.notes);
+        self.busy.begin();
         let applied = catch_unwind(AssertUnwindSafe(|| replica.apply(entry, outputs, notes)));
+        self.busy.end();
         let outcome = match applied {
             Ok(outcome) => outcome?,
             Err(_) => {
@@ -335,7 +382,10 @@ impl Desk {
     fn answer(&mut self, told: Told) -> Result<(), Broken> {
         let Told::Asker(question) = told else { return Ok(()) };
         let (replica, query) = (&mut self.replica, &question.query);
-        match catch_unwind(AssertUnwindSafe(|| replica.ask(query))) {
+        self.busy.begin();
+        let asked = catch_unwind(AssertUnwindSafe(|| replica.ask(query)));
+        self.busy.end();
+        match asked {
             Ok(rows) => question.answer(rows.map_err(|reason| Misfit::NotRun { reason })),
             Err(_) => {
                 let note = last_panic();

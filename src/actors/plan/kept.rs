@@ -11,6 +11,7 @@ use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::JournalSource;
 use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
+use crate::actors::plan::Suspect;
 use crate::actors::plan::Versions;
 use crate::disk::RealDisk;
 use crate::event::Text;
@@ -35,6 +36,8 @@ pub struct Kept {
     pub replica: Replica,
     /// The plan's log.
     pub ledger: Ledger,
+    /// Notes which entry is being applied.
+    pub suspect: Option<Suspect>,
     /// The plan's snapshots.
     pub snapshots: Option<Snapshots<RealDisk>>,
     /// How far the publishers have come.
@@ -90,7 +93,8 @@ impl Kept {
         let versions = Arc::new(Versions::default());
         let replica = Replica::new(Arc::clone(&versions) as Arc<dyn Maker>);
         let ledger = Ledger::in_memory();
-        Self { versions, replica, ledger, snapshots: None, confirmed: None, deployment: None }
+        let (suspect, snapshots, confirmed, deployment) = (None, None, None, None);
+        Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment }
     }
 
     /// Opens what is kept of a plan, or begins to keep it. `wake` is called whenever more of its
@@ -150,8 +154,11 @@ impl Kept {
             info!(plan, position, last, "going on from what is kept");
         }
         let ledger = Ledger::in_journal(source, journal, replica.position())?;
-        let (snapshots, confirmed) = (Some(snapshots), Some(confirmed));
-        Ok(Self { versions, replica, ledger, snapshots, confirmed, deployment })
+        let path = folders.journal.join("applying");
+        let suspect =
+            Suspect::open(&path).map_err(|error| KeptError::File { file: path, error })?;
+        let (suspect, snapshots, confirmed) = (Some(suspect), Some(snapshots), Some(confirmed));
+        Ok(Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment })
     }
 }
 

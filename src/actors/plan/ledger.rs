@@ -30,6 +30,9 @@ pub enum LedgerError {
     /// The journal says why.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Which entry is applied cannot be noted.
+    #[error("cannot note which entry of the plan's log is being applied: {0}")]
+    Note(std::io::Error),
     /// A record is no entry this program knows.
     #[error("the entry at position {position} of the plan's log cannot be read by this version")]
     Unreadable {
@@ -43,7 +46,7 @@ impl LedgerError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         use JournalError::{Full, Io, Poisoned};
-        matches!(self, Self::Journal(Full { .. } | Io { .. } | Poisoned(_)))
+        matches!(self, Self::Journal(Full { .. } | Io { .. } | Poisoned(_)) | Self::Note(_))
     }
 }
 

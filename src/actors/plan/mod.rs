@@ -12,15 +12,18 @@
 
 mod account;
 mod actor;
+mod busy;
 mod confirmed;
 mod dead_letters;
 mod desk;
+mod fragile;
 mod journaled;
 mod kept;
 mod ledger;
 mod question;
 mod snapshots;
 mod station;
+mod suspect;
 mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,12 +35,14 @@ mod work;
 
 pub use account::Account;
 pub use actor::PlanActor;
+pub use busy::Busy;
 pub use confirmed::Confirmed;
 pub use confirmed::ConfirmedFile;
 pub use dead_letters::DeadLetter;
 pub use dead_letters::DeadLetters;
 pub use desk::Desk;
 pub use desk::Stuck;
+pub use fragile::FragileBuilder;
 pub use journaled::JournalSource;
 pub use journaled::Journaled;
 pub use kept::Folders;
@@ -56,6 +61,7 @@ pub use snapshots::SnapshotTaken;
 pub use station::Closed;
 pub use station::Station;
 pub use station::Tails;
+pub use suspect::Suspect;
 pub use tail::Events;
 pub use tail::Piece;
 pub use tail::Tail;

@@ -10,7 +10,6 @@ use tracing::info;
 use tracing::warn;
 
 use crate::actors::clock;
-use crate::actors::plan::Desk;
 use crate::actors::plan::LedgerError;
 use crate::actors::plan::Station;
 use crate::actors::plan::kept::TENANT;
@@ -20,6 +19,9 @@ use crate::snapshot::Header;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::Snapshots;
 use crate::telemetry::metrics::Metrics;
+
+/// How long a snapshot waits for the plan to be between two entries.
+const DESK_TIME: Duration = Duration::from_secs(2);
 
 /// The snapshots of a plan, and what is known of the last one.
 #[derive(Debug)]
@@ -54,6 +56,9 @@ pub enum SnapshotFailure {
     /// The plan has not applied anything yet.
     #[error("the plan has not started yet")]
     NotStarted,
+    /// The plan is at one entry for too long.
+    #[error("the plan is busy with one entry for longer than {DESK_TIME:?}; try again later")]
+    Busy,
     /// The file.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -93,7 +98,7 @@ impl Station {
         let snapshots = self.snapshots.snapshots.as_ref().ok_or(SnapshotFailure::NotKept)?;
         let mut last = self.snapshots.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (saved, epoch, pause, began) = {
-            let desk = self.desk();
+            let desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
             let began = clock::elapsed();
             let (saved, epoch) = desk.save().ok_or(SnapshotFailure::NotStarted)?;
             (saved, epoch, clock::elapsed().saturating_sub(began), began)
@@ -113,9 +118,8 @@ impl Station {
         let name = writer.finish()?;
         snapshots.prune()?;
         if let Some(position) = snapshots.older_of_two()? {
-            let released =
-                |mut desk: std::sync::MutexGuard<'_, Desk>| desk.release_before(position + 1);
-            released(self.desk())?;
+            let mut desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
+            desk.release_before(position + 1)?;
         }
         self.snapshots.pause.set(pause.as_secs_f64());
         let took = clock::elapsed().saturating_sub(began);
@@ -132,7 +136,9 @@ impl Station {
     /// Takes a snapshot if anything was applied since the last one.
     pub fn keep_snapshot(&self) {
         let Some(snapshots) = self.snapshots.kept() else { return };
-        let position = self.desk().position();
+        let Some(position) = self.desk_within(DESK_TIME).map(|desk| desk.position()) else {
+            return warn!(plan = %self.name, "no snapshot: the plan is at one entry for too long");
+        };
         let newest = match snapshots.list() {
             Ok(listed) => listed.into_iter().find_map(|each| each.header.ok()),
             Err(_) => None,

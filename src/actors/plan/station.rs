@@ -6,11 +6,14 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::TryLockError;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::actors::clock;
 use crate::actors::plan::Applied;
+use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
 use crate::actors::plan::Kept;
@@ -38,6 +41,8 @@ pub struct Station {
     pub name: Arc<str>,
     /// What waits for the plan.
     pub inbox: Inbox<Work>,
+    /// Since when the plan is at an entry.
+    pub busy: Arc<Busy>,
     /// What could not be handled.
     pub dead_letters: Arc<DeadLetters>,
     /// What is kept of the plan's state.
@@ -71,6 +76,7 @@ impl Station {
         Ok(Self {
             name: Arc::clone(&version.name),
             inbox,
+            busy: Arc::clone(desk.busy()),
             dead_letters: Arc::clone(desk.dead_letters()),
             snapshots,
             desk: Mutex::new(desk),
@@ -90,6 +96,27 @@ impl Station {
     /// panic, and results are handed over one by one.
     pub fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan at work, for those who cannot wait for an entry that takes long.
+    #[must_use]
+    pub fn desk_within(&self, time: Duration) -> Option<MutexGuard<'_, Desk>> {
+        let end = clock::elapsed() + time;
+        loop {
+            match self.desk.try_lock() {
+                Ok(desk) => return Some(desk),
+                Err(TryLockError::Poisoned(desk)) => return Some(desk.into_inner()),
+                Err(TryLockError::WouldBlock) if clock::elapsed() >= end => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+
+    /// How far a receiver has come, as the plan's log says; `None` while that is not known.
+    #[must_use]
+    pub fn place_of(&self, receiver: &str) -> Option<Option<String>> {
+        let desk = self.desk_within(Duration::from_millis(20))?;
+        (!desk.ledger().is_catching_up()).then(|| desk.place_of(receiver).map(str::to_owned))
     }
 
     /// Puts rows in, waiting for room.

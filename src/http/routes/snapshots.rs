@@ -60,7 +60,7 @@ pub async fn all(api: Data<Api>, path: Path<String>) -> Result<HttpResponse, Ref
             content_type = problem::MEDIA_TYPE),
         (status = 409, description = "`plan-not-running`, `nothing-kept`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`not-kept`: the disk does not take it", body = Problem,
+        (status = 503, description = "`not-kept`: the disk does not take it; `overloaded`", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -83,6 +83,7 @@ impl From<SnapshotFailure> for Refusal {
         let kind = match failure {
             SnapshotFailure::NotKept => problem::NOTHING_KEPT,
             SnapshotFailure::NotStarted => problem::PLAN_NOT_RUNNING,
+            SnapshotFailure::Busy => problem::OVERLOADED,
             SnapshotFailure::Snapshot(_) | SnapshotFailure::Ledger(_) => problem::NOT_KEPT,
         };
         Self::new(kind, failure.to_string())

@@ -1,0 +1,74 @@
+//! A plan that falls when it is told to, for tests of the node itself: only under `testing.faults`.
+
+use std::sync::Arc;
+
+use crate::engine::state::Frozen;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::event::Value;
+use crate::plan::logical::OnDemand;
+use crate::plan::logical::StreamId;
+use crate::replica::Builder;
+use crate::replica::Ended;
+use crate::replica::Machine;
+use crate::replica::Results;
+
+/// A row with this text makes the plan panic.
+pub const PANIC: &str = "twinflow:panic";
+/// A row with this text ends the process at once, as running out of stack would.
+pub const ABORT: &str = "twinflow:abort";
+/// A row with this text is never done with.
+pub const LOOP: &str = "twinflow:loop";
+
+/// Makes machines that fall over rows with one of these texts.
+pub struct FragileBuilder(pub Arc<dyn Builder>);
+
+struct Fragile(Box<dyn Machine>);
+
+impl Builder for FragileBuilder {
+    fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String> {
+        Ok(Box::new(Fragile(self.0.start(at)?)))
+    }
+
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+        Ok(Box::new(Fragile(self.0.load(state)?)))
+    }
+}
+
+impl Machine for Fragile {
+    fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results) {
+        self.0.apply(at, rows, results);
+        let values = rows.iter().flat_map(|(_, rows)| (0..rows.len()).flat_map(|r| rows.row(r)));
+        for value in values {
+            let Value::Text(text) = value else { continue };
+            match &*text {
+                PANIC => panic!("told to panic"),
+                ABORT => std::process::abort(),
+                LOOP => loop {
+                    std::thread::park();
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
+        self.0.ask(query)
+    }
+
+    fn next_due(&self) -> Option<Millis> {
+        self.0.next_due()
+    }
+
+    fn freeze(&self) -> Frozen {
+        self.0.freeze()
+    }
+
+    fn held(&self) -> usize {
+        self.0.held()
+    }
+
+    fn drops(&self) -> Vec<Ended> {
+        self.0.drops()
+    }
+}
