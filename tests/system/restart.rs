@@ -242,8 +242,8 @@ const TEXTS: &str = "
 @onerror(action='stream')
 define stream In (text string);
 @primaryKey('text') define table Seen (text string);
-from In select text update or insert into Seen on Seen.text == text;
 @primaryKey('text') define table Bad (text string);
+from In select text update or insert into Seen on Seen.text == text;
 from !In select text update or insert into Bad on Bad.text == text;
 ";
 
