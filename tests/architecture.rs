@@ -246,6 +246,10 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ("topics/mod.rs", "BYTES_MAX", "{} bytes a listener |"),
     ("actors/plan/dead_letters.rs", "LETTERS_MAX", "| dead letters shown | the newest {},"),
     ("actors/plan/dead_letters.rs", "CHARACTERS_MAX", "of each {} characters |"),
+    ("ha/link/keeper.rs", "GREETINGS_MAX", "; {} callers at once"),
+    ("ha/link/keeper.rs", "GREETING_TIME", "each within {} s | the connection is closed |"),
+    ("ha/arbiter/server.rs", "CONNECTIONS_MAX", "| connections of a witness | {},"),
+    ("ha/arbiter/server.rs", "FIRST_WAIT", "the first word within {} s |"),
     ("publishers/file.rs", "OPEN_MAX", "| files open by a `file` sink | {} |"),
 ];
 

@@ -67,6 +67,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         say(&raw.print());
         return ExitCode::SUCCESS;
     }
+    if config.ha.enabled {
+        // Better than a node that its user takes for half of a pair.
+        eprintln!("error: `ha.enabled` is true, but this build cannot run a pair yet");
+        return ExitCode::from(EXIT_SETTINGS);
+    }
     telemetry::start_log(&config.log);
     let listen = config.http.listen;
     let bound = TcpListener::bind(listen).and_then(|listener| {

@@ -1,5 +1,7 @@
 //! From written settings to checked ones, gathering all faults on the way.
 
+mod pair;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -63,6 +65,7 @@ impl Check<'_> {
                 enabled: self.flag("persistence.enabled"),
                 interval: self.time("persistence.interval", second..=24 * hour),
             },
+            ha: self.pair(),
             queues: Queues {
                 inbox_events: self.whole("queues.inbox_events", 1024),
                 inbox_bytes: self.size("queues.inbox_bytes", 1 << 20..=usize::MAX),
@@ -85,6 +88,7 @@ impl Check<'_> {
             let found = units::show_size(config.queues.inbox_bytes);
             self.refuse("queues.inbox_bytes", &needed, &found);
         }
+        self.pair_relations(config);
     }
 
     fn refuse(&mut self, key: &str, expected: &str, found: &str) {

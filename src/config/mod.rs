@@ -4,6 +4,7 @@
 //! A setting is a line in [`settings`], a field here and a line in [`check`].
 
 mod check;
+mod pair;
 mod raw;
 pub mod settings;
 mod units;
@@ -13,6 +14,12 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use pair::ArbiterAt;
+pub use pair::Hidden;
+pub use pair::MARGIN_PERCENT;
+pub use pair::Pair;
+pub use pair::Place;
+pub use pair::SecretFrom;
 pub use raw::Raw;
 
 /// All settings, checked: every value is in its range and every relation holds.
@@ -26,6 +33,8 @@ pub struct Config {
     pub http: Http,
     /// What is kept on disk.
     pub persistence: Persistence,
+    /// The pair.
+    pub ha: Pair,
     /// Bounds of what may wait.
     pub queues: Queues,
     /// The newest events kept per stream.
@@ -217,6 +226,7 @@ mod tests {
                 let (_, unit) = counted().unwrap_or_else(|| panic!("{}: of what?", setting.key));
                 format!("`{value}` {unit}")
             }
+            Err(_) if value.is_empty() => "nothing".to_owned(),
             Err(_) => format!("`{value}`"),
         }
     }
@@ -314,6 +324,86 @@ mod tests {
         );
         let text = "[plans]\nsettle = '2s'\npoll = '1s'\n";
         assert_eq!(load(text, &[]).unwrap().plans.poll, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn times_of_the_pair_fit_together_and_the_faults_name_both_keys() {
+        let text = "[ha]\ngrant = '3s'\nheartbeat = '60ms'\nrenew = '600ms'\npatience = '9s'\n";
+        assert_eq!(
+            faults(text, &[]),
+            [
+                "twinflow.toml:2: `ha.grant` must be at most `ha.lease` (2s), not 3s",
+                "twinflow.toml:4: `ha.renew` must be at most a third of four fifths of `ha.lease` \
+                 (533.333333ms), not 600ms",
+                "twinflow.toml:3: `ha.heartbeat` must be at most a third of `ha.silence` (50ms), \
+                 not 60ms",
+                "twinflow.toml:5: `ha.patience` must be at most `ha.idle` (5s), not 9s",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pair_needs_a_peer_a_secret_and_journals() {
+        let told = faults("[ha]\nenabled = true\nlisten = '127.0.0.1:8080'\n", &[]);
+        let keys = ["`ha.peer`", "`ha.secret_file`", "`ha.listen`"];
+        assert_eq!(told.len(), keys.len(), "{told:?}");
+        assert!(told.iter().zip(keys).all(|(fault, key)| fault.contains(key)), "{told:?}");
+        let text = "[ha]\nenabled = true\npeer = 'b:7420'\nsecret = 'long enough, this one'\n";
+        assert!(load(text, &[]).is_ok());
+        let told = faults(&format!("{text}[persistence]\nenabled = false\n"), &[]);
+        assert!(told[0].contains("`persistence.enabled` must be true"), "{told:?}");
+        let told = faults(&format!("{text}[http]\nbody_bytes_max = '33MiB'\n"), &[]);
+        assert!(told[0].contains("`http.body_bytes_max` must be at most 32MiB"), "{told:?}");
+    }
+
+    #[test]
+    fn a_secret_is_shown_nowhere() {
+        let raw = Raw::parse("f", "[ha]\nsecret = 'swordfish swordfish'\n", []);
+        let config = Config::from_raw(&raw).unwrap();
+        let SecretFrom::Here(hidden) = &config.ha.secret else { panic!("{:?}", config.ha) };
+        assert_eq!(hidden.reveal(), "swordfish swordfish");
+        let short = faults("[ha]\nsecret = 'swordfish'\n", &[]);
+        let both = faults("[ha]\nsecret = 'swordfish swordfish'\nsecret_file = 'x'\n", &[]);
+        for shown in [format!("{config:?} {raw:?}"), raw.print(), short.join(""), both.join("")] {
+            assert!(!shown.contains("swordfish"), "{shown}");
+        }
+        assert!(short[0].contains("at least 16 characters long, not 9"), "{short:?}");
+        assert!(raw.print().contains("# It is set, and not shown.\nsecret = \"\"\n"));
+    }
+
+    #[test]
+    fn the_names_of_the_reference_are_accepted() {
+        let text = "[ha]\ncheckMemberUpdateInterval = 40\ntryStateChangeInterval = 250\n\
+                    stateSyncRetryInterval = 10000\nreconnectionInterval = 20000\n\
+                    receiverQueueSize = 5000\nreceiverQueueMaxSizeMb = 20\n\
+                    publisherQueueSize = 6000\npublisherQueueMaxSizeMb = 30\n";
+        let ha = load(text, &[]).unwrap().ha;
+        let times = [ha.heartbeat, ha.poll, ha.resync, ha.reconnect].map(|time| time.as_millis());
+        assert_eq!(times, [40, 250, 10_000, 20_000]);
+        assert_eq!((ha.receiver_queue_events, ha.receiver_queue_bytes), (5_000, 20 << 20));
+        assert_eq!((ha.publisher_queue_events, ha.publisher_queue_bytes), (6_000, 30 << 20));
+        let variables = [("TWINFLOW_HA_RECEIVERQUEUEMAXSIZEMB", "7")];
+        assert_eq!(load(text, &variables).unwrap().ha.receiver_queue_bytes, 7 << 20);
+        assert_eq!(
+            faults("[ha]\nreceiverQueueSize = 5000\nreceiver_queue_events = 6000\n", &[]),
+            ["twinflow.toml:3: `ha.receiver_queue_events` is the same setting as \
+              `ha.receiverQueueSize`; give it once"]
+        );
+        let slow = faults("[ha]\ncheckMemberUpdateInterval = 10000\n", &[]);
+        assert!(slow[0].contains("2: `ha.checkMemberUpdateInterval` must be at most"), "{slow:?}");
+    }
+
+    #[test]
+    fn an_arbiter_is_named_by_kind_and_place() {
+        let arbiter = |text: &str| load(&format!("[ha]\narbiter = '{text}'\n"), &[]);
+        let at = |text| arbiter(text).unwrap().ha.arbiter;
+        assert_eq!(at("sqlite:/var/a.db"), ArbiterAt::Sqlite(PathBuf::from("/var/a.db")));
+        assert_eq!(at("witness:w:7421"), ArbiterAt::Witness("w:7421".to_owned()));
+        assert_eq!(at("none"), ArbiterAt::Nowhere);
+        for text in ["", "sqlite", "sqlite:", "witness:w", "witness::1", "mysql:x"] {
+            let told = arbiter(text).unwrap_err().0;
+            assert!(told[0].contains("\"witness:HOST:PORT\" or \"none\""), "{told:?}");
+        }
     }
 
     #[test]

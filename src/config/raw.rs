@@ -8,6 +8,9 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 
 use crate::config::Faults;
+use crate::config::settings;
+use crate::config::settings::ALIASES;
+use crate::config::settings::SECRETS;
 use crate::config::settings::SECTIONS;
 use crate::config::settings::SETTINGS;
 use crate::config::settings::Setting;
@@ -16,7 +19,7 @@ use crate::config::settings::Setting;
 const FOREIGN_VARIABLES: &[&str] = &["TWINFLOW_SERVICE_", "TWINFLOW_PORT"];
 
 /// Every setting with its written value, not yet checked, and the faults of reading.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Raw {
     items: BTreeMap<&'static str, Item>,
     pub(super) faults: Vec<String>,
@@ -42,6 +45,16 @@ pub(super) enum Written {
     Other(String),
 }
 
+impl Written {
+    /// A number that counts in this unit, as a text with it.
+    fn with_unit(self, unit: &str) -> Written {
+        match self {
+            Written::Whole(number) if !unit.is_empty() => Written::Text(format!("{number}{unit}")),
+            other => other,
+        }
+    }
+}
+
 impl std::fmt::Display for Written {
     /// As TOML.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,6 +64,13 @@ impl std::fmt::Display for Written {
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Other(text) => f.write_str(text),
         }
+    }
+}
+
+impl std::fmt::Debug for Raw {
+    /// As printed, for a secret is not shown there.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.print())
     }
 }
 
@@ -113,7 +133,12 @@ impl Raw {
                 for line in setting.help {
                     writeln!(out, "# {line}").expect("a String takes everything");
                 }
-                let value = &self.item(setting.key).value;
+                let mut value = &self.item(setting.key).value;
+                let nothing = Written::Text(String::new());
+                if SECRETS.contains(&setting.key) && *value != nothing {
+                    out.push_str("# It is set, and not shown.\n");
+                    value = &nothing;
+                }
                 writeln!(out, "{name} = {value}").expect("a String takes everything");
             }
         }
@@ -136,10 +161,17 @@ impl Raw {
         written.sort_by_key(|(_, _, offset)| *offset);
         for (key, value, offset) in written {
             let origin = format!("{name}:{}", line(offset));
-            match SETTINGS.iter().find(|setting| setting.key == key) {
-                Some(Setting { key, .. }) => {
-                    let item = Item { value, origin, name: (*key).to_owned() };
-                    self.items.insert(key, item);
+            match known(&key, |key| key.to_owned()) {
+                Some((setting, unit)) => {
+                    let value = value.with_unit(unit);
+                    let before = self.item(setting.key);
+                    if before.origin != "default" {
+                        let same = &before.name;
+                        self.faults.push(format!(
+                            "{origin}: `{key}` is the same setting as `{same}`; give it once"
+                        ));
+                    }
+                    self.items.insert(setting.key, Item { value, origin, name: key });
                 }
                 None => self.refuse(&origin, &key, SETTINGS.iter().map(|s| s.key.to_owned())),
             }
@@ -153,11 +185,15 @@ impl Raw {
         if !ours {
             return;
         }
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
+        let Some((setting, unit)) = known(variable, settings::variable) else {
             self.refuse("environment", variable, SETTINGS.iter().map(Setting::variable));
             return;
         };
         let value = match &self.item(setting.key).value {
+            _ if !unit.is_empty() => value
+                .parse()
+                .map(|number| Written::Whole(number).with_unit(unit))
+                .unwrap_or(Written::Text(value)),
             Written::Flag(_) => value.parse().map(Written::Flag).unwrap_or(Written::Text(value)),
             Written::Whole(_) => value.parse().map(Written::Whole).unwrap_or(Written::Text(value)),
             Written::Text(_) | Written::Other(_) => Written::Text(value),
@@ -177,6 +213,17 @@ impl Raw {
             None => "; `twinflow run --print-config` lists the settings".to_owned(),
         };
         self.faults.push(format!("{origin}: `{key}` is not a setting{hint}"));
+    }
+}
+
+/// The setting of this name, or of this other name, and the unit of its numbers under that name.
+fn known(name: &str, form: impl Fn(&str) -> String) -> Option<(&'static Setting, &'static str)> {
+    let setting = |key: &str| SETTINGS.iter().find(|setting| setting.key == key);
+    let direct = SETTINGS.iter().find(|setting| form(setting.key) == name);
+    let other = || ALIASES.iter().find(|(alias, ..)| form(alias) == name);
+    match direct {
+        Some(setting) => Some((setting, "")),
+        None => other().and_then(|(_, key, unit)| Some((setting(key)?, *unit))),
     }
 }
 

@@ -18,9 +18,29 @@ impl Setting {
     /// The variable that overrides the file: `http.listen` is `TWINFLOW_HTTP_LISTEN`.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!("TWINFLOW_{}", self.key.replace('.', "_").to_uppercase())
+        variable(self.key)
     }
 }
+
+/// The variable of a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("TWINFLOW_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// Settings that are never shown.
+pub const SECRETS: &[&str] = &["ha.secret"];
+
+/// Names that the reference gives to settings: the name, the setting, the unit of its numbers.
+pub const ALIASES: &[(&str, &str, &str)] = &[
+    ("ha.checkMemberUpdateInterval", "ha.heartbeat", "ms"),
+    ("ha.tryStateChangeInterval", "ha.poll", "ms"),
+    ("ha.stateSyncRetryInterval", "ha.resync", "ms"),
+    ("ha.reconnectionInterval", "ha.reconnect", "ms"),
+    ("ha.receiverQueueSize", "ha.receiver_queue_events", ""),
+    ("ha.receiverQueueMaxSizeMb", "ha.receiver_queue_bytes", "MiB"),
+    ("ha.publisherQueueSize", "ha.publisher_queue_events", ""),
+    ("ha.publisherQueueMaxSizeMb", "ha.publisher_queue_bytes", "MiB"),
+];
 
 /// The sections in the order of the sample file, each with a sentence.
 pub const SECTIONS: &[(&str, &str)] = &[
@@ -28,6 +48,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("plans", "The folder whose plans run."),
     ("http", "The API."),
     ("persistence", "What is kept on disk, below node.data: the log of each plan, and snapshots."),
+    ("ha", "The pair: two nodes that stand in for each other. Not in use yet, but checked."),
     ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
     ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
     ("log", "What the node says of itself, on standard error."),
@@ -118,6 +139,165 @@ pub const SETTINGS: &[Setting] = &[
             "How often a snapshot of each plan is taken, if anything came: a restart applies what",
             "came after the newest one. From 1s to 24h.",
         ],
+    },
+    Setting { key: "ha.enabled", default: "false", help: &["true makes this node one of a pair."] },
+    Setting {
+        key: "ha.cluster",
+        default: "\"twinflow\"",
+        help: &["The name of the pair, equal at both nodes; nodes of other names are refused."],
+    },
+    Setting {
+        key: "ha.node",
+        default: "\"a\"",
+        help: &["a at one node, b at the other; their node.name must differ, too."],
+    },
+    Setting {
+        key: "ha.listen",
+        default: "\"127.0.0.1:7420\"",
+        help: &[
+            "Where this node listens for the other. The other must know the secret, but what",
+            "travels is not encrypted: keep it in a network of its own.",
+        ],
+    },
+    Setting {
+        key: "ha.peer",
+        default: "\"\"",
+        help: &["The other node's ha.listen, as host:port."],
+    },
+    Setting {
+        key: "ha.secret",
+        default: "\"\"",
+        help: &["What both nodes and the witness know; at least 16 characters. Better in a file."],
+    },
+    Setting {
+        key: "ha.secret_file",
+        default: "\"\"",
+        help: &["A file that holds the secret and nothing else; goes with an empty ha.secret."],
+    },
+    Setting {
+        key: "ha.arbiter",
+        default: "\"none\"",
+        help: &[
+            "Where the record lies by which the nodes decide who acts: sqlite:PATH for two nodes",
+            "on one machine, witness:HOST:PORT for a `twinflow witness` on a third one, or none:",
+            "then nothing is promoted without a word of the operator.",
+        ],
+    },
+    Setting {
+        key: "ha.lease",
+        default: "\"2s\"",
+        help: &[
+            "A node that is cut off from peer and arbiter is replaced after this. From 200ms to",
+            "1min.",
+        ],
+    },
+    Setting {
+        key: "ha.grant",
+        default: "\"1500ms\"",
+        help: &[
+            "With each answer to a heartbeat the passive promises so long not to take over. At",
+            "most ha.lease. From 100ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.renew",
+        default: "\"400ms\"",
+        help: &[
+            "How often the active renews its lease. At most a third of four fifths of ha.lease.",
+            "From 20ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.heartbeat",
+        default: "\"50ms\"",
+        help: &[
+            "How often the active tells the passive that it is there. At most a third of",
+            "ha.silence, of ha.patience and of four fifths of ha.grant. Also",
+            "checkMemberUpdateInterval, in milliseconds. From 10ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.poll",
+        default: "\"200ms\"",
+        help: &[
+            "How often the passive looks at the arbiter whether it may become active. At most",
+            "half of ha.lease. Also tryStateChangeInterval, in milliseconds. From 10ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.silence",
+        default: "\"150ms\"",
+        help: &[
+            "When the active was silent for so long the passive looks at once. From 30ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.patience",
+        default: "\"1s\"",
+        help: &[
+            "When the passive was silent for so long the active goes on alone. At most ha.idle.",
+            "From 100ms to 1min.",
+        ],
+    },
+    Setting {
+        key: "ha.answer",
+        default: "\"1s\"",
+        help: &["How long an answer of the arbiter is waited for. From 50ms to 1min."],
+    },
+    Setting {
+        key: "ha.switch",
+        default: "\"1s\"",
+        help: &["A planned switch that takes longer is called off. From 50ms to 1min."],
+    },
+    Setting {
+        key: "ha.resync",
+        default: "\"1s\"",
+        help: &[
+            "Between two attempts to bring a passive up to date. Also stateSyncRetryInterval, in",
+            "milliseconds. From 100ms to 10min.",
+        ],
+    },
+    Setting {
+        key: "ha.reconnect",
+        default: "\"1s\"",
+        help: &[
+            "The longest pause before the peer is dialled again. Also reconnectionInterval, in",
+            "milliseconds. From 50ms to 10min.",
+        ],
+    },
+    Setting {
+        key: "ha.idle",
+        default: "\"5s\"",
+        help: &[
+            "A connection on which the peer said nothing for so long is given up. From 500ms to",
+            "10min.",
+        ],
+    },
+    Setting {
+        key: "ha.receiver_queue_events",
+        default: "1000000",
+        help: &[
+            "Events from the active that may wait at the passive; the active waits when it is",
+            "full. Also receiverQueueSize. At least 1024.",
+        ],
+    },
+    Setting {
+        key: "ha.receiver_queue_bytes",
+        default: "\"10MiB\"",
+        help: &["Bytes of them. Also receiverQueueMaxSizeMb, in MiB. At least 1MiB."],
+    },
+    Setting {
+        key: "ha.publisher_queue_events",
+        default: "1000000",
+        help: &[
+            "Results that the passive holds until the active has published them. Also",
+            "publisherQueueSize. At least 1024.",
+        ],
+    },
+    Setting {
+        key: "ha.publisher_queue_bytes",
+        default: "\"10MiB\"",
+        help: &["Bytes of them. Also publisherQueueMaxSizeMb, in MiB. At least 1MiB."],
     },
     Setting {
         key: "queues.inbox_events",

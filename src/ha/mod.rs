@@ -21,3 +21,5 @@ pub mod link;
 pub mod protocol;
 #[cfg(feature = "node")]
 pub mod secret;
+#[cfg(feature = "node")]
+pub mod settings;

@@ -71,6 +71,20 @@ pub trait RecordStore: Send + 'static {
     fn place(&self) -> String;
 }
 
+impl RecordStore for Box<dyn RecordStore> {
+    fn read(&mut self) -> Result<Record, ArbiterError> {
+        (**self).read()
+    }
+
+    fn write(&mut self, expected: Version, proposed: &Record) -> Result<Written, ArbiterError> {
+        (**self).write(expected, proposed)
+    }
+
+    fn place(&self) -> String {
+        (**self).place()
+    }
+}
+
 /// The answer to a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
