@@ -257,3 +257,68 @@ async fn read(stream: &mut TcpStream, expected: Kind) -> Result<Vec<u8>, Greetin
         _ => Err(GreetingError::OutOfTurn),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ann() -> Identity {
+        Identity {
+            cluster: "gate".to_owned(),
+            name: "ann".to_owned(),
+            node: NodeId::A,
+            incarnation: Incarnation(5),
+            windows: [Window::default(); 2],
+        }
+    }
+
+    fn bob(cluster: &str) -> Hello {
+        Hello {
+            version: VERSION,
+            cluster: cluster.to_owned(),
+            name: "bob".to_owned(),
+            node: NodeId::B,
+            incarnation: Incarnation(6),
+            windows: [Window { bytes: 300, events: 2 }; 2],
+            nonce: [7; 32],
+        }
+    }
+
+    #[test]
+    fn the_form_is_that_of_the_sample() {
+        let hex: String = to_bytes(&bob("gate")).iter().map(|b| format!("{b:02x}")).collect();
+        let nonce = "07".repeat(32);
+        assert_eq!(hex, format!("01046761746503626f620106ac0202ac0202{nonce}"));
+    }
+
+    #[test]
+    fn an_older_life_is_refused_and_the_same_is_not() {
+        let bytes = to_bytes(&bob("gate"));
+        let known = |life| look(&bytes, &ann(), Some(Incarnation(life)));
+        assert!(matches!(known(7), Err(GreetingError::Refused(Refusal::OldLife { .. }))));
+        assert_eq!(known(6).unwrap(), bob("gate"));
+        let cut = look(&bytes[..bytes.len() - 1], &ann(), None);
+        assert!(matches!(cut, Err(GreetingError::Frame(FrameError::Body(_)))), "{cut:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            at in any::<prop::sample::Index>(), to in any::<u8>(),
+        ) {
+            // The outcome does not matter, only that there is one.
+            let _ = look(&bytes, &ann(), None);
+            let mut hello = to_bytes(&bob("gate"));
+            let at = at.index(hello.len());
+            hello[at] = to;
+            if let Ok(read) = look(&hello, &ann(), None) {
+                prop_assert_eq!(&read.cluster, "gate");
+                prop_assert!(read.name != "ann" && read.node == NodeId::B);
+            }
+        }
+    }
+}
