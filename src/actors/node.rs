@@ -12,6 +12,8 @@
 //!       └─ receiver …
 //! ```
 
+use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +60,14 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another node works with the same data.
+    #[error(
+        "another node works in `{folder}` (`node.data`): stop it, or give this one a folder of its own"
+    )]
+    InUse {
+        /// The folder.
+        folder: String,
+    },
 }
 
 /// Starts a node; the caller runs in an actix system, which must go on running.
@@ -67,11 +77,12 @@ pub enum StartError {
 pub fn start(config: Config) -> Result<Handle, StartError> {
     make(&config.node.data, "node.data")?;
     make(&config.plans.folder, "plans.folder")?;
+    let lock = lock(&config.node.data)?;
     let _begins_now = clock::elapsed();
     let around =
         Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
-    let office = Arc::new(Office::new(config, around.clone()));
+    let office = Arc::new(Office::new(config, around.clone(), lock));
     let mut children = vec![plans(&office), deployer(&office), watchman(&office)];
     if office.config.persistence.enabled {
         children.push(snapshotter(&office));
@@ -87,6 +98,19 @@ fn make(folder: &Path, setting: &'static str) -> Result<(), StartError> {
         let folder = folder.display().to_string();
         StartError::Folder { folder, setting, error }
     })
+}
+
+/// Keeps a second node out for as long as the file is open: two would write one journal.
+fn lock(data: &Path) -> Result<File, StartError> {
+    let path = data.join("lock");
+    let folder = || data.display().to_string();
+    let refused = |error| StartError::Folder { folder: folder(), setting: "node.data", error };
+    let file = File::create(&path).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse { folder: folder() }),
+        Err(TryLockError::Error(error)) => Err(refused(error)),
+    }
 }
 
 fn plans(office: &Arc<Office>) -> ChildSpec {

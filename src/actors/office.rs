@@ -4,6 +4,7 @@
 //! for each other, so that a plan that is stuck holds up nobody.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -41,6 +42,8 @@ pub struct Office {
     pub around: Surroundings,
     /// Where the plans of this node meet.
     pub ports: Ports,
+    /// Keeps other nodes out of the folder of data.
+    _lock: File,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     refused: Mutex<BTreeMap<String, RefusedFile>>,
     ready: AtomicBool,
@@ -68,10 +71,11 @@ pub struct RefusedFile {
 }
 
 impl Office {
-    /// An office in which nothing runs yet.
+    /// An office in which nothing runs yet; `lock` is held as long as it is there.
     #[must_use]
-    pub fn new(config: Config, around: Surroundings) -> Self {
+    pub fn new(config: Config, around: Surroundings, lock: File) -> Self {
         let office = Self {
+            _lock: lock,
             config,
             around,
             ports: Ports::default(),

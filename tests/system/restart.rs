@@ -163,6 +163,24 @@ fn a_changed_plan_goes_on_with_what_is_the_same_and_again_after_a_kill() {
 }
 
 #[test]
+fn a_second_node_is_kept_out_of_the_same_data() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_twinflow"))
+        .arg("run")
+        .current_dir(node.folder())
+        .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+        .output()
+        .expect("the program was built with the tests");
+    assert!(!second.status.success());
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(told.contains("another node works in") && told.contains("node.data"), "{told}");
+    // The lock goes with the process that held it.
+    node.kill_and_start();
+    node.wait_for_plan("sums");
+}
+
+#[test]
 fn without_persistence_a_restart_begins_empty_and_says_so() {
     let mut node = Node::start(&[("sums.siddhi", SUMS)], "[persistence]\nenabled = false\n");
     node.wait_for_plan("sums");

@@ -216,7 +216,7 @@ impl Desk {
     pub fn take(&mut self, work: Taken<Work>) {
         let (work, room) = work.split();
         match work {
-            Work::Rows(rows) => self.take_rows(rows, room),
+            Work::Rows(rows) => self.take_rows(*rows, room),
             Work::Ask(question) => self.take_question(question, room),
             Work::Switch(switch) => {
                 let body = Body::Deploy(switch.version.deployment());

@@ -130,7 +130,7 @@ impl Station {
         batch: Batch,
     ) -> Result<(), Closed> {
         let rows = rows(version, stream, batch, None);
-        self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)
+        self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)
     }
 
     /// Puts rows of a receiver in if there is room now; `mark` says where it stands after them.
@@ -145,7 +145,7 @@ impl Station {
         mark: Option<Mark>,
     ) -> Result<(), Box<Batch>> {
         let rows = Rows { mark, ..rows(version, stream, batch, None) };
-        self.inbox.try_put(Work::Rows(rows)).map_err(|error| match error {
+        self.inbox.try_put(Work::Rows(Box::new(rows))).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
                 Box::new(rows.batch)
             }
@@ -179,7 +179,7 @@ impl Station {
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         let (tell, told) = oneshot::channel();
         let rows = Rows { sending, ..rows(version, stream, batch, Some(tell)) };
-        self.inbox.put(Work::Rows(rows)).await.map_err(|_| Closed)?;
+        self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
         Ok(told)
     }
 

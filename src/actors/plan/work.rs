@@ -17,7 +17,7 @@ use crate::replica::Sending;
 #[derive(Debug)]
 pub enum Work {
     /// Rows for a stream.
-    Rows(Rows),
+    Rows(Box<Rows>),
     /// An on-demand query.
     Ask(Question),
     /// The cut: everything before it goes to the old version, everything after it to this one.

@@ -60,8 +60,8 @@ pub async fn all(api: Data<Api>, path: Path<String>) -> Result<HttpResponse, Ref
             content_type = problem::MEDIA_TYPE),
         (status = 409, description = "`plan-not-running`, `nothing-kept`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`not-kept`: the disk does not take it; `overloaded`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`not-kept`: the disk does not take it; `overloaded`",
+            body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn take(api: Data<Api>, path: Path<String>) -> Result<HttpResponse, Refusal> {
