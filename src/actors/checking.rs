@@ -44,6 +44,13 @@ pub fn check(name: &str, text: &str) -> Reading {
     }
 }
 
+/// A plan's text as its log keeps it: `${name}` is replaced by the environment's value, but in the
+/// options of sources, sinks and stores, which may be secret and differ from node to node.
+#[must_use]
+pub fn text_to_keep(text: &str) -> String {
+    variables::substitute_outside_options(text, |name| std::env::var(name).ok())
+}
+
 fn check_whole(name: &str, text: &str) -> Reading {
     let mut reading = Reading::new(name, text);
     if let Some(plan) = reading.plan.clone() {

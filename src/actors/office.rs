@@ -19,6 +19,7 @@ use tracing::field::display;
 use tracing::info;
 use tracing::warn;
 
+use crate::actors::checking;
 use crate::actors::edges::Ports;
 use crate::actors::plan::Folders;
 use crate::actors::slot::Draft;
@@ -202,7 +203,7 @@ impl Office {
                     let _ = plans.send(AddChild(slot.group())).await;
                 }
                 info!(plan, file, warnings, "deployed");
-                if slot.station.version().text != draft.text {
+                if *slot.station.version().kept_text != *checking::text_to_keep(&draft.text) {
                     info!(plan, file, "the file was changed while the node was down");
                     slot.update(draft).await.map_err(|closed| closed.to_string())?;
                 }

@@ -362,7 +362,7 @@ fn new_end(
 
 /// The version that is kept, in place of the one in the folder.
 fn kept_draft(draft: Draft, deployment: &Deployment) -> Result<Draft, String> {
-    if *draft.text == *deployment.text {
+    if *checking::text_to_keep(&draft.text) == *deployment.text {
         return Ok(draft);
     }
     let reading = checking::check(&draft.name, &deployment.text);
@@ -401,8 +401,18 @@ fn version(
     let engine = Arc::new(EngineBuilder { plan: Arc::clone(&plan), secret });
     let builder: Arc<dyn Builder> =
         if limits.with_faults { Arc::new(FragileBuilder(engine)) } else { engine };
-    let deployed_ms = clock::now_ms();
-    Version { number, name, text, plan, warnings, deployed_ms, streams, secret, builder }
+    Version {
+        number,
+        name,
+        kept_text: checking::text_to_keep(&text).into(),
+        text,
+        plan,
+        warnings,
+        deployed_ms: clock::now_ms(),
+        streams,
+        secret,
+        builder,
+    }
 }
 
 /// What a plan's chance is drawn from.

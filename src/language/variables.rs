@@ -22,6 +22,52 @@ pub fn substitute(text: &str, value: impl Fn(&str) -> Option<String>) -> String 
     out
 }
 
+/// As [`substitute`], but leaves what stands in `@source`, `@sink` and `@store` as it is: passwords
+/// and addresses that each node puts in by itself, and that are never kept with the plan.
+pub fn substitute_outside_options(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((start, end)) = options(rest) {
+        out.push_str(&substitute(&rest[..start], &value));
+        out.push_str(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    out.push_str(&substitute(rest, &value));
+    out
+}
+
+/// Where the first `@source(…)`, `@sink(…)` or `@store(…)` of a text stands.
+fn options(text: &str) -> Option<(usize, usize)> {
+    for (at, _) in text.match_indices('@') {
+        let word = text[at + 1..].trim_start();
+        let length = word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len());
+        let is = |name: &&str| word[..length].eq_ignore_ascii_case(name);
+        if ["source", "sink", "store"].iter().any(|name| is(name)) {
+            let open = text.len() - word.len() + length;
+            return Some((at, closing(text, open)));
+        }
+    }
+    None
+}
+
+/// The place after the bracket that closes the first one from `open` on; brackets in strings do not
+/// count. What is never closed goes to the end.
+fn closing(text: &str, open: usize) -> usize {
+    let (mut depth, mut quote) = (0_usize, None);
+    for (at, byte) in text.bytes().enumerate().skip(open) {
+        match (quote, byte) {
+            (Some(mark), _) if byte == mark => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'(') => depth += 1,
+            (None, b')') if depth <= 1 => return at + 1,
+            (None, b')') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    text.len()
+}
+
 /// The length of the `${name}` with which a text begins, if it does.
 pub(super) fn length(text: &str) -> Option<usize> {
     let name = text.strip_prefix("${")?;
@@ -32,6 +78,17 @@ pub(super) fn length(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_options_is_left() {
+        let value = |name: &str| Some(name.to_uppercase());
+        let text = "@app:name('${a}') @Sink(type='x', p=')${b}', @map(type=\"${c}\")) \
+                    define stream ${d} (); @source (x='${e}') from ${f} @sinking('${g}')";
+        let expected = "@app:name('A') @Sink(type='x', p=')${b}', @map(type=\"${c}\")) \
+                        define stream D (); @source (x='${e}') from F @sinking('G')";
+        assert_eq!(substitute_outside_options(text, value), expected);
+        assert_eq!(substitute_outside_options("@store('${a}", value), "@store('${a}");
+    }
 
     #[test]
     fn known_names_are_replaced_once_and_others_left() {

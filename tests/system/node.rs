@@ -202,6 +202,8 @@ fn spawn(folder: &Path) -> Child {
         .arg("run")
         .current_dir(folder)
         .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+        .env("LIMIT", "50")
+        .env("SECRET_FOLDER", "secret")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

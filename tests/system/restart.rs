@@ -162,6 +162,41 @@ fn a_changed_plan_goes_on_with_what_is_the_same_and_again_after_a_kill() {
     node.wait(SOON, "the sum goes on once more", || (total(&node) == 260).then_some(()));
 }
 
+const VARIABLES: &str = "
+define stream In (n long);
+@primaryKey('n') define table Large (n long);
+@sink(type='file', file.uri='${SECRET_FOLDER}/large.jsonl', @map(type='json'))
+define stream Out (n long);
+from In[n > ${LIMIT}L] select n insert into Large;
+from In[n > ${LIMIT}L] select n insert into Out;
+";
+
+#[test]
+fn a_plan_with_variables_is_kept_without_its_secrets() {
+    let mut node = Node::start(&[("v.siddhi", VARIABLES)], "");
+    node.wait_for_plan("v");
+    node.send("v", "In", &json!([{ "n": 49 }, { "n": 51 }]));
+    assert_eq!(node.post("/api/v1/plans/v/snapshots", "").status, 201);
+    node.send("v", "In", &json!({ "n": 52 }));
+    for _ in 0..2 {
+        node.kill_and_start();
+        node.wait_for_plan("v");
+        let rows = node.query("v", "from Large select n order by n")["rows"].clone();
+        assert_eq!(rows, json!([[51], [52]]));
+        assert_eq!(node.get("/api/v1/plans/v").json()["version"], 1, "nothing has changed");
+    }
+    let out = node.folder().join("secret/large.jsonl");
+    let lines = || fs::read_to_string(&out).unwrap_or_default().lines().count();
+    node.wait(SOON, "results are written where the variable says", || (lines() >= 2).then_some(()));
+    for kept in ["journal/default/v", "snapshots/default/v"] {
+        for file in fs::read_dir(node.folder().join("data").join(kept)).expect("the folder") {
+            let bytes = fs::read(file.expect("an entry").path()).expect("the file");
+            let has = |word: &[u8]| bytes.windows(word.len()).any(|found| found == word);
+            assert!(!has(b"secret/"), "the value of a variable in options is kept in {kept}");
+        }
+    }
+}
+
 #[test]
 fn a_second_node_is_kept_out_of_the_same_data() {
     let mut node = Node::start(&[("sums.siddhi", SUMS)], "");

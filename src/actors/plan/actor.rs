@@ -52,7 +52,7 @@ struct WorkOn;
 enum Pause {
     /// Nothing waits.
     Idle,
-    /// A publisher has no room.
+    /// A publisher has no room, or too much is not safe yet.
     NoRoom,
     /// There is more, but others want to be heard.
     Shift,
@@ -127,6 +127,8 @@ impl PlanActor {
                 Ok(true) => {}
                 Ok(false) => match self.order(&mut desk) {
                     Ok(true) => {}
+                    // Where there is no room an arrival is no reason to look again.
+                    Ok(false) if !desk.ledger().has_room() => break Pause::NoRoom,
                     Ok(false) => break Pause::Idle,
                     Err(stuck) => break Pause::Stuck(stuck),
                 },

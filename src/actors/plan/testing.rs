@@ -145,6 +145,7 @@ impl Scene {
             number: self.versions,
             name: "adder".into(),
             text: text.into(),
+            kept_text: text.into(),
             warnings: Vec::new(),
             deployed_ms: 0,
             streams: streams.collect(),

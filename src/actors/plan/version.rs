@@ -32,6 +32,8 @@ pub struct Version {
     pub name: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
+    /// Its text as the log keeps it, with variables replaced.
+    pub kept_text: Arc<str>,
     /// The checked plan.
     pub plan: Arc<Plan>,
     /// What the check warned of.
@@ -117,7 +119,7 @@ impl Version {
     /// The version as its log names it.
     #[must_use]
     pub fn deployment(&self) -> Deployment {
-        Deployment { number: self.number, text: (&*self.text).into(), secret: self.secret }
+        Deployment { number: self.number, text: (&*self.kept_text).into(), secret: self.secret }
     }
 
     /// The front of a stream of a plan, which may be that of another version.
