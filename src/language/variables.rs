@@ -42,7 +42,7 @@ fn options(text: &str) -> Option<(usize, usize)> {
         let word = text[at + 1..].trim_start();
         let length = word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len());
         let is = |name: &&str| word[..length].eq_ignore_ascii_case(name);
-        if ["source", "sink", "store"].iter().any(|name| is(name)) {
+        if ["source", "sink", "store"].iter().any(is) {
             let open = text.len() - word.len() + length;
             return Some((at, closing(text, open)));
         }
