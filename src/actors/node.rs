@@ -62,7 +62,7 @@ pub enum StartError {
     },
     /// Another node works with the same data.
     #[error(
-        "another node works in `{folder}` (`node.data`): stop it, or give this one a folder of its own"
+        "another node works in `{folder}` (`node.data`): stop it, or give this one its own folder"
     )]
     InUse {
         /// The folder.
