@@ -16,9 +16,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::plan::Applied;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Station;
 use crate::actors::tree::Control;
@@ -257,35 +259,35 @@ struct PlanDoor {
     address: Addr<ReceiverActor>,
 }
 
+/// Told once rows are applied.
+type Told = oneshot::Receiver<Result<Applied, Misfit>>;
+
+impl PlanDoor {
+    /// Brings rows to the plan, waiting for room; `None` if it takes nothing any more. Of no rows
+    /// nobody is told.
+    async fn enter(&self, received: Received) -> Option<Option<Told>> {
+        self.job.account(&received);
+        if received.batch.is_empty() {
+            return Some(None);
+        }
+        let version = self.job.station.version();
+        let (stream, _) = version.stream(&self.job.stream)?;
+        let told = self.job.station.put_and_ask(&version, stream, received.batch).await;
+        told.ok().map(Some)
+    }
+}
+
 impl Threshold for PlanDoor {
     fn give(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
-        Box::pin(async move {
-            self.job.account(&received);
-            let version = self.job.station.version();
-            match version.stream(&self.job.stream) {
-                _ if received.batch.is_empty() => true,
-                Some((stream, _)) => {
-                    self.job.station.put(&version, stream, received.batch).await.is_ok()
-                }
-                None => false,
-            }
-        })
+        Box::pin(async move { self.enter(received).await.is_some() })
     }
 
     fn give_safely(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
-            self.job.account(&received);
-            let version = self.job.station.version();
-            match version.stream(&self.job.stream) {
-                _ if received.batch.is_empty() => true,
-                Some((stream, _)) => {
-                    let told = self.job.station.put_and_ask(&version, stream, received.batch);
-                    match told.await {
-                        // What the plan put aside was taken nevertheless.
-                        Ok(told) => !matches!(told.await, Err(_) | Ok(Err(Misfit::NotKept { .. }))),
-                        Err(_) => false,
-                    }
-                }
+            match self.enter(received).await {
+                // What the plan put aside was taken nevertheless.
+                Some(Some(told)) => told.await.is_ok(),
+                Some(None) => true,
                 None => false,
             }
         })

@@ -231,7 +231,6 @@ impl From<Misfit> for Refusal {
         match &misfit {
             Misfit::Changed { .. } => Self::new(PLAN_CHANGED, misfit.to_string()),
             Misfit::NotRun { reason } => Self::new(QUERY_REFUSED, reason.as_str()),
-            Misfit::NotKept { .. } => Self::new(NOT_KEPT, misfit.to_string()),
             // What the panic said is for the log.
             Misfit::Poison { .. } => Self::new(POISON, "the plan panicked over it; see the log"),
         }

@@ -45,6 +45,7 @@ use crate::publishers::Parcel;
 use crate::replica::Body;
 use crate::replica::Broken;
 use crate::replica::LogEntry;
+use crate::replica::Outcome;
 use crate::replica::Output;
 use crate::replica::Replica;
 use crate::replica::Saved;
@@ -119,8 +120,7 @@ impl Desk {
     /// # Errors
     /// If it still cannot be opened.
     pub fn reopen(&mut self) -> Result<(), LedgerError> {
-        self.ordering = Arc::clone(&self.version);
-        self.ledger.reopen("the disk failed before it was safe")
+        self.ledger.reopen()
     }
 
     /// The version at work.
@@ -335,7 +335,8 @@ impl Desk {
                 return self.skip(entry, note, told);
             }
         };
-        if let Told::Sender(accepted, _) = &told
+        if outcome == Outcome::Done
+            && let Told::Sender(accepted, _) = &told
             && let Some((stream, rows)) = &own
             && let Some((_, front)) = self.version.stream(stream)
         {

@@ -181,8 +181,12 @@ impl Ledger {
     }
 
     fn may(&self, first: &Waiting) -> bool {
-        let is_safe = |journal: &Journaled| journal.safe() >= self.next;
-        first.entry.is_none() || self.journal.as_ref().is_none_or(is_safe)
+        let is_safe = match &self.journal {
+            Some(journal) => journal.safe() >= self.next,
+            // Of a journal that could not be opened again nobody knows.
+            None => self.source.is_none(),
+        };
+        first.entry.is_none() || is_safe
     }
 
     /// Whether entries of an earlier life are still to be applied.
@@ -248,20 +252,27 @@ impl Ledger {
         Ok(Waiting { entry: Some(entry), told: Told::Nobody, room: None })
     }
 
-    /// Opens the journal again after it failed. What was ordered and is not in it any more was
-    /// never safe: who waits for it is told so.
+    /// Opens the journal again after it failed. What was ordered and is not in it any more is added
+    /// again: whoever waits for it waits on.
     ///
     /// # Errors
     /// If the journal still cannot be opened.
-    pub fn reopen(&mut self, reason: &str) -> Result<(), LedgerError> {
-        for waiting in self.waiting.drain(..) {
-            waiting.told.refuse(Misfit::NotKept { reason: reason.to_owned() });
-        }
-        let Some(source) = self.source.clone() else { return Ok(()) };
+    pub fn reopen(&mut self) -> Result<(), LedgerError> {
+        let Some(source) = &self.source else { return Ok(()) };
         // The old one lets go of its files and of its thread first.
         self.journal = None;
-        let (journal, _) = source.open()?;
-        *self = Self::in_journal(source, journal, self.next - 1)?;
+        let (mut journal, _) = source.open()?;
+        let first = self.backlog.as_ref().map_or(self.next, |backlog| backlog.last + 1);
+        let entries = self.waiting.iter().filter_map(|waiting| waiting.entry.as_ref());
+        let last = journal.last();
+        for (_, entry) in (first..).zip(entries).filter(|(position, _)| *position > last) {
+            journal.append(entry)?;
+        }
+        if let Some(backlog) = &mut self.backlog {
+            backlog.records = journal.read(self.next)?;
+        }
+        self.failed = None;
+        self.journal = Some(journal);
         Ok(())
     }
 
@@ -291,5 +302,61 @@ fn read(records: &mut Records<RealDisk>, position: u64) -> Result<LogEntry, Ledg
 impl std::fmt::Debug for Backlog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Backlog").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::clock;
+    use crate::journal::Options;
+    use crate::replica::Body;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn applied(ledger: &mut Ledger) -> Vec<i64> {
+        let mut times = Vec::new();
+        let end = clock::elapsed() + Duration::from_secs(20);
+        while ledger.is_waiting() {
+            assert!(clock::elapsed() < end, "it never becomes safe");
+            ledger.flush().unwrap();
+            while let Some(waiting) = ledger.next_safe().unwrap() {
+                times.push(waiting.entry.unwrap().at);
+                waiting.told.tell(0, Outcome::Done);
+            }
+            std::thread::yield_now();
+        }
+        times
+    }
+
+    #[test]
+    fn what_is_ordered_while_the_disk_fails_waits_for_it_and_is_answered_once_it_is_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, options) = (folder.path().join("p"), Options::new(7));
+        let source = JournalSource { folder: folder.clone(), options, wake: Arc::new(|| ()) };
+        let (journal, _) = source.open().unwrap();
+        let mut ledger = Ledger::in_journal(source, journal, 0).unwrap();
+        let order = |ledger: &mut Ledger, at| {
+            let (tell, told) = oneshot::channel();
+            let told_of = Told::Sender(Duration::ZERO, Some(tell));
+            ledger.order(LogEntry::new(at, Body::Tick), told_of, None);
+            told
+        };
+        let mut told = vec![order(&mut ledger, 1)];
+        ledger.flush().unwrap();
+        told.push(order(&mut ledger, 2));
+        // The journal is gone and cannot be opened: nothing of what waits is safe.
+        let aside = folder.with_extension("aside");
+        std::fs::rename(&folder, &aside).unwrap();
+        std::fs::write(&folder, "in the way").unwrap();
+        assert!(ledger.reopen().is_err());
+        told.push(order(&mut ledger, 3));
+        assert!(!ledger.is_safe() && ledger.next_safe().unwrap().is_none());
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        ledger.reopen().unwrap();
+        told.push(order(&mut ledger, 4));
+        assert_eq!(applied(&mut ledger), [1, 2, 3, 4]);
+        assert!(told.into_iter().all(|mut told| matches!(told.try_recv(), Ok(Ok(_)))));
     }
 }

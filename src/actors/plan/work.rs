@@ -76,13 +76,6 @@ pub enum Misfit {
         /// Why.
         reason: String,
     },
-    /// The disk did not take it; it may have been kept nevertheless, so who sends it again should
-    /// number what it sends.
-    #[error("the plan's log could not be written: {reason}")]
-    NotKept {
-        /// What the disk said.
-        reason: String,
-    },
     /// The plan's code panicked on them; they were put aside.
     #[error("the plan could not process this: {note}")]
     Poison {
