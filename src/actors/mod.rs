@@ -22,6 +22,7 @@ pub mod plan;
 pub mod plan_folder;
 pub mod publisher;
 pub mod receiver;
+mod rounds;
 mod slot;
 mod snapshotter;
 pub mod threads;

@@ -12,8 +12,6 @@
 //!       └─ receiver …
 //! ```
 
-use std::fs::File;
-use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +27,7 @@ use crate::actors::deployer::Deployer;
 use crate::actors::deployer::Known;
 use crate::actors::handle::Handle;
 use crate::actors::office::Office;
+use crate::actors::rounds;
 use crate::actors::snapshotter::Snapshotter;
 use crate::actors::threads::Thread;
 use crate::actors::tree::ChildSpec;
@@ -39,6 +38,8 @@ use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::actors::watchman::Watchman;
 use crate::config::Config;
+use crate::ha::arbiter::lock::LockError;
+use crate::ha::arbiter::lock::NodeLock;
 use crate::telemetry::metrics::Metrics;
 
 /// How long all plans together may take to stop.
@@ -61,13 +62,8 @@ pub enum StartError {
         error: io::Error,
     },
     /// Another node works with the same data.
-    #[error(
-        "another node works in `{folder}` (`node.data`): stop it, or give this one its own folder"
-    )]
-    InUse {
-        /// The folder.
-        folder: String,
-    },
+    #[error("`node.data` cannot be used: {0}")]
+    InUse(#[from] LockError),
 }
 
 /// Starts a node; the caller runs in an actix system, which must go on running.
@@ -77,15 +73,19 @@ pub enum StartError {
 pub fn start(config: Config) -> Result<Handle, StartError> {
     make(&config.node.data, "node.data")?;
     make(&config.plans.folder, "plans.folder")?;
-    let lock = lock(&config.node.data)?;
+    // Two nodes on one folder would write one journal.
+    let lock = NodeLock::take(&config.node.data.join("lock"))?;
     let _begins_now = clock::elapsed();
     let around =
         Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
     let office = Arc::new(Office::new(config, around.clone(), lock));
-    let mut children = vec![plans(&office), deployer(&office), watchman(&office)];
+    let mut children = vec![plans(&office), deployer(&office)];
+    let watched = Arc::clone(&office);
+    children.push(rounds::child(1, ALWAYS, move || Watchman::new(&watched)));
     if office.config.persistence.enabled {
-        children.push(snapshotter(&office));
+        let kept = Arc::clone(&office);
+        children.push(rounds::child(1, ALWAYS, move || Snapshotter::new(&kept)));
     } else {
         warn!("nothing is kept on disk (`persistence.enabled` is false): a restart begins empty");
     }
@@ -98,19 +98,6 @@ fn make(folder: &Path, setting: &'static str) -> Result<(), StartError> {
         let folder = folder.display().to_string();
         StartError::Folder { folder, setting, error }
     })
-}
-
-/// Keeps a second node out for as long as the file is open: two would write one journal.
-fn lock(data: &Path) -> Result<File, StartError> {
-    let path = data.join("lock");
-    let folder = || data.display().to_string();
-    let refused = |error| StartError::Folder { folder: folder(), setting: "node.data", error };
-    let file = File::create(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse { folder: folder() }),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
-    }
 }
 
 fn plans(office: &Arc<Office>) -> ChildSpec {
@@ -127,40 +114,6 @@ fn plans(office: &Arc<Office>) -> ChildSpec {
             let plans = Supervisor::below("plans", around, groups, lifeline).start();
             office.set_plans(plans.clone());
             plans.recipient()
-        }),
-    }
-}
-
-fn watchman(office: &Arc<Office>) -> ChildSpec {
-    let (office, thread) = (Arc::clone(office), Thread::start());
-    ChildSpec {
-        name: "watchman".to_owned(),
-        kind: "watchman",
-        rank: 1,
-        policy: ALWAYS,
-        when_given_up: WhenGivenUp::Leave,
-        grace: Duration::from_secs(1),
-        start: Box::new(move |lifeline| {
-            let office = Arc::clone(&office);
-            let actor = move |_: &mut Context<_>| Watchman::new(office, lifeline);
-            Watchman::start_in_arbiter(&thread.handle(), actor).recipient()
-        }),
-    }
-}
-
-fn snapshotter(office: &Arc<Office>) -> ChildSpec {
-    let (office, thread) = (Arc::clone(office), Thread::start());
-    ChildSpec {
-        name: "snapshotter".to_owned(),
-        kind: "snapshotter",
-        rank: 1,
-        policy: ALWAYS,
-        when_given_up: WhenGivenUp::Leave,
-        grace: Duration::from_secs(10),
-        start: Box::new(move |lifeline| {
-            let office = Arc::clone(&office);
-            let actor = move |_: &mut Context<_>| Snapshotter::new(office, lifeline);
-            Snapshotter::start_in_arbiter(&thread.handle(), actor).recipient()
         }),
     }
 }

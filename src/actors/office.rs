@@ -4,7 +4,6 @@
 //! for each other, so that a plan that is stuck holds up nobody.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -30,6 +29,7 @@ use crate::actors::tree::State;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::config::Config;
+use crate::ha::arbiter::lock::NodeLock;
 use crate::language::render;
 use crate::language::render::Colour;
 use crate::rehearsal::Reading;
@@ -44,7 +44,7 @@ pub struct Office {
     /// Where the plans of this node meet.
     pub ports: Ports,
     /// Keeps other nodes out of the folder of data.
-    _lock: File,
+    _lock: NodeLock,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     refused: Mutex<BTreeMap<String, RefusedFile>>,
     ready: AtomicBool,
@@ -74,7 +74,7 @@ pub struct RefusedFile {
 impl Office {
     /// An office in which nothing runs yet; `lock` is held as long as it is there.
     #[must_use]
-    pub fn new(config: Config, around: Surroundings, lock: File) -> Self {
+    pub fn new(config: Config, around: Surroundings, lock: NodeLock) -> Self {
         let office = Self {
             _lock: lock,
             config,

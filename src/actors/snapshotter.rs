@@ -1,25 +1,17 @@
-//! The snapshotter: takes a snapshot of each plan from time to time, in a thread of its own.
+//! The snapshotter: takes a snapshot of each plan from time to time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::*;
-
 use crate::actors::clock;
 use crate::actors::office::Office;
-use crate::actors::tree::Control;
-use crate::actors::tree::Exit;
-use crate::actors::tree::Lifeline;
-
-/// How often it looks whether a plan is due.
-const LOOK: Duration = Duration::from_millis(500);
+use crate::actors::rounds::Round;
 
 /// Takes snapshots.
 #[derive(Debug)]
 pub struct Snapshotter {
     office: Arc<Office>,
-    lifeline: Lifeline,
     /// When each plan is due, by the clock that only goes forward.
     due: BTreeMap<String, Duration>,
 }
@@ -27,11 +19,16 @@ pub struct Snapshotter {
 impl Snapshotter {
     /// A snapshotter of the node's plans.
     #[must_use]
-    pub fn new(office: Arc<Office>, lifeline: Lifeline) -> Self {
-        Self { office, lifeline, due: BTreeMap::new() }
+    pub fn new(office: &Arc<Office>) -> Self {
+        Self { office: Arc::clone(office), due: BTreeMap::new() }
     }
+}
 
-    fn look(&mut self) {
+impl Round for Snapshotter {
+    const NAME: &'static str = "snapshotter";
+    const EVERY: Duration = Duration::from_millis(500);
+
+    fn go(&mut self) {
         let (now, interval) = (clock::elapsed(), self.office.config.persistence.interval);
         let slots = self.office.slots();
         self.due.retain(|plan, _| slots.iter().any(|slot| *slot.station.name == **plan));
@@ -42,28 +39,6 @@ impl Snapshotter {
                 *due = now + interval;
                 slot.station.keep_snapshot();
             }
-        }
-    }
-}
-
-impl Actor for Snapshotter {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(LOOK, |this, _| this.look());
-    }
-}
-
-impl Handler<Control> for Snapshotter {
-    type Result = ();
-
-    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
-        match control {
-            Control::Stop => {
-                self.lifeline.end(Exit::Asked);
-                ctx.stop();
-            }
-            Control::Fall => Control::fall(),
         }
     }
 }

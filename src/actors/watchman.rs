@@ -7,34 +7,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::*;
 use tracing::error;
 
 use crate::actors::office::Office;
-use crate::actors::tree::Control;
-use crate::actors::tree::Exit;
-use crate::actors::tree::Lifeline;
-
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(250);
+use crate::actors::rounds::Round;
 
 /// Looks after plans.
 #[derive(Debug)]
-pub struct Watchman {
-    office: Arc<Office>,
-    lifeline: Lifeline,
-}
+pub struct Watchman(Arc<Office>);
 
 impl Watchman {
     /// A watchman of the node's plans.
     #[must_use]
-    pub fn new(office: Arc<Office>, lifeline: Lifeline) -> Self {
-        Self { office, lifeline }
+    pub fn new(office: &Arc<Office>) -> Self {
+        Self(Arc::clone(office))
     }
+}
 
-    fn look(&self) {
-        let limit = self.office.config.plans.entry_time_max;
-        for slot in self.office.slots() {
+impl Round for Watchman {
+    const NAME: &'static str = "watchman";
+    const EVERY: Duration = Duration::from_millis(250);
+
+    fn go(&mut self) {
+        let limit = self.0.config.plans.entry_time_max;
+        for slot in self.0.slots() {
             let station = &slot.station;
             let busy = station.busy.busy_for().filter(|busy| *busy > limit);
             if busy.is_none() || station.inbox.is_closed() {
@@ -46,29 +42,7 @@ impl Watchman {
             );
             error!(plan = %station.name, reason, "the plan is given up");
             station.inbox.close();
-            self.office.give_up(&station.name, &reason);
-        }
-    }
-}
-
-impl Actor for Watchman {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(LOOK, |this, _| this.look());
-    }
-}
-
-impl Handler<Control> for Watchman {
-    type Result = ();
-
-    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
-        match control {
-            Control::Stop => {
-                self.lifeline.end(Exit::Asked);
-                ctx.stop();
-            }
-            Control::Fall => Control::fall(),
+            self.0.give_up(&station.name, &reason);
         }
     }
 }

@@ -209,7 +209,7 @@ fn a_second_node_is_kept_out_of_the_same_data() {
         .expect("the program was built with the tests");
     assert!(!second.status.success());
     let told = String::from_utf8_lossy(&second.stderr);
-    assert!(told.contains("another node works in") && told.contains("node.data"), "{told}");
+    assert!(told.contains("another process holds") && told.contains("node.data"), "{told}");
     // The lock goes with the process that held it.
     node.kill_and_start();
     node.wait_for_plan("sums");
