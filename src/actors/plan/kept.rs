@@ -149,9 +149,9 @@ impl Kept {
         let path = folders.journal.join("confirmed");
         let confirmed =
             ConfirmedFile::open(&path).map_err(|error| KeptError::File { file: path, error })?;
-        if opened.last > 0 {
-            let (position, last) = (replica.position(), opened.last);
-            info!(plan, position, last, "going on from what is kept");
+        if opened.last > position {
+            let entries = opened.last - position;
+            info!(plan, entries, after = position, "applying what the journal holds");
         }
         let ledger = Ledger::in_journal(source, journal, replica.position())?;
         let path = folders.journal.join("applying");
