@@ -1,4 +1,4 @@
-//! The wall clock and the monotonic clock: the only file that reads either.
+//! The wall clock and the clocks that only go forward: the only file that reads them.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -18,4 +18,13 @@ pub fn now_ms() -> i64 {
 pub fn elapsed() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
+}
+
+/// Milliseconds since the machine booted, by a clock that counts while it sleeps: the one by which
+/// the pair keeps its promises.
+#[must_use]
+pub fn boot_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanoseconds) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    seconds * 1_000 + nanoseconds / 1_000_000
 }

@@ -23,7 +23,6 @@ use crate::actors::tree::Control;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Limits;
 use crate::actors::tree::Policy;
-use crate::actors::tree::Registry;
 use crate::actors::tree::Start;
 use crate::actors::tree::State;
 use crate::actors::tree::StopAll;
@@ -51,7 +50,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn around(scene: &Scene) -> Surroundings {
-    Surroundings { registry: Registry::default(), metrics: scene.metrics.clone() }
+    Surroundings::alone(scene.metrics.clone())
 }
 
 fn supervise(scene: &Scene, start: Start) -> (Addr<Supervisor>, Registry) {
@@ -164,6 +163,7 @@ impl Way {
                 stream: Arc::clone(&front.name),
                 schema: Arc::clone(&front.schema),
                 generation: 7,
+                epoch: 0,
                 number: u64::try_from(self.next).unwrap(),
                 batch,
             };

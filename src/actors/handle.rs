@@ -7,12 +7,18 @@
 //! [`Tail`](crate::actors::plan::Tail).
 
 use std::sync::Arc;
+use std::sync::PoisonError;
 
 use actix::prelude::*;
+use tokio::sync::oneshot;
 
 use crate::actors::checking;
 use crate::actors::office::Office;
 use crate::actors::office::RefusedFile;
+use crate::actors::pair::AskStatus;
+use crate::actors::pair::HaManager;
+use crate::actors::pair::PairStatus;
+use crate::actors::pair::Wish;
 use crate::actors::plan::Station;
 use crate::actors::plan::Version;
 use crate::actors::tree::ActorStatus;
@@ -22,6 +28,8 @@ use crate::actors::tree::Registry;
 use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::config::Config;
+use crate::ha::protocol::Refusal;
+use crate::ha::protocol::Word;
 use crate::receivers::http::Paths;
 use crate::rehearsal::Reading;
 use crate::telemetry::metrics::Metrics;
@@ -160,6 +168,28 @@ impl Handle {
     pub async fn add(&self, child: ChildSpec) {
         // A root that has ended starts nothing any more.
         let _ = self.root.send(AddChild(child)).await;
+    }
+
+    /// The pair as this node sees it; `None` if it is alone.
+    pub async fn pair(&self) -> Option<PairStatus> {
+        self.manager()?.send(AskStatus).await.ok()
+    }
+
+    /// Says the operator's word to the pair, and waits until it is done.
+    ///
+    /// # Errors
+    /// Why it is not done; `None` if this node is alone or the pair is not at work.
+    pub async fn wish(&self, word: Word) -> Result<(), Option<Refusal>> {
+        let (told, answer) = oneshot::channel();
+        let manager = self.manager().ok_or(None)?;
+        manager.send(Wish { word, told }).await.map_err(|_| None)?;
+        answer.await.map_err(|_| None)?.map_err(Some)
+    }
+
+    fn manager(&self) -> Option<Addr<HaManager>> {
+        let slot = self.office.manager();
+        let manager = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        manager.filter(Addr::connected)
     }
 
     /// Stops the node in order: receivers first, then plans finish what they took, then publishers

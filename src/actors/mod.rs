@@ -11,6 +11,7 @@ mod deployer;
 mod edge_tests;
 mod edges;
 pub mod edits;
+pub mod gate;
 pub mod handle;
 #[cfg(test)]
 mod log_tests;
@@ -18,6 +19,7 @@ pub mod node;
 #[cfg(test)]
 mod node_tests;
 pub mod office;
+pub mod pair;
 pub mod plan;
 pub mod plan_folder;
 pub mod publisher;
@@ -28,3 +30,4 @@ mod snapshotter;
 pub mod threads;
 pub mod tree;
 mod watchman;
+pub mod wire;

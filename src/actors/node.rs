@@ -4,6 +4,7 @@
 //! node
 //! ├─ deployer              watches the folder of plans
 //! ├─ watchman              gives up a plan that does not come to the end of an entry
+//! ├─ ha                    in a pair: who acts, what is committed, the link to the other node
 //! ├─ snapshotter           keeps the state of each plan on disk, from time to time
 //! └─ plans
 //!    └─ a plan (each)      a group of its own: what happens in it stays in it
@@ -27,12 +28,12 @@ use crate::actors::deployer::Deployer;
 use crate::actors::deployer::Known;
 use crate::actors::handle::Handle;
 use crate::actors::office::Office;
+use crate::actors::pair;
 use crate::actors::rounds;
 use crate::actors::snapshotter::Snapshotter;
 use crate::actors::threads::Thread;
 use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Policy;
-use crate::actors::tree::Registry;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
@@ -63,7 +64,10 @@ pub enum StartError {
     },
     /// Another node works with the same data.
     #[error("`node.data` cannot be used: {0}")]
-    InUse(#[from] LockError),
+    InUse(#[source] LockError),
+    /// The node cannot be one of a pair.
+    #[error(transparent)]
+    Pair(#[from] pair::PairError),
 }
 
 /// Starts a node; the caller runs in an actix system, which must go on running.
@@ -74,13 +78,20 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     make(&config.node.data, "node.data")?;
     make(&config.plans.folder, "plans.folder")?;
     // Two nodes on one folder would write one journal.
-    let lock = NodeLock::take(&config.node.data.join("lock"))?;
+    let lock = NodeLock::take(&config.node.data.join("lock")).map_err(StartError::InUse)?;
     let _begins_now = clock::elapsed();
-    let around =
-        Surroundings { registry: Registry::default(), metrics: Metrics::new(&config.node.name) };
+    let metrics = Metrics::new(&config.node.name);
+    let (around, pair) = if config.ha.enabled {
+        let pair = pair::prepare(&config)?;
+        (Surroundings::paired(metrics, Arc::clone(pair.hub())), Some(pair))
+    } else {
+        (Surroundings::alone(metrics), None)
+    };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
     let office = Arc::new(Office::new(config, around.clone(), lock));
-    let mut children = vec![plans(&office), deployer(&office)];
+    // First, so that it ends last: what plans finish at the end it commits.
+    let mut children = Vec::from_iter(pair.map(|of| pair::child(of, ALWAYS, office.manager())));
+    children.extend([plans(&office), deployer(&office)]);
     let watched = Arc::clone(&office);
     children.push(rounds::child(1, ALWAYS, move || Watchman::new(&watched)));
     if office.config.persistence.enabled {

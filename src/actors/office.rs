@@ -20,6 +20,7 @@ use tracing::warn;
 
 use crate::actors::checking;
 use crate::actors::edges::Ports;
+use crate::actors::pair::ManagerSlot;
 use crate::actors::plan::Folders;
 use crate::actors::slot::Draft;
 use crate::actors::slot::Slot;
@@ -56,6 +57,8 @@ pub struct Office {
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Who holds it may change the folder of plans.
     pub(super) edits: tokio::sync::Mutex<()>,
+    /// The HA manager, in a pair.
+    manager: ManagerSlot,
 }
 
 /// A file that is not deployed, and why.
@@ -87,10 +90,17 @@ impl Office {
             plans: Mutex::default(),
             turns: Mutex::default(),
             edits: tokio::sync::Mutex::default(),
+            manager: ManagerSlot::default(),
         };
         // Every figure is there from the start.
         office.count_plans();
         office
+    }
+
+    /// Where the HA manager at work is found.
+    #[must_use]
+    pub fn manager(&self) -> ManagerSlot {
+        Arc::clone(&self.manager)
     }
 
     /// The plan of this name, if it is deployed.

@@ -11,13 +11,17 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use actix::prelude::*;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::timeout;
 use tracing::debug;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::gate::Gate;
+use crate::actors::gate::RoleNow;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Station;
 use crate::actors::tree::Control;
@@ -28,6 +32,7 @@ use crate::actors::tree::Taken;
 use crate::actors::tree::Voice;
 use crate::event::Batch;
 use crate::event::Value;
+use crate::event::hash_bytes;
 use crate::publishers::Built;
 use crate::publishers::OnError;
 use crate::publishers::Parcel;
@@ -44,6 +49,8 @@ const BACKOFF_MAX_WAIT: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// How long it works before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(20);
+/// How often a publisher of the passive looks what the active published.
+const HELD_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the publisher anew for each life, in the actor's thread.
 pub type Make = Arc<dyn Fn() -> Result<Built, String> + Send + Sync>;
@@ -61,6 +68,10 @@ pub struct PublisherJob {
     pub depth: Gauge,
     /// Where it says what it does.
     pub voice: Voice,
+    /// Whether it may publish.
+    gate: Arc<Gate>,
+    /// Parcels that may have been published before.
+    uncertain: Counter,
     at_hand: Arc<Mutex<Option<AtHand>>>,
 }
 
@@ -79,7 +90,9 @@ impl PublisherJob {
     ) -> Self {
         let depth = around.metrics.queue_depth(&station.name, &end.name);
         let voice = around.registry.voice(format!("plans/{}/{}", station.name, end.name));
-        Self { make, station, end, depth, voice, at_hand: Arc::default() }
+        let uncertain = around.metrics.uncertain(&station.name, &end.name);
+        let (gate, at_hand) = (Arc::clone(&around.gate), Arc::default());
+        Self { make, station, end, depth, voice, gate, uncertain, at_hand }
     }
 }
 
@@ -92,6 +105,8 @@ pub struct PublisherActor {
     /// Failures in a row.
     failures: u32,
     unflushed: bool,
+    /// The epoch in which it published last.
+    epoch: Option<u64>,
     stopping: bool,
     waiting: Option<SpawnHandle>,
 }
@@ -104,6 +119,8 @@ enum Pause {
     Idle,
     Shift,
     Later(Duration),
+    /// This node may not publish now.
+    Held,
 }
 
 impl PublisherActor {
@@ -117,6 +134,7 @@ impl PublisherActor {
             is_open: false,
             failures: 0,
             unflushed: false,
+            epoch: None,
             stopping: false,
             waiting: None,
         }
@@ -138,12 +156,19 @@ impl PublisherActor {
             Pause::Later(wait) => {
                 self.waiting = Some(ctx.run_later(wait, |this, ctx| this.work(ctx)));
             }
-            Pause::Idle if self.stopping => {
+            Pause::Held if !self.stopping => {
+                let mut changes = self.job.gate.changes();
+                // Results that the other node published are dropped in time.
+                let look = async move { drop(timeout(HELD_PAUSE, changes.changed()).await) };
+                let look = look.into_actor(self).map(|(), this, ctx| this.work(ctx));
+                self.waiting = Some(ctx.spawn(look));
+            }
+            Pause::Idle | Pause::Held if self.stopping => {
                 built.publisher.close();
                 self.lifeline.end(Exit::Asked);
                 ctx.stop();
             }
-            Pause::Idle => {
+            Pause::Idle | Pause::Held => {
                 let inbox = self.job.end.inbox.clone();
                 let arrived = async move { inbox.arrived().await };
                 let arrived = arrived.into_actor(self).map(|(), this, ctx| this.work(ctx));
@@ -169,10 +194,25 @@ impl PublisherActor {
             return if is_done { Pause::Idle } else { Pause::Later(wait) };
         }
         self.opened();
+        let gate = Arc::clone(&self.job.gate);
         while let Some(mut at_hand) = self.next_parcel() {
+            if self.job.end.has_left(&at_hand.parcel.message) {
+                // The other node published it.
+                continue;
+            }
+            // Asked directly before each: it may end at any moment.
+            let Some(permit) = gate.begin() else {
+                self.keep(at_hand);
+                return Pause::Held;
+            };
+            if at_hand.tries == 0 {
+                self.note_epoch(&permit.role);
+            }
             at_hand.tries += 1;
             let tries = at_hand.tries;
-            let parcel = at_hand.parcel.message.clone();
+            let mut parcel = at_hand.parcel.message.clone();
+            parcel.epoch = permit.role.epoch;
+            parcel.generation = generation(parcel.generation, &permit.role.generation);
             self.keep(at_hand);
             let published = built.publisher.publish(&parcel);
             self.unflushed = true;
@@ -204,6 +244,7 @@ impl PublisherActor {
             }
             *self.at_hand() = None;
             self.job.end.confirm(&parcel);
+            drop(permit);
             if clock::elapsed().saturating_sub(began) > SHIFT {
                 return Pause::Shift;
             }
@@ -218,6 +259,13 @@ impl PublisherActor {
             }
         }
         Pause::Idle
+    }
+
+    /// The first parcel of an epoch may have left already, if whoever acted before was cut off.
+    fn note_epoch(&mut self, role: &RoleNow) {
+        if self.epoch.replace(role.epoch) != Some(role.epoch) && role.unsure {
+            self.job.uncertain.inc();
+        }
     }
 
     /// The last try was none, or it came to an end of its own: the next one is the first.
@@ -312,6 +360,12 @@ impl PublisherActor {
         // Waiting for room could be for ever: the plan may be waiting for this publisher.
         self.job.station.put_now(&version, stream, batch, None).is_ok()
     }
+}
+
+/// Sets results of one history of the pair apart from those of another that was forced apart from
+/// it; both nodes say the same.
+fn generation(plan: u64, pair: &str) -> u64 {
+    if pair.is_empty() { plan } else { hash_bytes(format!("{plan} {pair}").as_bytes()) }
 }
 
 /// Some rows of a parcel as a parcel of their own.

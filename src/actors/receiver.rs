@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::gate::Gate;
 use crate::actors::plan::Applied;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Station;
@@ -41,6 +42,8 @@ use crate::receivers::Unreadable;
 const SHIFT: Duration = Duration::from_millis(10);
 /// How long it waits before it looks for room in the plan again.
 const ROOM_PAUSE: Duration = Duration::from_millis(2);
+/// How often it looks whether this node may pull.
+const GATE_PAUSE: Duration = Duration::from_millis(20);
 /// Unreadable inputs are logged at most this often; all are counted.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,7 @@ pub struct ReceiverJob {
     unreadable: Counter,
     unmatched: Counter,
     voice: Voice,
+    gate: Arc<Gate>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -84,8 +88,8 @@ impl ReceiverJob {
         let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
         let unreadable = metrics.dead_letters(&station.name, "unreadable");
         let unmatched = metrics.dropped(&station.name, &stream, "", "unmatched");
-        let (name, kept) = (name.into(), Arc::default());
-        Self { make, station, stream, name, unreadable, unmatched, voice, kept }
+        let (name, gate, kept) = (name.into(), Arc::clone(&around.gate), Arc::default());
+        Self { make, station, stream, name, unreadable, unmatched, voice, gate, kept }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -101,6 +105,15 @@ impl ReceiverJob {
         let Some(place) = self.station.place_of(&self.name) else { return false };
         self.kept().mark = place.map(Mark);
         true
+    }
+
+    /// This node does not pull any more: what it had not brought to the plan's log the other node
+    /// brings there, and where that stands the log will say.
+    fn let_go(&self) {
+        let mut kept = self.kept();
+        if kept.mark.is_some() {
+            (kept.mark, kept.pending) = (None, None);
+        }
     }
 
     /// Counts what is not going to reach the plan.
@@ -137,6 +150,8 @@ pub struct ReceiverActor {
     woken: Arc<AtomicBool>,
     waiting: Option<SpawnHandle>,
     stopping: bool,
+    /// Whether it fetches; known once one was made.
+    pulls: Option<bool>,
 }
 
 #[derive(Message)]
@@ -149,7 +164,8 @@ impl ReceiverActor {
     pub fn new(job: ReceiverJob, lifeline: Lifeline) -> Self {
         let woken = Arc::new(AtomicBool::new(false));
         let (receiver, next, waiting) = (None, Next::Now, None);
-        Self { job, lifeline, receiver, next, woken, waiting, stopping: false }
+        let (stopping, pulls) = (false, None);
+        Self { job, lifeline, receiver, next, woken, waiting, stopping, pulls }
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), Exit> {
@@ -175,6 +191,12 @@ impl ReceiverActor {
         let Some(receiver) = &mut self.receiver else {
             return;
         };
+        if receiver.pulls() && !self.job.gate.is_open() && !self.stopping {
+            receiver.close();
+            (self.receiver, self.next) = (None, Next::Now);
+            self.job.let_go();
+            return self.start_when_caught_up(ctx);
+        }
         let began = clock::elapsed();
         loop {
             if !deliver(&self.job) {
@@ -314,8 +336,16 @@ impl ReceiverActor {
         if self.stopping {
             return;
         }
-        if !self.job.find_mark() {
-            ctx.run_later(ROOM_PAUSE, |this, ctx| this.start_when_caught_up(ctx));
+        let pulls = match self.pulls.map_or_else(|| (self.job.make)().map(|of| of.pulls()), Ok) {
+            Ok(pulls) => *self.pulls.insert(pulls),
+            Err(reason) => return self.end(Exit::permanent(reason), ctx),
+        };
+        // Who is pushed to opens its door on both nodes; who pulls does so where entries are
+        // ordered, from where the log says.
+        let may = !pulls || self.job.gate.is_open();
+        if !may || pulls && !self.job.find_mark() {
+            let pause = if may { ROOM_PAUSE } else { GATE_PAUSE };
+            ctx.run_later(pause, |this, ctx| this.start_when_caught_up(ctx));
             return;
         }
         match self.begin(ctx) {

@@ -145,13 +145,19 @@ impl Slot {
     ) -> Result<Arc<Self>, String> {
         let limits = SlotLimits::of(config);
         let inbox = Inbox::new(limits.inbox);
-        let kept = if config.persistence.enabled {
+        let mut kept = if config.persistence.enabled {
             let wake = inbox.clone();
             Kept::open(&config.node.data, &draft.name, move || wake.nudge())
                 .map_err(|error| error.to_string())?
         } else {
             Kept::nothing()
         };
+        let number_in_pair = pair_number(&draft.name);
+        if let Some(pair) = &around.pair {
+            let wake = inbox.clone();
+            pair.attach(number_in_pair, &draft.name, &mut kept, move || wake.nudge())
+                .map_err(|error| error.to_string())?;
+        }
         let (draft, number, secret) = match &kept.deployment {
             Some(deployment) => {
                 (kept_draft(draft, deployment)?, deployment.number, deployment.secret)
@@ -171,6 +177,9 @@ impl Slot {
         let station = Station::new(Arc::new(version), inbox, kept, &around.metrics)
             .map_err(|Broken(reason)| reason)?;
         let station = Arc::new(station);
+        if let Some(pair) = &around.pair {
+            pair.set_station(number_in_pair, &station);
+        }
         let sinks = edges.into_iter().zip(ends).map(|(edge, end)| {
             let job = edge.publisher_job(&station, &end, around);
             Sink { edge, end, job }
@@ -297,6 +306,9 @@ impl Slot {
     /// Takes nothing more; what is left in the inbox is counted and turned away.
     pub fn close(&self) {
         self.station.inbox.close();
+        if let Some(pair) = &self.around.pair {
+            pair.detach(pair_number(&self.station.name));
+        }
         let left = self.around.metrics.dead_letters(&self.station.name, "undeployed");
         while let Some(work) = self.station.inbox.take() {
             if let Work::Rows(rows) = work.message {
@@ -413,6 +425,11 @@ fn version(
         secret,
         builder,
     }
+}
+
+/// The number of a plan's log in the pair.
+fn pair_number(plan: &str) -> crate::ha::protocol::Plan {
+    crate::ha::protocol::Plan(crc32c::crc32c(plan.as_bytes()).max(1))
 }
 
 /// What a plan's chance is drawn from.

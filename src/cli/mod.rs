@@ -1,8 +1,12 @@
 //! The command line: arguments, dispatch and exit status.
 
 mod check;
+#[cfg(feature = "node")]
+mod client;
 mod files;
 mod format;
+#[cfg(feature = "node")]
+mod pair;
 mod plan;
 mod replay;
 mod report;
@@ -38,6 +42,12 @@ struct Arguments {
 enum Command {
     #[cfg(feature = "node")]
     Run(run::Arguments),
+    #[cfg(feature = "node")]
+    Status(pair::StatusArguments),
+    /// Say a word to a pair: a planned switch, or a promotion by hand
+    #[cfg(feature = "node")]
+    #[command(subcommand)]
+    Ha(pair::HaCommand),
     Check(check::Arguments),
     Fmt(format::Arguments),
     Plan(plan::Arguments),
@@ -52,6 +62,10 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         #[cfg(feature = "node")]
         Command::Run(arguments) => run::run(&arguments),
+        #[cfg(feature = "node")]
+        Command::Status(arguments) => pair::status(&arguments),
+        #[cfg(feature = "node")]
+        Command::Ha(command) => pair::ha(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),

@@ -21,6 +21,7 @@ use crate::actors::node;
 use crate::config::Config;
 use crate::config::Faults;
 use crate::config::Raw;
+use crate::ha::protocol::Word;
 use crate::http;
 use crate::http::Api;
 use crate::telemetry;
@@ -31,6 +32,8 @@ const FILE: &str = "twinflow.toml";
 const EXIT_SETTINGS: u8 = 2;
 /// How long the first look at the plans may take before the node says where it listens anyway.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How long a node that ends tries to hand over.
+const SWITCH_TIME: Duration = Duration::from_secs(3);
 /// How often it is looked whether the first look is done.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -66,11 +69,6 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if arguments.print_config {
         say(&raw.print());
         return ExitCode::SUCCESS;
-    }
-    if config.ha.enabled {
-        // Better than a node that its user takes for half of a pair.
-        eprintln!("error: `ha.enabled` is true, but this build cannot run a pair yet");
-        return ExitCode::from(EXIT_SETTINGS);
     }
     telemetry::start_log(&config.log);
     let listen = config.http.listen;
@@ -133,8 +131,13 @@ async fn serve(
         () = told => {}
     }
     info!("stopping; a second signal ends at once");
+    let in_order = async {
+        // The other node goes on at once, with nothing lost or repeated, if it can.
+        let _ = tokio::time::timeout(SWITCH_TIME, handle.wish(Word::Switch)).await;
+        handle.stop().await;
+    };
     tokio::select! {
-        () = handle.stop() => info!("stopped"),
+        () = in_order => info!("stopped"),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

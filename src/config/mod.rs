@@ -14,6 +14,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use pair::Ack;
 pub use pair::ArbiterAt;
 pub use pair::Hidden;
 pub use pair::MARGIN_PERCENT;

@@ -26,6 +26,8 @@ pub struct Pair {
     pub secret: SecretFrom,
     /// Where the record lies.
     pub arbiter: ArbiterAt,
+    /// When senders are answered.
+    pub ack: Ack,
     /// The full lease.
     pub lease: Duration,
     /// The full grant.
@@ -58,6 +60,19 @@ pub struct Pair {
     pub publisher_queue_events: usize,
     /// Bytes of them.
     pub publisher_queue_bytes: usize,
+}
+
+/// What has to be true of events before their sender is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// They are numbered in the active's memory.
+    Memory,
+    /// They are on the active's disk.
+    Disk,
+    /// They are in the journals of both nodes or, while there is only one, on its disk.
+    Peer,
+    /// They are on the disks of both.
+    PeerDisk,
 }
 
 /// Which of the two nodes.

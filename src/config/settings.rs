@@ -184,6 +184,15 @@ pub const SETTINGS: &[Setting] = &[
         ],
     },
     Setting {
+        key: "ha.ack",
+        default: "\"peer\"",
+        help: &[
+            "When senders are answered: memory, once the active has numbered the events; disk, once",
+            "they are on its disk; peer, once they are in the journals of both nodes or, while",
+            "there is only one, on its disk; peer+disk, once they are on the disks of both.",
+        ],
+    },
+    Setting {
         key: "ha.lease",
         default: "\"2s\"",
         help: &[

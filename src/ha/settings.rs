@@ -1,5 +1,6 @@
 //! From the settings of the node to those of the protocol, the link and the arbiter.
 
+use crate::config::Ack;
 use crate::config::ArbiterAt;
 use crate::config::Config;
 use crate::config::MARGIN_PERCENT;
@@ -14,11 +15,13 @@ use crate::ha::arbiter::witness::WitnessStore;
 use crate::ha::link::Identity;
 use crate::ha::link::LinkSettings;
 use crate::ha::link::Window;
+use crate::ha::protocol::AckMode;
 use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::NodeId;
 use crate::ha::protocol::Settings;
 use crate::ha::secret::Secret;
 use crate::ha::secret::SecretError;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,7 +45,7 @@ pub fn secret(pair: &Pair) -> Result<Secret, SecretError> {
     }
 }
 
-/// The times of the protocol. When producers are answered is not said here.
+/// The times of the protocol, and when senders are answered.
 pub fn protocol(pair: &Pair) -> Settings {
     Settings {
         lease: milliseconds(pair.lease),
@@ -55,6 +58,12 @@ pub fn protocol(pair: &Pair) -> Settings {
         patience: milliseconds(pair.patience),
         answer: milliseconds(pair.answer),
         switch: milliseconds(pair.switch),
+        ack: match pair.ack {
+            Ack::Memory => AckMode::Memory,
+            Ack::Disk => AckMode::Disk,
+            Ack::Peer => AckMode::Peer,
+            Ack::PeerDisk => AckMode::PeerDisk,
+        },
         lock: matches!(pair.arbiter, ArbiterAt::Sqlite(_)),
         bare: pair.arbiter == ArbiterAt::Nowhere,
         ..Settings::default()
@@ -95,6 +104,12 @@ pub fn store(pair: &Pair, secret: Secret) -> Option<Box<dyn RecordStore>> {
             Some(Box::new(WitnessStore::new(address, secret, of, pair.answer)))
         }
     }
+}
+
+/// The store of a node without an arbiter: a file of its own.
+pub fn own_store(pair: &Pair, path: &Path) -> Box<dyn RecordStore> {
+    let of = arbiter::Pair { cluster: pair.cluster.clone(), lease: milliseconds(pair.lease) };
+    Box::new(SqliteStore::new(path, of, pair.answer))
 }
 
 /// The files of this node's kernel lock and of the other's, where both are on one machine.

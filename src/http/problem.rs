@@ -64,8 +64,14 @@ kinds! {
     UNMATCHED = 422 "unmatched" "The pattern of the mapping does not match.";
     /// A query parameter is wrong.
     BAD_PARAMETER = 400 "bad-parameter" "A parameter of the address or a header is not usable.";
+    /// Nobody knows whether it was taken.
+    UNSURE = 503 "unsure" "The roles of the nodes changed, and whether this was taken is not known.";
     /// The query was refused.
     QUERY_REFUSED = 422 "query-refused" "The on-demand query was refused; see `diagnostics`.";
+    /// The node is alone.
+    NO_PAIR = 409 "no-pair" "The node is not one of a pair.";
+    /// The operator's word was refused.
+    WORD_REFUSED = 409 "word-refused" "The pair does not do this now; `detail` says why.";
     /// The plan was refused.
     PLAN_REFUSED = 422 "plan-refused" "The plan was refused; see `diagnostics` and `text`.";
     /// The plan names itself otherwise.
@@ -231,6 +237,7 @@ impl From<Misfit> for Refusal {
         match &misfit {
             Misfit::Changed { .. } => Self::new(PLAN_CHANGED, misfit.to_string()),
             Misfit::NotRun { reason } => Self::new(QUERY_REFUSED, reason.as_str()),
+            Misfit::Unsure => Self::new(UNSURE, misfit.to_string()),
             // What the panic said is for the log.
             Misfit::Poison { .. } => Self::new(POISON, "the plan panicked over it; see the log"),
         }

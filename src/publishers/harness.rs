@@ -82,6 +82,7 @@ impl Sink {
             stream: "S".into(),
             schema: Arc::new(self.schema.clone()),
             generation: 7,
+            epoch: 0,
             number,
             batch: Arc::new(batch),
         }

@@ -57,6 +57,8 @@ pub struct Parcel {
     /// The number of the first row among all that this publisher was ever given, from 1: the same
     /// when the parcel is given again, so that a receiver may drop repeats.
     pub number: u64,
+    /// The epoch of the active node that publishes it; 0 where there is no pair.
+    pub epoch: u64,
     /// The rows.
     pub batch: Arc<Batch>,
 }

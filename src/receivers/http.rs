@@ -214,6 +214,10 @@ fn is_path(path: &str) -> bool {
 }
 
 impl Receiver for Http {
+    fn pulls(&self) -> bool {
+        false
+    }
+
     fn open(&mut self, door: &Door, _: Option<&Mark>) -> Result<(), ReceiverError> {
         let decoder = self.decoder.take();
         let decoder = decoder.ok_or_else(|| ReceiverError::permanent("opened twice"))?;

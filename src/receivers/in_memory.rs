@@ -124,6 +124,10 @@ fn describe(schema: &Schema, batch: &Batch) -> String {
 }
 
 impl Receiver for InMemory {
+    fn pulls(&self) -> bool {
+        false
+    }
+
     fn open(&mut self, door: &Door, mark: Option<&Mark>) -> Result<(), ReceiverError> {
         let door = door.clone();
         let seen = mark.and_then(|mark| mark.0.parse().ok());

@@ -106,6 +106,12 @@ pub trait Receiver {
     /// If the source is lost; a new receiver is built after a wait.
     fn poll(&mut self) -> Result<(Received, Next), ReceiverError>;
 
+    /// Whether it fetches what it brings. In a pair only the active node fetches; who is pushed to
+    /// opens its door on both.
+    fn pulls(&self) -> bool {
+        true
+    }
+
     /// Ends in order: no call follows. What was pushed and not yet given may still be given.
     fn close(&mut self) {}
 

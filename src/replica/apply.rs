@@ -217,6 +217,13 @@ impl Replica {
         self.marks.get(receiver)
     }
 
+    /// Entries that were skipped here and of which no later entry says so, with why.
+    #[must_use]
+    pub fn unsaid_skips(&self) -> Vec<(u64, Text)> {
+        let why = || Text::from("the plan could not process it");
+        self.skipped.keys().map(|position| (*position, why())).collect()
+    }
+
     /// From now on this entry counts as skipped.
     pub fn skip(&mut self, position: u64) {
         if position > self.position {
@@ -286,7 +293,13 @@ impl Replica {
                 let fault = skipped.and_then(|skipped| running.fault(skipped, reason));
                 entry.body = fault.unwrap_or(Body::Tick);
             }
-            Body::Tick | Body::Write { .. } | Body::Deploy(_) => {}
+            Body::Write { sending: sender, .. } => {
+                if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
+                    return Ok(Outcome::Repeated);
+                }
+                sending = sender.take();
+            }
+            Body::Tick | Body::Deploy(_) => {}
         }
         // A panic leaves it here.
         let body = &self.at_hand.insert(entry).body;
@@ -352,7 +365,7 @@ impl Replica {
     fn keep(&mut self, entry: LogEntry) {
         self.since_bytes += match &entry.body {
             Body::Rows { batch, .. } => batch.bytes(),
-            Body::Write { query } => query.len(),
+            Body::Write { query, .. } => query.len(),
             Body::Tick | Body::Skip { .. } | Body::Deploy(_) => 0,
         };
         self.since.push(entry);
@@ -448,7 +461,7 @@ impl Running {
                 let id = self.stream(stream, batch).expect("looked at before");
                 self.machine.apply(now, Some((id, batch)), results);
             }
-            Body::Write { query } => {
+            Body::Write { query, .. } => {
                 self.machine.apply(now, None, results);
                 let query = question(query, &self.made.plan);
                 if let Err(reason) = query.and_then(|query| self.machine.ask(&query)) {

@@ -41,6 +41,8 @@ pub enum Body {
     Write {
         /// The query.
         query: Text,
+        /// Who sent it, if the sender numbers what it sends.
+        sending: Option<Sending>,
     },
     /// An earlier entry that the plan cannot process has no effect; its rows go to the fault
     /// stream, if there is one.
@@ -105,6 +107,15 @@ impl LogEntry {
         if kind == DEPLOY { Deployment::decode(&mut bytes).map(Some) } else { Ok(None) }
     }
 
+    /// The events in an encoded entry, for the bounds of queues; at least 1.
+    #[must_use]
+    pub fn events(mut bytes: &[u8]) -> u64 {
+        match head(&mut bytes) {
+            Ok((_, COUNTED_ROWS)) => u64::decode(&mut bytes).unwrap_or(1).max(1),
+            _ => 1,
+        }
+    }
+
     /// The position that an encoded entry skips, and why.
     ///
     /// # Errors
@@ -123,6 +134,9 @@ const ROWS: u8 = 2;
 const TICK: u8 = 3;
 const WRITE: u8 = 4;
 const SKIP: u8 = 5;
+const WRITE_ONCE: u8 = 6;
+/// As `ROWS`, which is still read; their number stands first.
+const COUNTED_ROWS: u8 = 7;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -141,15 +155,21 @@ impl Encode for LogEntry {
                 deployment.encode(out);
             }
             Body::Rows { stream, sending, mark, batch } => {
-                ROWS.encode(out);
+                COUNTED_ROWS.encode(out);
+                (batch.len() as u64).encode(out);
                 stream.encode(out);
                 sending.encode(out);
                 mark.encode(out);
                 batch.encode(out);
             }
             Body::Tick => TICK.encode(out),
-            Body::Write { query } => {
+            Body::Write { query, sending: None } => {
                 WRITE.encode(out);
+                query.encode(out);
+            }
+            Body::Write { query, sending: Some(sending) } => {
+                WRITE_ONCE.encode(out);
+                sending.encode(out);
                 query.encode(out);
             }
             Body::Skip { position, reason } => {
@@ -162,16 +182,23 @@ impl Encode for LogEntry {
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (at, kind) = head(from)?;
+        if kind == COUNTED_ROWS {
+            u64::decode(from)?;
+        }
         let body = match kind {
             DEPLOY => Body::Deploy(Deployment::decode(from)?),
-            ROWS => Body::Rows {
+            ROWS | COUNTED_ROWS => Body::Rows {
                 stream: Text::decode(from)?,
                 sending: Option::decode(from)?,
                 mark: Option::decode(from)?,
                 batch: Batch::decode(from)?,
             },
             TICK => Body::Tick,
-            WRITE => Body::Write { query: Text::decode(from)? },
+            WRITE => Body::Write { query: Text::decode(from)?, sending: None },
+            WRITE_ONCE => {
+                let sending = Some(Sending::decode(from)?);
+                Body::Write { query: Text::decode(from)?, sending }
+            }
             SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
             _ => return Err(Malformed),
         };

@@ -70,6 +70,10 @@ pub trait Builder: Send + Sync {
     /// # Errors
     /// If a part of the plan cannot be run.
     fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String>;
+    /// One that draws chance from another secret; `None` if it draws none.
+    fn with_secret(&self, _secret: u64) -> Option<Arc<dyn Builder>> {
+        None
+    }
 }
 
 /// Makes the engine's machines of a checked plan.
@@ -120,6 +124,10 @@ impl Builder for EngineBuilder {
                 Ok((self.start(at)?, carried))
             }
         }
+    }
+
+    fn with_secret(&self, secret: u64) -> Option<Arc<dyn Builder>> {
+        Some(Arc::new(Self { plan: Arc::clone(&self.plan), secret }))
     }
 }
 

@@ -151,7 +151,7 @@ impl Scene {
 }
 
 fn entries() -> Vec<LogEntry> {
-    let write = Body::Write { query: "delete Seen on Seen.n == 2".into() };
+    let write = Body::Write { query: "delete Seen on Seen.n == 2".into(), sending: None };
     vec![
         deploy(1000),
         rows(1001, &[1, 2]),
@@ -292,7 +292,7 @@ fn what_cannot_be_run_is_refused_and_a_log_without_a_plan_is_broken() {
     let other = Batch::new(&[DataType::Text]);
     let body = Body::Rows { stream: "In".into(), sending: None, mark: None, batch: other };
     assert!(matches!(scene.apply(LogEntry::new(2, body)), Outcome::Refused(_)));
-    let write = Body::Write { query: "delete Nowhere on Nowhere.n == 2".into() };
+    let write = Body::Write { query: "delete Nowhere on Nowhere.n == 2".into(), sending: None };
     assert!(matches!(scene.apply(LogEntry::new(2, write)), Outcome::Refused(_)));
     let deployment = Deployment { number: 2, text: "define".into(), secret: 0 };
     let entry = LogEntry::new(3, Body::Deploy(deployment));

@@ -46,6 +46,7 @@ struct Inner {
     held_rows: Family<PlanLabels, Gauge>,
     snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
+    uncertain: Family<QueueLabels, Counter>,
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
     restarts: Family<ActorLabels, Counter>,
     plans: Family<StateLabels, Gauge>,
@@ -69,6 +70,7 @@ enum Series {
     HeldRows(PlanLabels),
     SnapshotPause(PlanLabels),
     QueueDepth(QueueLabels),
+    Uncertain(QueueLabels),
     Latency(StreamLabels),
     Restarts(ActorLabels),
 }
@@ -144,6 +146,7 @@ impl Metrics {
             dead_letters: Family::default(),
             held_rows: Family::default(),
             snapshot_pause: Family::default(),
+            uncertain: Family::default(),
             queue_depth: Family::default(),
             latency: Family::new_with_constructor(latency_histogram),
             restarts: Family::default(),
@@ -198,6 +201,14 @@ impl Metrics {
         let labels = PlanLabels { plan: plan.to_owned() };
         self.0.note(plan, Series::SnapshotPause(labels.clone()));
         self.0.snapshot_pause.get_or_create_owned(&labels)
+    }
+
+    /// Parcels that may have left before: the first one a publisher published after a takeover.
+    #[must_use]
+    pub fn uncertain(&self, plan: &str, publisher: &str) -> Counter {
+        let labels = QueueLabels { plan: plan.to_owned(), queue: publisher.to_owned() };
+        self.0.note(plan, Series::Uncertain(labels.clone()));
+        self.0.uncertain.get_or_create_owned(&labels)
     }
 
     /// Events waiting in a queue of a plan: `inbox`, or the name of a publisher.
@@ -290,6 +301,7 @@ impl Inner {
                 Series::HeldRows(labels) => self.held_rows.remove(&labels),
                 Series::SnapshotPause(labels) => self.snapshot_pause.remove(&labels),
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
+                Series::Uncertain(labels) => self.uncertain.remove(&labels),
                 Series::Latency(labels) => self.latency.remove(&labels),
                 Series::Restarts(labels) => self.restarts.remove(&labels),
             };
@@ -313,6 +325,8 @@ impl Inner {
         let (help, pause) =
             ("How long a plan stood still for its last snapshot", self.snapshot_pause.clone());
         list.register_with_unit("snapshot_pause", help, Unit::Seconds, pause);
+        let help = "Parcels of results that may have left before a takeover, too";
+        list.register("results_uncertain", help, self.uncertain.clone());
         let help = "Events waiting in a queue";
         list.register("queue_depth", help, self.queue_depth.clone());
         let help = "From acceptance of an event until its plan has applied it";

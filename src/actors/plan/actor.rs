@@ -87,7 +87,7 @@ impl PlanActor {
             Pause::NoRoom => {
                 self.waiting = Some(ctx.run_later(ROOM_PAUSE, |this, ctx| this.work(ctx)));
             }
-            Pause::Idle if self.stopping && !self.station.desk().ledger().is_waiting() => {
+            Pause::Idle if self.stopping && self.station.desk().is_done() => {
                 self.end(Exit::Asked, ctx);
             }
             Pause::Idle => {
@@ -145,10 +145,15 @@ impl PlanActor {
     /// Orders what has come, until something is safe to apply; `false` when nothing more can be
     /// done for now.
     fn order(&self, desk: &mut Desk) -> Result<bool, Stuck> {
+        if !desk.orders() {
+            return Ok(desk.follow(&self.station.inbox));
+        }
         if desk.due_in() == Some(0) {
             desk.tick();
         }
-        let mut ordered = 0;
+        let mirrored = desk.ledger().mirrored().cloned();
+        let mut ordered =
+            mirrored.map_or(0, |mirrored| desk.take_arrivals(&mirrored, ORDERED_AT_ONCE / 2));
         while ordered < ORDERED_AT_ONCE && desk.ledger().has_room() {
             let Some(work) = self.station.inbox.take() else { break };
             desk.take(work);

@@ -25,7 +25,8 @@ const FILE_BYTES_MAX: u64 = 256 << 10;
 /// How far one publisher has come.
 #[derive(Debug, Default)]
 pub struct Confirmed {
-    last: AtomicU64,
+    /// Shared with the file, which the other node of a pair may raise, too.
+    last: Arc<AtomicU64>,
     file: Option<(String, Arc<ConfirmedFile>)>,
 }
 
@@ -40,7 +41,7 @@ pub struct ConfirmedFile {
 struct State {
     file: File,
     bytes: u64,
-    last: BTreeMap<String, u64>,
+    last: BTreeMap<String, Arc<AtomicU64>>,
     has_failed: bool,
 }
 
@@ -54,7 +55,7 @@ impl Confirmed {
     /// Goes on from what the file says of this publisher.
     #[must_use]
     pub fn in_file(publisher: &str, file: &Arc<ConfirmedFile>) -> Self {
-        let last = AtomicU64::new(file.last(publisher));
+        let last = file.counter(publisher);
         Self { last, file: Some((publisher.to_owned(), Arc::clone(file))) }
     }
 
@@ -66,11 +67,9 @@ impl Confirmed {
 
     /// All results up to this number are done with.
     pub fn confirm(&self, number: u64) {
-        let before = self.last.fetch_max(number, Ordering::AcqRel);
-        if let Some((publisher, file)) = &self.file
-            && before < number
-        {
-            file.put(publisher, number);
+        match &self.file {
+            Some((publisher, file)) => file.raise(publisher, number),
+            None => drop(self.last.fetch_max(number, Ordering::AcqRel)),
         }
     }
 }
@@ -86,28 +85,34 @@ impl ConfirmedFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let mut last = BTreeMap::new();
+        let mut last: BTreeMap<String, Arc<AtomicU64>> = BTreeMap::new();
         for (publisher, number) in text.split(|byte| *byte == b'\n').filter_map(read_line) {
-            let known = last.entry(publisher).or_default();
-            *known = number.max(*known);
+            last.entry(publisher).or_default().fetch_max(number, Ordering::AcqRel);
         }
         let (file, bytes) = write_anew(path, &last)?;
         let state = Mutex::new(State { file, bytes, last, has_failed: false });
         Ok(Arc::new(Self { path: path.to_owned(), state }))
     }
 
-    /// The last number of a publisher that is done with.
-    #[must_use]
-    pub fn last(&self, publisher: &str) -> u64 {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last.get(publisher).copied().unwrap_or_default()
+    fn counter(&self, publisher: &str) -> Arc<AtomicU64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(state.last.entry(publisher.to_owned()).or_default())
     }
 
-    fn put(&self, publisher: &str, number: u64) {
+    /// The last number of every publisher that is done with.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, u64)> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = |last: &Arc<AtomicU64>| last.load(Ordering::Acquire);
+        state.last.iter().map(|(publisher, last)| (publisher.clone(), number(last))).collect()
+    }
+
+    /// All results of a publisher up to this number are done with.
+    pub fn raise(&self, publisher: &str, number: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.last.get_mut(publisher) {
-            Some(last) => *last = number,
-            None => drop(state.last.insert(publisher.to_owned(), number)),
+        let last = state.last.entry(publisher.to_owned()).or_default();
+        if last.fetch_max(number, Ordering::AcqRel) >= number {
+            return;
         }
         let line = line(publisher, number);
         let mut done = state.file.write_all(line.as_bytes());
@@ -126,8 +131,11 @@ impl ConfirmedFile {
 }
 
 /// Writes the file under a temporary name and puts it in place.
-fn write_anew(path: &Path, last: &BTreeMap<String, u64>) -> io::Result<(File, u64)> {
-    let text: String = last.iter().map(|(publisher, number)| line(publisher, *number)).collect();
+fn write_anew(path: &Path, last: &BTreeMap<String, Arc<AtomicU64>>) -> io::Result<(File, u64)> {
+    let line = |(publisher, last): (&String, &Arc<AtomicU64>)| {
+        line(publisher, last.load(Ordering::Acquire))
+    };
+    let text: String = last.iter().map(line).collect();
     let temporary = path.with_extension("new");
     let mut file = File::create(&temporary)?;
     file.write_all(text.as_bytes())?;

@@ -32,11 +32,14 @@ use crate::actors::plan::Version;
 use crate::actors::plan::Versions;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
+use crate::actors::plan::follow::Follow;
+use crate::actors::plan::kept;
 use crate::actors::tree::PutError;
 use crate::actors::tree::Room;
 use crate::actors::tree::Taken;
 use crate::actors::tree::last_panic;
 use crate::actors::tree::note_panics;
+use crate::disk::RealDisk;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
 use crate::event::Batch;
@@ -44,12 +47,15 @@ use crate::plan::logical::Output as QueryOutput;
 use crate::publishers::Parcel;
 use crate::replica::Body;
 use crate::replica::Broken;
+use crate::replica::Deployment;
 use crate::replica::LogEntry;
+use crate::replica::Maker;
 use crate::replica::Outcome;
 use crate::replica::Output;
 use crate::replica::Replica;
 use crate::replica::Saved;
 use crate::replica::Takeover;
+use crate::snapshot::Snapshots;
 use crate::telemetry::metrics::Metrics;
 
 /// Things that a line of the log lists at most.
@@ -59,12 +65,12 @@ const LISTED_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Desk {
     /// The version that is applied.
-    version: Arc<Version>,
+    pub(super) version: Arc<Version>,
     /// The version for which new entries are ordered.
     ordering: Arc<Version>,
     versions: Arc<Versions>,
-    replica: Replica,
-    ledger: Ledger,
+    pub(super) replica: Replica,
+    pub(super) ledger: Ledger,
     /// While what was found in the log is applied: notes at which entry.
     suspect: Option<Suspect>,
     busy: Arc<Busy>,
@@ -74,6 +80,9 @@ pub struct Desk {
     notes: Vec<Note>,
     account: Account,
     dead_letters: Arc<DeadLetters>,
+    /// What waits while the other node of a pair orders.
+    pub(super) follow: Follow,
+    snapshots: Option<Snapshots<RealDisk>>,
 }
 
 /// Why a desk cannot go on.
@@ -92,8 +101,9 @@ impl Desk {
     /// If the plan's code panics at the start, or what is kept cannot be used.
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
-        let Kept { versions, replica, ledger, suspect, .. } = kept;
-        let is_new = ledger.is_empty() && replica.position() == 0;
+        let Kept { versions, replica, ledger, suspect, snapshots, .. } = kept;
+        let alone = ledger.mirrored().is_none();
+        let is_new = alone && ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
             ordering: Arc::clone(&version),
             versions,
@@ -106,6 +116,8 @@ impl Desk {
             notes: Vec::new(),
             account: Account::new(&version.name, metrics),
             dead_letters: Arc::default(),
+            follow: Follow::default(),
+            snapshots,
             version: Arc::clone(&version),
         };
         if is_new {
@@ -144,7 +156,9 @@ impl Desk {
     /// The state as it stands, for a snapshot, and the epoch of its last entry.
     #[must_use]
     pub fn save(&self) -> Option<(Saved, u64)> {
-        Some((self.replica.save()?, self.ledger.epoch()))
+        let saved = self.replica.save()?;
+        let epoch = self.ledger.epoch_at(saved.position);
+        Some((saved, epoch))
     }
 
     /// Forgets what of the log lies before a position: a snapshot holds it.
@@ -183,7 +197,11 @@ impl Desk {
 
     /// Milliseconds until time must be let pass, by the wall clock; 0 if that moment has come.
     #[must_use]
-    pub fn due_in(&self) -> Option<u64> {
+    pub fn due_in(&mut self) -> Option<u64> {
+        if !self.orders() {
+            // Time passes by the entries of who orders.
+            return self.follow_due();
+        }
         let due = self.replica.next_due()?;
         Some(u64::try_from(due.saturating_sub(clock::now_ms())).unwrap_or(0))
     }
@@ -219,7 +237,7 @@ impl Desk {
             Work::Rows(rows) => self.take_rows(*rows, room),
             Work::Ask(question) => self.take_question(question, room),
             Work::Switch(switch) => {
-                let body = Body::Deploy(switch.version.deployment());
+                let body = Body::Deploy(self.deployment_of(&switch.version));
                 self.versions.remember(&switch.version);
                 self.ordering = Arc::clone(&switch.version);
                 self.order(body, Told::Deployer(switch), Some(room));
@@ -227,8 +245,17 @@ impl Desk {
         }
     }
 
-    fn order(&mut self, body: Body, told: Told, room: Option<Room>) {
-        self.ledger.order(LogEntry::new(clock::now_ms(), body), told, room);
+    pub(super) fn order(&mut self, body: Body, told: Told, room: Option<Room>) {
+        let entry = LogEntry::new(clock::now_ms(), body);
+        if let Some(unordered) = self.ledger.order(entry, told, room) {
+            self.turn(unordered);
+        }
+    }
+
+    /// A version as it is to stand in the log: chance is drawn from what the first one said.
+    pub(super) fn deployment_of(&self, version: &Version) -> Deployment {
+        let first = self.replica.deployment().map(|deployment| deployment.secret);
+        Deployment { secret: first.unwrap_or(version.secret), ..version.deployment() }
     }
 
     fn take_rows(&mut self, rows: Rows, room: Room) {
@@ -256,8 +283,8 @@ impl Desk {
             }
             self.ledger.line_up(question, Some(room));
         } else {
-            let query = (&*question.text).into();
-            self.order(Body::Write { query }, Told::Asker(question), Some(room));
+            let (query, sending) = ((&*question.text).into(), None);
+            self.order(Body::Write { query, sending }, Told::Asker(question), Some(room));
         }
     }
 
@@ -266,10 +293,20 @@ impl Desk {
     /// # Errors
     /// If the plan fell and could not be brought back, or its log cannot be read.
     pub fn apply_next(&mut self) -> Result<bool, Stuck> {
-        let Some(waiting) = self.ledger.next_safe().map_err(Stuck::Log)? else {
-            return Ok(false);
+        // In this order: what was cut off must not be taken for what was committed in its place.
+        let safe = self.ledger.safe();
+        if let Some(news) = self.heed_news() {
+            if let Some(position) = news.installed {
+                self.install(position)?;
+            }
+            return Ok(true);
+        }
+        let next = match self.follow.stalled.take() {
+            Some(stalled) => Some(stalled),
+            None => self.ledger.next_upto(safe).map_err(Stuck::Log)?,
         };
-        let Waiting { entry, told, room } = waiting;
+        let Some(waiting) = next.and_then(|next| self.admit(next)) else { return Ok(false) };
+        let Waiting { entry, told, room, .. } = waiting;
         if let Some(entry) = &entry {
             self.suspect(entry)?;
         }
@@ -285,6 +322,25 @@ impl Desk {
             suspect.clear().map_err(|error| Stuck::Log(LedgerError::Note(error)))?;
         }
         Ok(true)
+    }
+
+    /// Goes on from the snapshot that the other node sent.
+    fn install(&mut self, position: u64) -> Result<(), Stuck> {
+        let broken = |reason| Stuck::Broken(Broken(reason));
+        let snapshots = self.snapshots.as_ref();
+        let snapshots = snapshots.ok_or_else(|| broken("nothing is kept of the plan".into()))?;
+        let maker = Arc::clone(&self.versions) as Arc<dyn Maker>;
+        let (replica, _) = kept::restore(snapshots, &self.version.name, &maker)
+            .map_err(|error| broken(error.to_string()))?;
+        if replica.position() != position {
+            let found = replica.position();
+            return Err(broken(format!("a snapshot of {position} was to be there, found {found}")));
+        }
+        self.replica = replica;
+        self.suspect = None;
+        self.restart_after(position);
+        info!(plan = %self.version.name, position, "going on from the other node's snapshot");
+        Ok(())
     }
 
     /// Notes which entry is applied next, as long as what was found in the log is; skips one at
@@ -418,8 +474,9 @@ impl Desk {
                     plan: Arc::clone(&version.name),
                     stream: Arc::clone(&front.name),
                     schema: Arc::clone(&front.schema),
-                    generation: version.secret,
+                    generation: self.replica.deployment().map_or(version.secret, |of| of.secret),
                     number,
+                    epoch: 0,
                     batch: Arc::clone(&output.rows),
                 };
                 self.outgoing.push_back((Arc::clone(end), parcel));

@@ -40,6 +40,10 @@ impl Builder for FragileBuilder {
         let (machine, carried) = self.0.carry(state, at)?;
         Ok((Box::new(Fragile(machine)), carried))
     }
+
+    fn with_secret(&self, secret: u64) -> Option<Arc<dyn Builder>> {
+        Some(Arc::new(FragileBuilder(self.0.with_secret(secret)?)))
+    }
 }
 
 impl Machine for Fragile {

@@ -5,9 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use crossbeam_channel::Receiver;
@@ -15,6 +14,10 @@ use crossbeam_channel::Sender;
 
 use crate::disk::RealDisk;
 use crate::event::codec::Encode;
+use crate::ha::protocol::Epoch;
+use crate::ha::protocol::Position;
+use crate::ha::protocol::Shape;
+use crate::ha::protocol::Span;
 use crate::journal::Journal;
 use crate::journal::JournalError;
 use crate::journal::Opened;
@@ -27,12 +30,20 @@ use crate::replica::LogEntry;
 #[derive(Debug)]
 pub struct Journaled {
     journal: Journal<RealDisk>,
-    epoch: u64,
     bytes: Vec<u8>,
     /// The last position handed to the system.
     written: u64,
     sync: Sender<u64>,
-    synced: Arc<Synced>,
+    syncer: Syncer<RealDisk>,
+    failed: Arc<Mutex<Option<JournalError>>>,
+}
+
+/// The journal of a plan, for the plan's thread and the pair's; empty while it is opened anew.
+pub type SharedJournal = Arc<Mutex<Option<Journaled>>>;
+
+/// The journal at hand. A panic while it was held leaves it as whole as the disk is.
+pub fn hold(journal: &SharedJournal) -> MutexGuard<'_, Option<Journaled>> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a plan's journal is opened from, as often as need be.
@@ -68,35 +79,52 @@ impl fmt::Debug for JournalSource {
     }
 }
 
-/// How far the journal lasts, as the syncing thread says.
-#[derive(Debug)]
-struct Synced {
-    upto: AtomicU64,
-    failed: Mutex<Option<JournalError>>,
-}
-
 impl Journaled {
     fn new(journal: Journal<RealDisk>, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let synced =
-            Arc::new(Synced { upto: AtomicU64::new(journal.last()), failed: Mutex::new(None) });
+        let failed = Arc::default();
         // One wish is enough: whoever syncs takes all that was written before it begins.
         let (sync, wishes) = crossbeam_channel::bounded(1);
-        let (syncer, shared) = (journal.syncer(), Arc::clone(&synced));
+        let (syncer, told) = (journal.syncer(), Arc::clone(&failed));
+        let own = syncer.clone();
         thread::Builder::new()
             .name("syncer".to_owned())
-            .spawn(move || keep_syncing(&wishes, &syncer, &shared, wake))?;
-        let (epoch, written) = (journal.last_epoch().max(1), journal.last());
-        Ok(Self { journal, epoch, bytes: Vec::new(), written, sync, synced })
+            .spawn(move || keep_syncing(&wishes, &own, &told, wake))?;
+        let written = journal.last();
+        Ok(Self { journal, bytes: Vec::new(), written, sync, syncer, failed })
     }
 
     /// Adds an entry.
     ///
     /// # Errors
     /// If it is too long, or the journal does not work any more.
-    pub fn append(&mut self, entry: &LogEntry) -> Result<u64, JournalError> {
+    pub fn append(&mut self, epoch: u64, entry: &LogEntry) -> Result<u64, JournalError> {
         self.bytes.clear();
         entry.encode(&mut self.bytes);
-        self.journal.append(self.epoch, &self.bytes)
+        self.journal.append(epoch, &self.bytes)
+    }
+
+    /// Adds what another node appended; the entries follow the last one.
+    ///
+    /// # Errors
+    /// As [`Journaled::append`].
+    pub fn append_foreign<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (u64, &'a [u8])>,
+    ) -> Result<(), JournalError> {
+        for (epoch, body) in entries {
+            self.journal.append(epoch, body)?;
+        }
+        self.flush()
+    }
+
+    /// Cuts off what follows a position.
+    ///
+    /// # Errors
+    /// If the disk refuses, which ends the use of the journal.
+    pub fn cut(&mut self, after: u64) -> Result<(), JournalError> {
+        self.journal.truncate_after(after)?;
+        self.written = self.written.min(after);
+        Ok(())
     }
 
     /// Hands what was added to the system, and wishes it to last.
@@ -104,9 +132,7 @@ impl Journaled {
     /// # Errors
     /// If the disk does not take it, or did not make last what it took before.
     pub fn flush(&mut self) -> Result<(), JournalError> {
-        if let Some(error) =
-            self.synced.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
+        if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
         if self.written < self.journal.last() {
@@ -120,7 +146,33 @@ impl Journaled {
     /// The last position that lasts.
     #[must_use]
     pub fn safe(&self) -> u64 {
-        self.synced.upto.load(Ordering::Acquire)
+        self.syncer.synced()
+    }
+
+    /// What makes the journal last, for a thread that may wait.
+    #[must_use]
+    pub fn syncer(&self) -> Syncer<RealDisk> {
+        self.syncer.clone()
+    }
+
+    /// The last position handed to the system.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Which epochs wrote what is held.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let base = self.journal.first() - 1;
+        let spans = self.journal.epoch_spans().into_iter();
+        let span = |(first, epoch)| Span { first: Position(first), epoch: Epoch(epoch) };
+        Shape {
+            base: Position(base),
+            base_epoch: Epoch(self.journal.epoch_at(base).unwrap_or(0)),
+            spans: spans.map(span).collect(),
+            last: Position(self.journal.last()),
+        }
     }
 
     /// The last position added.
@@ -137,21 +189,33 @@ impl Journaled {
         self.journal.reader().read(from)
     }
 
-    /// Begins anew after a position, whose state a snapshot holds.
+    /// Begins anew after a position, whose state a snapshot holds; `epoch` is that of the entry
+    /// there.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn restart_after(&mut self, position: u64) -> Result<(), JournalError> {
-        self.journal.restart_after(position, self.epoch)?;
+    pub fn restart_after(&mut self, position: u64, epoch: u64) -> Result<(), JournalError> {
+        self.journal.restart_after(position, epoch)?;
         self.written = position;
-        self.synced.upto.store(position, Ordering::Release);
         Ok(())
     }
 
-    /// The epoch in which entries are added.
+    /// The epoch in which a node alone adds entries.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.journal.last_epoch().max(1)
+    }
+
+    /// The epoch of the entry at a position that is held, or just before.
+    #[must_use]
+    pub fn epoch_at(&self, position: u64) -> Option<u64> {
+        self.journal.epoch_at(position)
+    }
+
+    /// The position before the first one held.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.journal.first() - 1
     }
 
     /// Forgets what lies before a position, by whole files.
@@ -167,15 +231,12 @@ impl Journaled {
 fn keep_syncing(
     wishes: &Receiver<u64>,
     syncer: &Syncer<RealDisk>,
-    synced: &Synced,
+    failed: &Mutex<Option<JournalError>>,
     wake: impl Fn(),
 ) {
     while wishes.recv().is_ok() {
-        match syncer.sync(syncer.written()) {
-            Ok(upto) => synced.upto.store(upto, Ordering::Release),
-            Err(error) => {
-                *synced.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
+        if let Err(error) = syncer.sync(syncer.written()) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         wake();
     }

@@ -111,7 +111,7 @@ impl Kept {
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;
         let folders = Folders::of(data, plan);
         let snapshots = Snapshots::new(RealDisk, data, TENANT, plan)?;
-        let mut replica = restore(&snapshots, plan, &maker)?;
+        let (mut replica, epoch) = restore(&snapshots, plan, &maker)?;
         let options = Options::new(plan_id(TENANT, plan));
         let source =
             JournalSource { folder: folders.journal.clone(), options, wake: Arc::new(wake) };
@@ -128,7 +128,7 @@ impl Kept {
         }
         if opened.last < position {
             // Nothing of what the snapshot holds can be lost: the log goes on after it.
-            journal.restart_after(position).map_err(LedgerError::from)?;
+            journal.restart_after(position, epoch).map_err(LedgerError::from)?;
         }
         if let Some(torn) = &opened.torn {
             let (file, bytes) = (torn.file.display(), torn.bytes);
@@ -153,7 +153,7 @@ impl Kept {
             let entries = opened.last - position;
             info!(plan, entries, after = position, "applying what the journal holds");
         }
-        let ledger = Ledger::in_journal(source, journal, replica.position())?;
+        let ledger = Ledger::in_journal(source, journal, replica.position());
         let path = folders.journal.join("applying");
         let suspect =
             Suspect::open(&path).map_err(|error| KeptError::File { file: path, error })?;
@@ -162,23 +162,24 @@ impl Kept {
     }
 }
 
-/// The plan as the newest snapshot has it that is right in every byte.
-fn restore(
+/// The plan as the newest snapshot has it that is right in every byte, and the epoch of the last
+/// entry in it.
+pub(super) fn restore(
     snapshots: &Snapshots<RealDisk>,
     plan: &str,
     maker: &Arc<dyn Maker>,
-) -> Result<Replica, KeptError> {
+) -> Result<(Replica, u64), KeptError> {
     let newest = snapshots.newest_valid()?;
     for (name, error) in &newest.passed_over {
         warn!(plan, snapshot = name, %error, "a snapshot cannot be used");
     }
     let Some((name, header, bytes)) = newest.found else {
-        return Ok(Replica::new(Arc::clone(maker)));
+        return Ok((Replica::new(Arc::clone(maker)), 0));
     };
     let state = snapshots.open(&name, bytes)?.read_all()?;
     let replica = Replica::restore(Arc::clone(maker), &state).map_err(|reason| {
         KeptError::State(format!("the snapshot `{name}` cannot be used: {reason}"))
     })?;
     info!(plan, snapshot = name, position = header.position, bytes, "snapshot loaded");
-    Ok(replica)
+    Ok((replica, header.epoch))
 }

@@ -1,25 +1,31 @@
 //! The log of a plan at work: gives entries their positions, and tells when they may be applied.
 //!
 //! An entry may be applied once it is safe: at once where nothing is kept on disk, else when the
-//! disk has it. Questions wait in the same line, so that they see all that was ordered before.
+//! disk has it, and in a pair when the pair says so. Questions wait in the same line, so that they
+//! see all that was ordered before. What this process did not order, but its former life or the
+//! other node did, is read from the journal.
 
 use std::collections::VecDeque;
-
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use std::sync::Mutex;
 
 use crate::actors::plan::Applied;
 use crate::actors::plan::JournalSource;
 use crate::actors::plan::Journaled;
+use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Question;
-use crate::actors::plan::Switch;
+use crate::actors::plan::SharedJournal;
+use crate::actors::plan::Told;
+use crate::actors::plan::Unordered;
+use crate::actors::plan::Waiting;
+use crate::actors::plan::hold;
 use crate::actors::tree::Room;
 use crate::disk::RealDisk;
 use crate::event::codec::Encode;
 use crate::journal::JournalError;
 use crate::journal::Records;
 use crate::replica::LogEntry;
-use crate::replica::Outcome;
 
 /// Entries that may wait to become safe; beyond that nothing is ordered.
 const WAITING_MAX: usize = 4096;
@@ -50,113 +56,77 @@ impl LedgerError {
     }
 }
 
-/// What is ordered and not yet applied.
-#[derive(Debug)]
-pub struct Waiting {
-    /// The entry; `None` for a question that changes nothing.
-    pub entry: Option<LogEntry>,
-    /// Who is to be told.
-    pub told: Told,
-    /// Its room in the inbox, free again when this is done.
-    pub room: Option<Room>,
-}
-
-/// Who is to be told what became of an entry.
-#[derive(Debug)]
-pub enum Told {
-    /// Nobody.
-    Nobody,
-    /// Who sent rows; when they were accepted, by
-    /// [`clock::elapsed`](crate::actors::clock::elapsed).
-    Sender(std::time::Duration, Option<oneshot::Sender<Result<Applied, Misfit>>>),
-    /// Who asked.
-    Asker(Question),
-    /// Who brought a new version.
-    Deployer(Switch),
-}
-
-impl Told {
-    /// Tells that the entry was applied, or why not; who asked may have gone meanwhile.
-    pub fn tell(self, position: u64, outcome: Outcome) {
-        let applied = Applied { position, is_repeated: outcome == Outcome::Repeated };
-        match (self, outcome) {
-            (told, Outcome::Refused(reason)) => told.refuse(Misfit::NotRun { reason }),
-            (Self::Sender(_, Some(told)), _) => drop(told.send(Ok(applied))),
-            (Self::Asker(question), _) => question.answer(Ok(Vec::new())),
-            (Self::Deployer(switch), _) => drop(switch.told.send(())),
-            (Self::Nobody | Self::Sender(_, None), _) => {}
-        }
-    }
-
-    /// Tells why the entry was not applied.
-    pub fn refuse(self, misfit: Misfit) {
-        match self {
-            Self::Sender(_, Some(told)) => drop(told.send(Err(misfit))),
-            Self::Asker(question) => question.answer(Err(misfit)),
-            // Without an answer it knows that nothing took over.
-            Self::Nobody | Self::Sender(_, None) | Self::Deployer(_) => {}
-        }
-    }
-}
-
 /// The log of a plan at work.
 #[derive(Debug)]
 pub struct Ledger {
     waiting: VecDeque<Waiting>,
-    /// The position of the last entry ordered.
+    /// The position of the last entry that this ledger knows of.
     ordered: u64,
     /// The position of the first entry that was not given out to be applied.
     next: u64,
-    journal: Option<Journaled>,
+    /// Entries up to here are of an earlier time: of a former life, or of a former active.
+    found: u64,
+    journal: SharedJournal,
     source: Option<JournalSource>,
-    /// What was in the journal already and is to be applied first.
-    backlog: Option<Backlog>,
+    /// Where the journal is read, and the position that comes next there.
+    reading: Option<(u64, Records<RealDisk>)>,
     /// Entries that could not be written; the next flush says why.
     failed: Option<JournalError>,
-}
-
-struct Backlog {
-    records: Records<RealDisk>,
-    /// Its last position.
-    last: u64,
+    mirrored: Option<Arc<Mirrored>>,
+    /// The epoch in which this ledger orders at present.
+    stint: Option<u64>,
 }
 
 impl Ledger {
     /// A log that is kept nowhere.
     #[must_use]
     pub fn in_memory() -> Self {
-        let waiting = VecDeque::new();
         Self {
-            waiting,
+            waiting: VecDeque::new(),
             ordered: 0,
             next: 1,
-            journal: None,
+            found: 0,
+            journal: SharedJournal::default(),
             source: None,
-            backlog: None,
+            reading: None,
             failed: None,
+            mirrored: None,
+            stint: None,
         }
     }
 
     /// A log that is kept in a journal, of which everything up to `applied` has been applied.
-    ///
-    /// # Errors
-    /// If the journal does not hold what comes next.
-    pub fn in_journal(
-        source: JournalSource,
-        journal: Journaled,
-        applied: u64,
-    ) -> Result<Self, LedgerError> {
-        let (waiting, last) = (VecDeque::new(), journal.last());
-        let backlog = if applied < last {
-            Some(Backlog { records: journal.read(applied + 1)?, last })
-        } else {
-            None
-        };
-        let (next, journal, source) = (applied + 1, Some(journal), Some(source));
-        Ok(Self { waiting, ordered: last, next, journal, source, backlog, failed: None })
+    #[must_use]
+    pub fn in_journal(source: JournalSource, journal: Journaled, applied: u64) -> Self {
+        let last = journal.last();
+        Self {
+            ordered: last,
+            next: applied + 1,
+            found: last,
+            journal: Arc::new(Mutex::new(Some(journal))),
+            source: Some(source),
+            ..Self::in_memory()
+        }
     }
 
-    /// Whether nothing was ever ordered.
+    /// The same as one of a pair: the other node has its say in what is safe.
+    pub fn mirror(&mut self, mirrored: Arc<Mirrored>) {
+        self.mirrored = Some(mirrored);
+    }
+
+    /// What the pair says to this log, if this node is one of a pair.
+    #[must_use]
+    pub fn mirrored(&self) -> Option<&Arc<Mirrored>> {
+        self.mirrored.as_ref()
+    }
+
+    /// The journal, for the pair; empty while it is opened anew, and where nothing is kept.
+    #[must_use]
+    pub fn journal(&self) -> &SharedJournal {
+        &self.journal
+    }
+
+    /// Whether there is nothing in the log.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ordered == 0
@@ -171,48 +141,92 @@ impl Ledger {
     /// Whether something is ordered and not yet applied.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty() || self.backlog.is_some()
+        !self.waiting.is_empty() || self.is_catching_up()
     }
 
     /// Whether something can be applied.
     #[must_use]
     pub fn is_safe(&self) -> bool {
-        self.backlog.is_some() || self.waiting.front().is_some_and(|first| self.may(first))
+        let question = self.waiting.front().is_some_and(|first| self.may_answer(first));
+        question || self.next <= self.safe()
     }
 
-    fn may(&self, first: &Waiting) -> bool {
-        let is_safe = match &self.journal {
-            Some(journal) => journal.safe() >= self.next,
+    fn may_answer(&self, first: &Waiting) -> bool {
+        first.entry.is_none() && first.position < self.next
+    }
+
+    /// Up to where entries may be applied. In a pair: ask for [news](Mirrored::news) after this and
+    /// before applying any.
+    #[must_use]
+    pub fn safe(&self) -> u64 {
+        if let Some(mirrored) = &self.mirrored {
+            return mirrored.committed();
+        }
+        match (&*hold(&self.journal), &self.source) {
+            (Some(journal), _) => journal.safe(),
+            (None, None) => self.ordered,
             // Of a journal that could not be opened again nobody knows.
-            None => self.source.is_none(),
-        };
-        first.entry.is_none() || is_safe
+            (None, Some(_)) => self.next - 1,
+        }
     }
 
-    /// Whether entries of an earlier life are still to be applied.
+    /// Whether entries of an earlier time are still to be applied.
     #[must_use]
     pub fn is_catching_up(&self) -> bool {
-        self.backlog.is_some()
+        self.next <= self.found
     }
 
-    /// Orders an entry.
-    pub fn order(&mut self, entry: LogEntry, told: Told, room: Option<Room>) {
-        if let Some(journal) = &mut self.journal {
-            match journal.append(&entry) {
-                Ok(_) => {}
+    /// Whether this node orders entries of this plan now.
+    pub fn orders(&mut self) -> bool {
+        let Some(mirrored) = &self.mirrored else { return true };
+        let epoch = mirrored.epoch();
+        if epoch.is_some() && epoch != self.stint {
+            // What stands in the log by now was ordered by others, or in another epoch.
+            let held = hold(&self.journal);
+            let Some(journal) = &*held else { return false };
+            (self.ordered, self.found) = (journal.last(), journal.last());
+        }
+        self.stint = epoch;
+        epoch.is_some()
+    }
+
+    /// Orders an entry; it comes back if this node does not order now.
+    pub fn order(&mut self, entry: LogEntry, told: Told, room: Option<Room>) -> Option<Unordered> {
+        let (mut position, mut epoch) = (self.ordered + 1, 0);
+        if let Some(journal) = &mut *hold(&self.journal) {
+            epoch = match &self.mirrored {
+                None => journal.epoch(),
+                // The pair changes it with the journal in hand.
+                Some(mirrored) => match mirrored.epoch() {
+                    Some(epoch) if self.stint == Some(epoch) => epoch,
+                    _ => return Some(Unordered { entry, told, room }),
+                },
+            };
+            match journal.append(epoch, &entry) {
+                Ok(at) => position = at,
                 Err(error @ JournalError::TooLong { .. }) => {
-                    return told.refuse(Misfit::NotRun { reason: error.to_string() });
+                    told.refuse(Misfit::NotRun { reason: error.to_string() });
+                    return None;
                 }
                 Err(error) => self.failed = Some(error),
             }
+        } else if self.mirrored.is_some() {
+            return Some(Unordered { entry, told, room });
         }
-        self.ordered += 1;
-        self.waiting.push_back(Waiting { entry: Some(entry), told, room });
+        self.ordered = position;
+        self.waiting.push_back(Waiting { position, epoch, entry: Some(entry), told, room });
+        None
     }
 
-    /// Lines a question up behind everything ordered so far.
+    /// Lines a question up behind everything ordered so far; on a node that follows, behind
+    /// everything that may be applied.
     pub fn line_up(&mut self, question: Question, room: Option<Room>) {
-        self.waiting.push_back(Waiting { entry: None, told: Told::Asker(question), room });
+        let position = match (&self.mirrored, self.stint) {
+            (Some(mirrored), None) => mirrored.committed(),
+            _ => self.ordered,
+        };
+        let told = Told::Asker(question);
+        self.waiting.push_back(Waiting { position, epoch: 0, entry: None, told, room });
     }
 
     /// Sees to it that what is ordered becomes safe.
@@ -223,33 +237,89 @@ impl Ledger {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
         }
-        Ok(self.journal.as_mut().map_or(Ok(()), Journaled::flush)?)
+        hold(&self.journal).as_mut().map_or(Ok(()), Journaled::flush)?;
+        if let Some(mirrored) = &self.mirrored {
+            mirrored.look();
+        }
+        Ok(())
     }
 
-    /// What may be applied next.
+    /// What may be applied next, if entries up to `safe` may be.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn next_safe(&mut self) -> Result<Option<Waiting>, LedgerError> {
-        if self.backlog.is_some() {
-            return self.next_of_backlog().map(Some);
+    pub fn next_upto(&mut self, safe: u64) -> Result<Option<Waiting>, LedgerError> {
+        if self.waiting.front().is_some_and(|first| self.may_answer(first)) {
+            return Ok(self.waiting.pop_front());
         }
-        if !self.is_safe() {
+        if self.next > safe {
             return Ok(None);
         }
-        let waiting = self.waiting.pop_front();
-        self.next += u64::from(waiting.as_ref().is_some_and(|waiting| waiting.entry.is_some()));
-        Ok(waiting)
+        let next = self.next;
+        let own = |waiting: &Waiting| waiting.entry.is_some() && waiting.position == next;
+        let waiting = match self.waiting.front() {
+            Some(first) if own(first) => self.waiting.pop_front().expect("it was looked at"),
+            _ => {
+                let (entry, told) = (Some(self.read(next)?), Told::Nobody);
+                Waiting { position: next, epoch: 0, entry, told, room: None }
+            }
+        };
+        self.next += 1;
+        Ok(Some(waiting))
     }
 
-    fn next_of_backlog(&mut self) -> Result<Waiting, LedgerError> {
-        let backlog = self.backlog.as_mut().expect("asked before");
-        let entry = read(&mut backlog.records, self.next)?;
-        if self.next == backlog.last {
-            self.backlog = None;
+    fn read(&mut self, position: u64) -> Result<LogEntry, LedgerError> {
+        let missing = || LedgerError::Unreadable { position };
+        let (at, mut records) = match self.reading.take() {
+            Some((at, records)) if at == position => (at, records),
+            _ => {
+                let held = hold(&self.journal);
+                (position, held.as_ref().ok_or_else(missing)?.read(position)?)
+            }
+        };
+        let record = records.read_next()?.ok_or_else(missing)?;
+        let entry = LogEntry::decode(&mut { record.body }).map_err(|_| missing())?;
+        self.reading = Some((at + 1, records));
+        Ok(entry)
+    }
+
+    /// Entries after a position were cut off: gives those that this ledger ordered.
+    pub fn cut(&mut self, after: u64) -> Vec<Waiting> {
+        self.reading = None;
+        self.ordered = self.ordered.min(after);
+        self.found = self.found.min(after);
+        let (stay, gone) = self
+            .waiting
+            .drain(..)
+            .partition(|waiting: &Waiting| waiting.entry.is_none() || waiting.position <= after);
+        self.waiting = stay;
+        for question in self.waiting.iter_mut().filter(|waiting| waiting.entry.is_none()) {
+            question.position = question.position.min(after);
         }
-        self.next += 1;
-        Ok(Waiting { entry: Some(entry), told: Told::Nobody, room: None })
+        gone.into()
+    }
+
+    /// The state goes on after this position, as a snapshot has it: gives what waited.
+    pub fn restart_after(&mut self, position: u64) -> Vec<Waiting> {
+        self.reading = None;
+        (self.ordered, self.found, self.next) = (position, position, position + 1);
+        self.waiting.drain(..).collect()
+    }
+
+    /// Tells senders whose entries are as safe as they wished, though not applied yet.
+    pub fn answer_early(&mut self) {
+        let Some(answered) = self.mirrored.as_ref().map(|mirrored| mirrored.answered()) else {
+            return;
+        };
+        let due = self.waiting.iter_mut().take_while(|waiting| waiting.position <= answered);
+        for waiting in due {
+            if let Told::Sender(_, told) = &mut waiting.told
+                && let Some(told) = told.take()
+            {
+                let applied = Applied { position: waiting.position, is_repeated: false };
+                let _ = told.send(Ok(applied));
+            }
+        }
     }
 
     /// Opens the journal again after it failed. What was ordered and is not in it any more is added
@@ -259,20 +329,22 @@ impl Ledger {
     /// If the journal still cannot be opened.
     pub fn reopen(&mut self) -> Result<(), LedgerError> {
         let Some(source) = &self.source else { return Ok(()) };
+        let mut held = hold(&self.journal);
         // The old one lets go of its files and of its thread first.
-        self.journal = None;
+        *held = None;
+        self.reading = None;
         let (mut journal, _) = source.open()?;
-        let first = self.backlog.as_ref().map_or(self.next, |backlog| backlog.last + 1);
-        let entries = self.waiting.iter().filter_map(|waiting| waiting.entry.as_ref());
-        let last = journal.last();
-        for (_, entry) in (first..).zip(entries).filter(|(position, _)| *position > last) {
-            journal.append(entry)?;
-        }
-        if let Some(backlog) = &mut self.backlog {
-            backlog.records = journal.read(self.next)?;
+        for waiting in &self.waiting {
+            if let Some(entry) = &waiting.entry
+                && waiting.position > journal.last()
+            {
+                // Alone, an entry may have been ordered while there was no journal to ask.
+                let own = if self.mirrored.is_some() { waiting.epoch } else { journal.epoch() };
+                journal.append(own, entry)?;
+            }
         }
         self.failed = None;
-        self.journal = Some(journal);
+        *held = Some(journal);
         Ok(())
     }
 
@@ -281,27 +353,18 @@ impl Ledger {
     /// # Errors
     /// If a file cannot be removed.
     pub fn release_before(&mut self, position: u64) -> Result<(), LedgerError> {
-        let journal = self.journal.as_mut();
-        Ok(journal.map_or(Ok(()), |journal| journal.release_before(position))?)
+        let mut held = hold(&self.journal);
+        held.as_mut().map_or(Ok(()), |journal| journal.release_before(position))?;
+        if let Some(mirrored) = &self.mirrored {
+            mirrored.look();
+        }
+        Ok(())
     }
 
-    /// The epoch in which entries are ordered; 0 where nothing is kept.
+    /// The epoch of the entry at a position; 0 where nothing is kept.
     #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.journal.as_ref().map_or(0, Journaled::epoch)
-    }
-}
-
-/// Reads the entry at a position.
-fn read(records: &mut Records<RealDisk>, position: u64) -> Result<LogEntry, LedgerError> {
-    let missing = || LedgerError::Unreadable { position };
-    let record = records.read_next()?.ok_or_else(missing)?;
-    LogEntry::decode(&mut { record.body }).map_err(|_| missing())
-}
-
-impl std::fmt::Debug for Backlog {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Backlog").field("last", &self.last).finish_non_exhaustive()
+    pub fn epoch_at(&self, position: u64) -> u64 {
+        hold(&self.journal).as_ref().and_then(|journal| journal.epoch_at(position)).unwrap_or(0)
     }
 }
 
@@ -311,8 +374,9 @@ mod tests {
     use crate::actors::clock;
     use crate::journal::Options;
     use crate::replica::Body;
-    use std::sync::Arc;
+    use crate::replica::Outcome;
     use std::time::Duration;
+    use tokio::sync::oneshot;
 
     fn applied(ledger: &mut Ledger) -> Vec<i64> {
         let mut times = Vec::new();
@@ -320,7 +384,7 @@ mod tests {
         while ledger.is_waiting() {
             assert!(clock::elapsed() < end, "it never becomes safe");
             ledger.flush().unwrap();
-            while let Some(waiting) = ledger.next_safe().unwrap() {
+            while let Some(waiting) = ledger.next_upto(ledger.safe()).unwrap() {
                 times.push(waiting.entry.unwrap().at);
                 waiting.told.tell(0, Outcome::Done);
             }
@@ -335,11 +399,11 @@ mod tests {
         let (folder, options) = (folder.path().join("p"), Options::new(7));
         let source = JournalSource { folder: folder.clone(), options, wake: Arc::new(|| ()) };
         let (journal, _) = source.open().unwrap();
-        let mut ledger = Ledger::in_journal(source, journal, 0).unwrap();
+        let mut ledger = Ledger::in_journal(source, journal, 0);
         let order = |ledger: &mut Ledger, at| {
             let (tell, told) = oneshot::channel();
             let told_of = Told::Sender(Duration::ZERO, Some(tell));
-            ledger.order(LogEntry::new(at, Body::Tick), told_of, None);
+            assert!(ledger.order(LogEntry::new(at, Body::Tick), told_of, None).is_none());
             told
         };
         let mut told = vec![order(&mut ledger, 1)];
@@ -351,7 +415,7 @@ mod tests {
         std::fs::write(&folder, "in the way").unwrap();
         assert!(ledger.reopen().is_err());
         told.push(order(&mut ledger, 3));
-        assert!(!ledger.is_safe() && ledger.next_safe().unwrap().is_none());
+        assert!(!ledger.is_safe() && ledger.next_upto(ledger.safe()).unwrap().is_none());
         std::fs::remove_file(&folder).unwrap();
         std::fs::rename(&aside, &folder).unwrap();
         ledger.reopen().unwrap();

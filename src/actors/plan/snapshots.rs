@@ -116,11 +116,7 @@ impl Station {
         let mut writer = snapshots.write(&header)?;
         writer.put(&state)?;
         let name = writer.finish()?;
-        snapshots.prune()?;
-        if let Some(position) = snapshots.older_of_two()? {
-            let mut desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
-            desk.release_before(position + 1)?;
-        }
+        self.prune(snapshots)?;
         self.snapshots.pause.set(pause.as_secs_f64());
         let took = clock::elapsed().saturating_sub(began);
         let taken =
@@ -131,6 +127,25 @@ impl Station {
         );
         *last = Some(taken.clone());
         Ok(taken)
+    }
+
+    /// Keeps the latest two, and what of the log they need.
+    fn prune(&self, snapshots: &Snapshots<RealDisk>) -> Result<(), SnapshotFailure> {
+        snapshots.prune()?;
+        if let Some(position) = snapshots.older_of_two()? {
+            let mut desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
+            desk.release_before(position + 1)?;
+        }
+        Ok(())
+    }
+
+    /// A snapshot came from the other node: the oldest has to go.
+    pub fn keep_two_snapshots(&self) {
+        if let Some(snapshots) = self.snapshots.kept()
+            && let Err(error) = self.prune(snapshots)
+        {
+            warn!(plan = %self.name, %error, "old snapshots could not be removed");
+        }
     }
 
     /// Takes a snapshot if anything was applied since the last one.

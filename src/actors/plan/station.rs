@@ -116,7 +116,7 @@ impl Station {
     #[must_use]
     pub fn place_of(&self, receiver: &str) -> Option<Option<String>> {
         let desk = self.desk_within(Duration::from_millis(20))?;
-        (!desk.ledger().is_catching_up()).then(|| desk.place_of(receiver).map(str::to_owned))
+        desk.knows_places().then(|| desk.place_of(receiver).map(str::to_owned))
     }
 
     /// Puts rows in, waiting for room.

@@ -16,7 +16,6 @@ use crate::actors::tree::Control;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Limits;
 use crate::actors::tree::Policy;
-use crate::actors::tree::Registry;
 use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
@@ -27,7 +26,7 @@ use crate::replica::EngineBuilder;
 use crate::telemetry::metrics::Metrics;
 
 fn start(station: &Arc<Station>, metrics: &Metrics) -> (Addr<Supervisor>, Registry) {
-    let around = Surroundings { registry: Registry::default(), metrics: metrics.clone() };
+    let around = Surroundings::alone(metrics.clone());
     let (station, metrics) = (Arc::clone(station), metrics.clone());
     let spec = ChildSpec {
         name: "core".to_owned(),

@@ -177,6 +177,12 @@ impl PublisherEnd {
         self.confirmed.last()
     }
 
+    /// Whether a parcel has left already, or was put aside.
+    #[must_use]
+    pub fn has_left(&self, parcel: &Parcel) -> bool {
+        self.confirmed() + 1 >= parcel.number + parcel.batch.len() as u64
+    }
+
     /// Takes note that this parcel and all before it have left or were put aside.
     pub fn confirm(&self, parcel: &Parcel) {
         self.confirmed.confirm(parcel.number + parcel.batch.len() as u64 - 1);

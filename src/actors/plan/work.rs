@@ -82,6 +82,12 @@ pub enum Misfit {
         /// What the panic said.
         note: String,
     },
+    /// The node's role changed while it was under way.
+    #[error(
+        "the roles of the two nodes changed while this was under way, and whether it was taken \
+             is not known; send it again under the same producer and sequence"
+    )]
+    Unsure,
 }
 
 impl Weigh for Work {

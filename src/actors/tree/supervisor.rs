@@ -1,5 +1,6 @@
 //! An actor that starts children in order, raises those that fall, and stops all in reverse order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -9,6 +10,8 @@ use tracing::info;
 use tracing::warn;
 
 use crate::actors::clock;
+use crate::actors::gate::Gate;
+use crate::actors::pair::Hub;
 use crate::actors::tree::ChildEnded;
 use crate::actors::tree::ChildSpec;
 use crate::actors::tree::Control;
@@ -29,6 +32,26 @@ pub struct Surroundings {
     pub registry: Registry,
     /// Where restarts are counted.
     pub metrics: Metrics,
+    /// Whether this node may act.
+    pub gate: Arc<Gate>,
+    /// Where the plans meet the other node, if this one is one of a pair.
+    pub pair: Option<Arc<Hub>>,
+}
+
+impl Surroundings {
+    /// Those of a node that is alone.
+    #[must_use]
+    pub fn alone(metrics: Metrics) -> Self {
+        let (registry, gate) = (Registry::default(), Arc::new(Gate::solo(true)));
+        Self { registry, metrics, gate, pair: None }
+    }
+
+    /// Those of a node of a pair.
+    #[must_use]
+    pub fn paired(metrics: Metrics, pair: Arc<Hub>) -> Self {
+        let gate = Arc::clone(&pair.gate);
+        Self { registry: Registry::default(), metrics, gate, pair: Some(pair) }
+    }
 }
 
 /// Raises its children again when they fall.

@@ -106,7 +106,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let around = Surroundings { registry: Registry::default(), metrics: Metrics::new("test") };
+        let around = Surroundings::alone(Metrics::new("test"));
         Self { around, diary: Diary::default() }
     }
 

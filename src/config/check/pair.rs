@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::config::check::Check;
+use crate::config::pair::Ack;
 use crate::config::pair::ArbiterAt;
 use crate::config::pair::Hidden;
 use crate::config::pair::MARGIN_PERCENT;
@@ -32,6 +33,7 @@ impl Check<'_> {
             peer: self.host_and_port("ha.peer"),
             secret: self.secret(),
             arbiter: self.arbiter("ha.arbiter"),
+            ack: self.ack("ha.ack"),
             lease: self.time("ha.lease", short(200)),
             grant: self.time("ha.grant", short(100)),
             renew: self.time("ha.renew", short(20)),
@@ -98,6 +100,23 @@ impl Check<'_> {
         }
         if pair.listen == config.http.listen && pair.listen.port() != 0 {
             self.refuse_written("ha.listen", "another address than `http.listen`");
+        }
+    }
+
+    fn ack(&mut self, key: &str) -> Ack {
+        let before = self.faults.len();
+        match self.text(key).as_str() {
+            "memory" => Ack::Memory,
+            "disk" => Ack::Disk,
+            "peer" => Ack::Peer,
+            "peer+disk" => Ack::PeerDisk,
+            _ => {
+                if self.faults.len() == before {
+                    let expected = "\"memory\", \"disk\", \"peer\" or \"peer+disk\"";
+                    self.refuse_written(key, expected);
+                }
+                Ack::Peer
+            }
         }
     }
 

@@ -78,7 +78,7 @@ pub struct Confirmed {
     /// of this history,
     pub generation: Generation,
     /// by this publisher,
-    pub publisher: u32,
+    pub publisher: String,
     /// up to this number.
     pub upto: u64,
 }

@@ -5,6 +5,7 @@ pub mod dead_letters;
 pub mod edits;
 pub mod faults;
 pub mod home;
+pub mod pair;
 pub mod plans;
 pub mod queries;
 pub mod receivers;
@@ -37,6 +38,9 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at("/metrics", get().to(status::metrics), GET);
     listing.at("/api/v1/openapi.json", get().to(home::description), GET);
     listing.at("/api/v1/status", get().to(status::status), GET);
+    listing.at("/api/v1/ha", get().to(pair::pair), GET);
+    listing.at("/api/v1/ha/switch", web::post().to(pair::switch), POST);
+    listing.at("/api/v1/ha/promote", web::post().to(pair::promote), POST);
     listing.at("/api/v1/check", web::post().to(checks::check), POST);
     listing.at("/api/v1/plans", get().to(plans::all), GET);
     let plan = [get().to(plans::one), web::put().to(edits::put), web::delete().to(edits::remove)];

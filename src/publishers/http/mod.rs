@@ -291,6 +291,9 @@ impl Http {
     ) -> Result<(), PublishError> {
         let row = rows.start;
         let mut headers = vec![("Idempotency-Key".to_owned(), self.id(parcel, row))];
+        if parcel.epoch > 0 {
+            headers.push(("Twinflow-Epoch".to_owned(), parcel.epoch.to_string()));
+        }
         if let Some((name, password)) = &self.login {
             headers.push(("Authorization".to_owned(), Client::basic(name, password)));
         }

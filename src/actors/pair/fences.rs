@@ -1,0 +1,152 @@
+//! What leaves this node, told to the other: confirmed results, and the end of all of them before a
+//! switch.
+//!
+//! Before this node hands over, every result that left has to be known at the other node, or it
+//! would leave twice. A fence goes the same way as the confirmations, behind them; when the other
+//! node sends it back, they have arrived.
+
+use std::collections::BTreeMap;
+
+use crate::actors::pair::HaManager;
+use crate::actors::wire;
+use crate::ha::link::Shipped;
+use crate::ha::link::freight::Confirmed;
+use crate::ha::link::freight::Freight;
+use crate::ha::link::freight::Parcel;
+use crate::ha::protocol::Epoch;
+use crate::ha::protocol::Input;
+use crate::ha::protocol::Plan;
+
+/// Where a switch stands.
+#[derive(Debug, Default)]
+pub struct Fences {
+    state: State,
+    last: u64,
+    /// Up to which number each publisher's results are known at the other node, as far as sent.
+    told: BTreeMap<(Plan, String), u64>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    /// Emissions under way are waited for.
+    Draining,
+    /// The fence of this number is out.
+    Sent(u64),
+}
+
+impl Fences {
+    /// No switch is under way any more.
+    pub fn forget(&mut self) {
+        self.state = State::Idle;
+    }
+}
+
+impl HaManager {
+    /// Takes nothing more and lets what is under way come to its end.
+    pub(super) fn drain(&mut self) {
+        self.estate.hub.gate.drain(true);
+        for log in self.hub().logs() {
+            let plan = log.mirrored.plan;
+            self.flush(plan);
+            let (epoch, last) = {
+                let held = crate::actors::plan::hold(&log.journal);
+                let epoch = log.mirrored.epoch();
+                log.mirrored.append_in(None);
+                (epoch, held.as_ref().map(crate::actors::plan::Journaled::written))
+            };
+            if let (Some(epoch), Some(last)) = (epoch, last) {
+                self.appended(plan, Epoch(epoch), last);
+            }
+            (log.nudge)();
+        }
+        self.fences.state = State::Draining;
+        self.fence_tick();
+    }
+
+    /// The switch was called off.
+    pub(super) fn undrain(&mut self) {
+        self.fences.forget();
+        self.estate.hub.gate.drain(false);
+        let epoch = self.life.as_ref().and_then(|life| life.member.epoch());
+        for log in self.hub().logs() {
+            self.let_append(&log, epoch.map(|epoch| epoch.0));
+            (log.nudge)();
+        }
+    }
+
+    pub(super) fn fence_tick(&mut self) {
+        if self.fences.state != State::Draining || self.estate.hub.gate.is_emitting() {
+            return;
+        }
+        for log in self.hub().logs() {
+            self.confirm(log.mirrored.plan);
+        }
+        self.fences.last += 1;
+        let number = self.fences.last;
+        let bytes = number.to_le_bytes().to_vec().into();
+        let fence = Freight::Parcel(Parcel { channel: wire::FENCES, bytes });
+        if self.estate.hub.wire.ship(&fence) == Shipped::Queued {
+            self.fences.state = State::Sent(number);
+        }
+    }
+
+    /// A fence came, or came back.
+    pub(super) fn fence_heard(&mut self, parcel: &Parcel) {
+        let number = parcel.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        if parcel.channel == wire::FENCES {
+            let back = Parcel { channel: wire::FENCES_BACK, bytes: parcel.bytes.clone() };
+            self.estate.hub.wire.ship(&Freight::Parcel(back));
+        } else if parcel.channel == wire::FENCES_BACK
+            && number.is_some_and(|number| self.fences.state == State::Sent(number))
+        {
+            self.fences.forget();
+            self.give(Input::Drained, None);
+        }
+    }
+
+    /// Tells the other node which results of a plan have left since it was told last.
+    pub(super) fn confirm(&mut self, plan: Plan) {
+        let member = self.life.as_ref().map(|life| &life.member);
+        let Some(generation) = member
+            .filter(|m| m.epoch().is_some())
+            .and_then(|m| m.status(super::manager::now()).generation)
+        else {
+            return;
+        };
+        let Some(log) = self.hub().log(plan) else { return };
+        let mut news = Vec::new();
+        for (publisher, upto) in log.mirrored.confirmed_results() {
+            let told = self.fences.told.entry((plan, publisher.clone())).or_default();
+            if upto > *told {
+                *told = upto;
+                news.push(Confirmed { plan, generation, publisher, upto });
+            }
+        }
+        if news.is_empty() {
+            return;
+        }
+        if self.estate.hub.wire.ship(&Freight::Confirmed(news)) != Shipped::Queued {
+            // Told anew with the next look.
+            self.fences.told.retain(|(of, _), _| *of != plan);
+        }
+    }
+
+    /// A new connection knows of nothing.
+    pub(super) fn confirm_all(&mut self) {
+        self.fences.told.clear();
+        for log in self.hub().logs() {
+            self.confirm(log.mirrored.plan);
+        }
+    }
+
+    /// The active published results; this node need not hold them.
+    pub(super) fn confirmed(&mut self, confirmed: &[Confirmed]) {
+        for Confirmed { plan, publisher, upto, .. } in confirmed {
+            if let Some(log) = self.estate.hub.log(*plan) {
+                log.mirrored.results_left_elsewhere(publisher, *upto);
+            }
+        }
+    }
+}

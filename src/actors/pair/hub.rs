@@ -1,0 +1,199 @@
+//! What the pair's thread and the plans share: the logs by name and by number, the gate, the wire.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::Weak;
+
+use crate::actors::gate::Gate;
+use crate::actors::pair::Tell;
+use crate::actors::plan::Folders;
+use crate::actors::plan::Kept;
+use crate::actors::plan::Mirrored;
+use crate::actors::plan::SharedJournal;
+use crate::actors::plan::Station;
+use crate::actors::plan::hold;
+use crate::actors::wire::Wire;
+use crate::disk::RealDisk;
+use crate::ha::protocol::LogStart;
+use crate::ha::protocol::Plan;
+use crate::ha::protocol::Position;
+use crate::snapshot::Snapshots;
+
+/// Marks a journal that once held every committed entry.
+const WHOLE: &str = "whole";
+
+/// Shared by the HA manager and all plans of a node of a pair.
+#[derive(Debug)]
+pub struct Hub {
+    /// Whether this node may act.
+    pub gate: Arc<Gate>,
+    /// The way to the other node and to the manager.
+    pub wire: Arc<Wire>,
+    data: PathBuf,
+    logs: Mutex<BTreeMap<Plan, Arc<Log>>>,
+    manager: Mutex<Option<actix::Recipient<Tell>>>,
+}
+
+/// A plan's log in the pair.
+pub struct Log {
+    /// The plan's name.
+    pub name: Arc<str>,
+    /// What the pair says to it.
+    pub mirrored: Arc<Mirrored>,
+    /// Its journal.
+    pub journal: SharedJournal,
+    /// Its snapshots.
+    pub snapshots: Snapshots<RealDisk>,
+    /// Wakes the plan's thread.
+    pub nudge: Box<dyn Fn() + Send + Sync>,
+    /// How far it was applied when it was opened.
+    applied: u64,
+    folder: PathBuf,
+    station: Mutex<Weak<Station>>,
+}
+
+/// Why a plan cannot be one of the pair's.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Nothing of it is kept.
+    #[error("a plan of a pair needs a journal")]
+    NotKept,
+}
+
+impl Hub {
+    /// A hub without logs; the node's data lie in this folder.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            gate: Arc::new(Gate::closed()),
+            wire: Arc::default(),
+            data,
+            logs: Mutex::default(),
+            manager: Mutex::default(),
+        }
+    }
+
+    /// The manager from now on.
+    pub(super) fn set_manager(&self, manager: Option<actix::Recipient<Tell>>) {
+        *lock(&self.manager) = manager;
+    }
+
+    /// Tells the manager; `false` if there is none at present.
+    pub fn tell(&self, tell: Tell) -> bool {
+        let manager = lock(&self.manager).clone();
+        manager.inspect(|manager| manager.do_send(tell)).is_some()
+    }
+
+    /// Brings a plan's log into the pair. `nudge` wakes the plan's thread.
+    ///
+    /// # Errors
+    /// If nothing of the plan is kept.
+    pub fn attach(
+        &self,
+        number: Plan,
+        name: &Arc<str>,
+        kept: &mut Kept,
+        nudge: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Arc<Mirrored>, HubError> {
+        let snapshots = kept.snapshots.clone().ok_or(HubError::NotKept)?;
+        let applied = kept.replica.position();
+        let (gate, wire) = (Arc::clone(&self.gate), Arc::clone(&self.wire));
+        let results = kept.confirmed.clone();
+        let mirrored = Arc::new(Mirrored::new(number, applied, results, gate, wire));
+        kept.ledger.mirror(Arc::clone(&mirrored));
+        let log = Log {
+            name: Arc::clone(name),
+            mirrored: Arc::clone(&mirrored),
+            journal: Arc::clone(kept.ledger.journal()),
+            snapshots,
+            nudge: Box::new(nudge),
+            applied,
+            folder: Folders::of(&self.data, name).journal,
+            station: Mutex::default(),
+        };
+        lock(&self.logs).insert(number, Arc::new(log));
+        self.tell(Tell::Attached(number));
+        Ok(mirrored)
+    }
+
+    /// The plan's station, once it is there.
+    pub fn set_station(&self, number: Plan, station: &Arc<Station>) {
+        if let Some(log) = self.log(number) {
+            *lock(&log.station) = Arc::downgrade(station);
+        }
+    }
+
+    /// The plan was undeployed.
+    pub fn detach(&self, number: Plan) {
+        lock(&self.logs).remove(&number);
+        self.tell(Tell::Detached(number));
+    }
+
+    /// A log by its number.
+    #[must_use]
+    pub fn log(&self, number: Plan) -> Option<Arc<Log>> {
+        lock(&self.logs).get(&number).cloned()
+    }
+
+    /// A log by the plan's name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Arc<Log>> {
+        lock(&self.logs).values().find(|log| *log.name == *name).cloned()
+    }
+
+    /// All logs.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        lock(&self.logs).values().cloned().collect()
+    }
+}
+
+impl Log {
+    /// The plan's station; `None` before the plan has started and after its end.
+    #[must_use]
+    pub fn station(&self) -> Option<Arc<Station>> {
+        lock(&self.station).upgrade()
+    }
+
+    /// The log as the protocol finds it when it begins.
+    #[must_use]
+    pub fn start(&self) -> Option<LogStart> {
+        let held = hold(&self.journal);
+        let journal = held.as_ref()?;
+        let applied = self.applied.max(self.mirrored.committed());
+        Some(LogStart {
+            shape: journal.shape(),
+            synced: Position(journal.safe()),
+            applied: Position(applied),
+            whole: self.folder.join(WHOLE).exists(),
+        })
+    }
+
+    /// Notes that it held every committed entry.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn note_whole(&self) -> std::io::Result<()> {
+        let path = self.folder.join(WHOLE);
+        if !path.exists() {
+            std::fs::File::create(&path)?.sync_all()?;
+            std::fs::File::open(&self.folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Log({} {})", self.mirrored.plan, self.name)
+    }
+}
+
+/// Only whole assignments are made.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

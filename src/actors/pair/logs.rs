@@ -1,0 +1,197 @@
+//! The plans' journals under the pair's hands: what the other node sent is written, what it needs
+//! is read, and who may append is said.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tracing::error;
+use tracing::warn;
+
+use crate::actors::pair::HaManager;
+use crate::actors::pair::hub::Log;
+use crate::actors::plan::hold;
+use crate::disk::RealDisk;
+use crate::ha::link::Shipped;
+use crate::ha::link::freight::Entries;
+use crate::ha::link::freight::Entry;
+use crate::ha::link::freight::Freight;
+use crate::ha::protocol::Epoch;
+use crate::ha::protocol::Input;
+use crate::ha::protocol::Message;
+use crate::ha::protocol::Plan;
+use crate::ha::protocol::Position;
+use crate::journal::JournalError;
+use crate::journal::Records;
+use crate::replica::LogEntry;
+
+/// Entries of one frame; bytes. Small, so that what is more urgent need not wait for long.
+const FRAME_BYTES: usize = 1 << 20;
+
+/// Where a journal is read for the other node.
+#[derive(Debug)]
+pub struct Reading {
+    next: u64,
+    records: Records<RealDisk>,
+}
+
+impl HaManager {
+    /// From now on entries are appended here in this epoch, or not at all. What the protocol was
+    /// not told of when that ended is cut off: nobody has it but this journal.
+    pub(super) fn let_append(&self, log: &Arc<Log>, epoch: Option<u64>) {
+        let plan = log.mirrored.plan;
+        let known = self.life.as_ref().and_then(|life| life.member.log(plan)).map(|log| log.last());
+        let mut held = hold(&log.journal);
+        log.mirrored.append_in(epoch);
+        let (Some(journal), Some(known)) = (held.as_mut(), known) else { return };
+        if epoch.is_none() && journal.last() > known.0 {
+            let cut = journal.cut(known.0);
+            log.mirrored.cut(known.0);
+            drop(held);
+            self.fails(log, cut);
+        } else if journal.last() != known.0 && epoch.is_some() {
+            let (last, known) = (journal.last(), known.0);
+            error!(plan = %log.name, last, known, "the journal is not what the pair knows of it");
+        }
+    }
+
+    /// Writes entries that the other node sent.
+    pub(super) fn write(&mut self, plan: Plan, after: Position, upto: Position, from: &Entries) {
+        let Some(log) = self.hub().log(plan) else { return };
+        let first = from.first.0;
+        let chosen = from.entries.iter().zip(first..).filter_map(|(entry, position)| {
+            let wanted = position > after.0 && position <= upto.0;
+            wanted.then_some((entry.epoch.0, entry.body.as_ref()))
+        });
+        let written = match &mut *hold(&log.journal) {
+            Some(journal) if journal.last() == after.0 => journal.append_foreign(chosen),
+            Some(journal) => {
+                let (last, after) = (journal.last(), after.0);
+                error!(plan = %log.name, last, after, "the journal is not what the pair knows of it");
+                log.mirrored.set_broken(true);
+                Ok(())
+            }
+            None => Ok(log.mirrored.set_broken(true)),
+        };
+        self.fails(&log, written);
+    }
+
+    /// Forgets entries after a position.
+    pub(super) fn cut(&mut self, plan: Plan, after: Position) {
+        let Some(log) = self.hub().log(plan) else { return };
+        self.reading.remove(&plan);
+        let cut = hold(&log.journal).as_mut().map_or(Ok(()), |journal| journal.cut(after.0));
+        log.mirrored.cut(after.0);
+        warn!(plan = %log.name, after = after.0, "entries that the other node does not have are cut \
+            off; none of them was applied");
+        self.fails(&log, cut);
+        (log.nudge)();
+    }
+
+    /// Puts a snapshot in place of what the journal holds.
+    pub(super) fn install(&mut self, plan: Plan, base: Position) {
+        let Some(log) = self.hub().log(plan) else { return };
+        self.reading.remove(&plan);
+        let known = self.life.as_ref().and_then(|life| life.member.log(plan).cloned());
+        let epoch = known.map_or(0, |known| known.shape.base_epoch.0);
+        let done = hold(&log.journal)
+            .as_mut()
+            .map_or(Ok(()), |journal| journal.restart_after(base.0, epoch));
+        log.mirrored.install(base.0);
+        self.fails(&log, done);
+        (log.nudge)();
+    }
+
+    fn fails(&self, log: &Log, done: Result<(), JournalError>) {
+        if let Err(error) = done {
+            error!(plan = %log.name, %error, "the plan's journal fails");
+            log.mirrored.set_broken(true);
+        }
+    }
+
+    /// Sends a message with the entries it is about.
+    pub(super) fn ship(&mut self, message: &Message, plan: Plan, after: Position, upto: Position) {
+        let entries = match self.read(plan, after.0, upto.0) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.reading.remove(&plan);
+                return warn!(%plan, %error, "entries cannot be read for the other node");
+            }
+        };
+        let Some(life) = &self.life else { return };
+        let events = entries.iter().map(|entry| LogEntry::events(&entry.body)).sum();
+        let message = message.clone();
+        let all = Entries { message, plan, first: after.next(), entries, events };
+        for part in all.cut(FRAME_BYTES) {
+            match life.link.ship(&Freight::Entries(part)) {
+                Ok(Shipped::Queued) => {}
+                // It is found out by the next answers, and sent again.
+                Ok(Shipped::Full | Shipped::NoPeer) => return,
+                Err(error) => return error!(%plan, %error, "entries cannot be sent"),
+            }
+        }
+    }
+
+    fn read(&mut self, plan: Plan, after: u64, upto: u64) -> Result<Vec<Entry>, JournalError> {
+        let Some(log) = self.estate.hub.log(plan) else { return Ok(Vec::new()) };
+        let mut reading = match self.reading.remove(&plan) {
+            Some(reading) if reading.next == after + 1 => reading,
+            _ => {
+                let held = hold(&log.journal);
+                let Some(journal) = held.as_ref() else { return Ok(Vec::new()) };
+                Reading { next: after + 1, records: journal.read(after + 1)? }
+            }
+        };
+        let mut entries = Vec::new();
+        while reading.next <= upto
+            && let Some(record) = reading.records.read_next()?
+        {
+            let body = Bytes::copy_from_slice(record.body);
+            entries.push(Entry { epoch: Epoch(record.epoch), body });
+            reading.next += 1;
+        }
+        self.reading.insert(plan, reading);
+        Ok(entries)
+    }
+
+    /// Has every journal synced as far as it is now, and says so.
+    pub(super) fn sync_all(&mut self, token: u64) {
+        let mut syncers = Vec::new();
+        for log in self.hub().logs() {
+            let flushed = match &mut *hold(&log.journal) {
+                Some(journal) => {
+                    journal.flush().map(|()| syncers.push((journal.syncer(), journal.written())))
+                }
+                // Of a journal that fails nobody can say that it is on disk.
+                None => return,
+            };
+            if flushed.is_err() {
+                return self.fails(&log, flushed);
+            }
+        }
+        let hub = self.hub();
+        let work = move || {
+            if syncers.into_iter().all(|(syncer, upto)| syncer.sync(upto).is_ok()) {
+                hub.tell(crate::actors::pair::Tell::SyncedAll(token));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("sync all".to_owned()).spawn(work) {
+            error!(%error, "no thread for syncing the journals");
+        }
+    }
+
+    /// What the plan's thread has written since it was looked at last is told now.
+    pub(super) fn flush(&mut self, plan: Plan) {
+        let Some(log) = self.hub().log(plan) else { return };
+        let flushed = hold(&log.journal).as_mut().map_or(Ok(()), |journal| journal.flush());
+        self.fails(&log, flushed);
+    }
+
+    /// Tells the protocol of everything that was appended.
+    pub(super) fn appended(&mut self, plan: Plan, epoch: Epoch, last: u64) {
+        let known = self.life.as_ref().and_then(|life| life.member.log(plan)).map(|log| log.last());
+        let mine = self.life.as_ref().and_then(|life| life.member.epoch());
+        if mine == Some(epoch) && known.is_some_and(|known| last > known.0) {
+            self.give(Input::Appended { plan, last: Position(last) }, None);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A plan of a pair: what it does when this node follows, and when it begins to order.
+//!
+//! While the other node orders, what comes here is forwarded to it, in order, and kept until it
+//! answers. A new connection begins with everything that was not answered yet; the stamps by which
+//! it is named are numbers of a producer to the plan, so that nothing is taken twice. When this
+//! node takes over it orders what is open itself, under the same numbers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use crate::actors::clock;
+use crate::actors::gate::Part;
+use crate::actors::plan::Arrival;
+use crate::actors::plan::Desk;
+use crate::actors::plan::Forwarded;
+use crate::actors::plan::Mirrored;
+use crate::actors::plan::Misfit;
+use crate::actors::plan::News;
+use crate::actors::plan::Stamp;
+use crate::actors::plan::Switch;
+use crate::actors::plan::Told;
+use crate::actors::plan::Unordered;
+use crate::actors::plan::Verdict;
+use crate::actors::plan::Waiting;
+use crate::actors::plan::Work;
+use crate::actors::tree::Inbox;
+use crate::ha::link::Shipped;
+use crate::replica::Body;
+use crate::replica::LogEntry;
+use crate::replica::Sending;
+
+/// So much may be forwarded and not answered.
+const OPEN_MAX: usize = 1_024;
+/// What was not answered for so long is sent again.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// How soon it is tried again where there was no way or no room; milliseconds.
+const AGAIN_MS: u64 = 20;
+
+/// What waits on a node that follows.
+#[derive(Debug, Default)]
+pub struct Follow {
+    /// Counts the times this node began to follow in this life.
+    stint: u64,
+    /// The last number given in this stint.
+    number: u64,
+    /// To be answered by the other node.
+    open: VecDeque<(Stamp, Unordered)>,
+    /// So many of them were sent on this connection.
+    sent: usize,
+    /// When one was sent last.
+    sent_at: Duration,
+    /// To be forwarded, or ordered here.
+    turned: VecDeque<Unordered>,
+    /// New versions whose entries have not come yet.
+    switches: VecDeque<Switch>,
+    /// An entry that deploys a version nobody has brought here yet.
+    pub(super) stalled: Option<Waiting>,
+    /// Whether this node was ordering when it last looked.
+    ordered: bool,
+}
+
+impl Desk {
+    /// Whether this node orders entries of the plan now. When it begins to, what is open is ordered
+    /// first.
+    pub fn orders(&mut self) -> bool {
+        let Some(mirrored) = self.ledger.mirrored().cloned() else { return true };
+        let orders = self.ledger.orders() && mirrored.gate.is_open();
+        if orders && !self.follow.ordered {
+            self.follow.ordered = true;
+            self.begin_ordering();
+        } else if !orders && mirrored.epoch().is_none() && self.follow.ordered {
+            self.follow.ordered = false;
+            self.follow.stint += 1;
+            self.follow.number = 0;
+        }
+        orders
+    }
+
+    fn begin_ordering(&mut self) {
+        if self.ledger.is_empty() {
+            self.order(Body::Deploy(self.version.deployment()), Told::Nobody, None);
+        }
+        for switch in std::mem::take(&mut self.follow.switches) {
+            let deployment = self.deployment_of(&switch.version);
+            self.order(Body::Deploy(deployment), Told::Deployer(switch), None);
+        }
+        self.follow.sent = 0;
+        let open = std::mem::take(&mut self.follow.open).into_iter().map(|(_, open)| open);
+        let turned = std::mem::take(&mut self.follow.turned);
+        for Unordered { entry, told, room } in open.chain(turned) {
+            self.order(entry.body, told, room);
+        }
+        // What the plan fell over here and nobody has said so in the log.
+        for (position, reason) in self.replica.unsaid_skips() {
+            self.order(Body::Skip { position, reason }, Told::Nobody, None);
+        }
+    }
+
+    /// Takes note of what the pair did to the log; `false` if there was nothing.
+    pub(super) fn heed_news(&mut self) -> Option<News> {
+        let news = self.ledger.mirrored()?.news()?;
+        if let Some(after) = news.cut {
+            for Waiting { entry, told, room, .. } in self.ledger.cut(after) {
+                if let Some(entry) = entry {
+                    self.turn(Unordered { entry, told, room });
+                }
+            }
+        }
+        if news.send_again {
+            self.follow.sent = 0;
+        }
+        for (stamp, verdict) in &news.answers {
+            self.take_answer(*stamp, verdict.clone());
+        }
+        Some(news)
+    }
+
+    /// A snapshot took the place of the log: who waits for what was in it cannot be told more.
+    pub(super) fn restart_after(&mut self, position: u64) {
+        for waiting in self.ledger.restart_after(position) {
+            match waiting.entry {
+                Some(_) => waiting.told.refuse(Misfit::Unsure),
+                None => self.ledger_again(waiting),
+            }
+        }
+    }
+
+    fn ledger_again(&mut self, waiting: Waiting) {
+        if let Told::Asker(question) = waiting.told {
+            self.ledger.line_up(question, waiting.room);
+        }
+    }
+
+    /// Keeps what this node does not order for who does.
+    pub(super) fn turn(&mut self, unordered: Unordered) {
+        let Unordered { entry, told, room } = unordered;
+        match (&entry.body, told) {
+            // The node that forwarded it has it still.
+            (_, Told::Peer(_)) => {}
+            (Body::Deploy(_), Told::Deployer(switch)) => self.follow.switches.push_back(switch),
+            // A source that has places brings it again where it is pulled from.
+            (Body::Rows { mark: Some(_), .. }, _) => {}
+            (Body::Rows { .. } | Body::Write { .. }, told) => {
+                self.follow.turned.push_back(Unordered { entry, told, room });
+            }
+            (Body::Deploy(_) | Body::Tick | Body::Skip { .. }, _) => {}
+        }
+    }
+
+    /// Works as one who follows; `false` when nothing more can be done for now.
+    pub fn follow(&mut self, inbox: &Inbox<Work>) -> bool {
+        let Some(mirrored) = self.ledger.mirrored().cloned() else { return false };
+        if mirrored.gate.part() != Part::Passive {
+            return false;
+        }
+        let mut worked = false;
+        while self.follow.open.len() + self.follow.turned.len() < OPEN_MAX
+            && let Some(work) = inbox.take()
+        {
+            worked = true;
+            self.take(work);
+        }
+        while let Some(unordered) = self.follow.turned.pop_front() {
+            self.follow.number += 1;
+            let (number, stint) = (self.follow.number, self.follow.stint);
+            let stamp = Stamp { incarnation: mirrored.wire.incarnation(), stint, number };
+            self.follow.open.push_back((stamp, stamped(unordered, stamp)));
+        }
+        self.send_open(&mirrored) || worked
+    }
+
+    /// Sends what is open and was not sent on this connection, in order.
+    fn send_open(&mut self, mirrored: &Mirrored) -> bool {
+        let follow = &mut self.follow;
+        let now = clock::elapsed();
+        let Some((first, _)) = follow.open.front() else { return false };
+        let first = first.number;
+        if follow.sent > 0 && now.saturating_sub(follow.sent_at) > ANSWER_TIME {
+            // An answer may have been lost.
+            follow.sent = 0;
+        }
+        let before = follow.sent;
+        while let Some((stamp, Unordered { entry, .. })) = follow.open.get(follow.sent) {
+            if mirrored.wire.forward(mirrored.plan, *stamp, first, entry) != Shipped::Queued {
+                break;
+            }
+            follow.sent += 1;
+            follow.sent_at = now;
+        }
+        follow.sent > before
+    }
+
+    /// When it wants to look again although nothing comes.
+    pub(super) fn follow_due(&self) -> Option<u64> {
+        let waits = !self.follow.open.is_empty() || !self.follow.turned.is_empty();
+        waits.then_some(AGAIN_MS)
+    }
+
+    fn take_answer(&mut self, stamp: Stamp, verdict: Verdict) {
+        let open = &mut self.follow.open;
+        let Some(place) = open.iter().position(|(of, _)| *of == stamp) else { return };
+        let Some((_, Unordered { told, .. })) = open.remove(place) else { return };
+        self.follow.sent = self.follow.sent.saturating_sub(1);
+        match verdict.told() {
+            Ok((position, outcome)) => told.tell(position, outcome),
+            Err(misfit) => told.refuse(misfit),
+        }
+    }
+
+    /// Orders what the other node forwarded.
+    pub fn take_arrivals(&mut self, mirrored: &Arc<Mirrored>, most: usize) -> usize {
+        let mut taken = 0;
+        while taken < most
+            && self.ledger.has_room()
+            && let Some(Arrival { stamp, entry, hold }) = mirrored.next_arrival()
+        {
+            let forwarded = Forwarded { stamp, mirrored: Arc::clone(mirrored), hold };
+            self.order(entry.body, Told::Peer(forwarded), None);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Whether an entry can be applied here now: a version has to be brought by the deployer first,
+    /// so that its ways out are there. Gives who is to be told of it.
+    pub(super) fn admit(&mut self, waiting: Waiting) -> Option<Waiting> {
+        let Some(LogEntry { body: Body::Deploy(deployment), .. }) = &waiting.entry else {
+            return Some(waiting);
+        };
+        let is_own = !matches!(waiting.told, Told::Nobody);
+        if self.ledger.mirrored().is_none() || is_own || deployment.number <= self.version.number {
+            return Some(waiting);
+        }
+        let switches = &mut self.follow.switches;
+        let place = switches.iter().position(|switch| switch.version.number == deployment.number);
+        match place.and_then(|place| switches.remove(place)) {
+            Some(switch) => Some(Waiting { told: Told::Deployer(switch), ..waiting }),
+            None => {
+                let (plan, version) = (&self.version.name, deployment.number);
+                info!(%plan, version, "waiting for the new version to be deployed here, too");
+                self.follow.stalled = Some(waiting);
+                None
+            }
+        }
+    }
+
+    /// Whether the log says by now how far the receivers have come: nothing that others ordered is
+    /// still to be applied.
+    #[must_use]
+    pub fn knows_places(&self) -> bool {
+        let ordering = self.ledger.mirrored().is_none() || self.follow.ordered;
+        ordering && !self.ledger.is_catching_up()
+    }
+
+    /// Whether all that can be done before the end was done.
+    #[must_use]
+    pub fn is_done(&mut self) -> bool {
+        !self.orders() || !self.ledger.is_waiting()
+    }
+}
+
+/// The same, so that it counts once however often it is sent.
+fn stamped(mut unordered: Unordered, stamp: Stamp) -> Unordered {
+    let Stamp { incarnation, stint, number } = stamp;
+    if let Body::Rows { sending, .. } | Body::Write { sending, .. } = &mut unordered.entry.body
+        && sending.is_none()
+    {
+        *sending = Some(Sending::new(&format!("/{incarnation}/{stint}"), number));
+    }
+    unordered
+}

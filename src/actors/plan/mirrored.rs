@@ -1,0 +1,345 @@
+//! What a plan's log and the pair tell each other, across their two threads.
+//!
+//! The plan's thread appends entries and applies them; the pair's thread writes the peer's entries,
+//! cuts, and says how far entries are committed. Both work on the same journal, one at a time; what
+//! one has to know of the other stands here.
+//!
+//! A cut is noted before anything that follows it is committed, so whoever reads how far it may go
+//! and then asks for cuts never applies an entry of its own that was cut off.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use crate::actors::gate::Gate;
+use crate::actors::plan::ConfirmedFile;
+use crate::actors::plan::Misfit;
+use crate::actors::wire::Wire;
+use crate::ha::link::Hold;
+use crate::ha::protocol::Plan;
+use crate::replica::LogEntry;
+use crate::replica::Outcome;
+
+/// The pair's side of a plan's log.
+pub struct Mirrored {
+    /// The log's number in the pair.
+    pub plan: Plan,
+    /// Entries up to here may be applied.
+    committed: AtomicU64,
+    /// Senders of entries up to here may be told.
+    answered: AtomicU64,
+    /// The epoch in which this node appends; 0 while it does not.
+    epoch: AtomicU64,
+    /// Somebody has been told to look and has not looked yet.
+    looked_for: AtomicBool,
+    news: AtomicBool,
+    notes: Mutex<Notes>,
+    broken: AtomicBool,
+    /// How far the publishers have come.
+    results: Option<Arc<ConfirmedFile>>,
+    /// Whether this node may act.
+    pub gate: Arc<Gate>,
+    /// The way to the other node, and to the pair's thread.
+    pub wire: Arc<Wire>,
+}
+
+/// What waits for the plan's thread.
+#[derive(Debug, Default)]
+struct Notes {
+    /// Entries after this one were cut off.
+    cut: Option<u64>,
+    /// A snapshot took the place of state and log, up to here.
+    installed: Option<u64>,
+    arrivals: VecDeque<Arrival>,
+    /// The last stamp that arrived in this epoch.
+    arrived: Option<Stamp>,
+    answers: Vec<(Stamp, Verdict)>,
+    /// The link is new: what was sent and not answered is sent again.
+    send_again: bool,
+}
+
+/// News for the plan's thread.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Entries after this one were cut off.
+    pub cut: Option<u64>,
+    /// A snapshot took the place of state and log, up to here.
+    pub installed: Option<u64>,
+    /// What became of what was forwarded.
+    pub answers: Vec<(Stamp, Verdict)>,
+    /// What was forwarded and not answered has to be forwarded again.
+    pub send_again: bool,
+}
+
+/// Names what one node forwarded to the other: rising numbers within a stint of following.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct Stamp {
+    /// The life of the node that forwarded it.
+    pub incarnation: u64,
+    /// Its stint of following in this life.
+    pub stint: u64,
+    /// The number in the stint.
+    pub number: u64,
+}
+
+/// What the other node forwarded.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Under which name it is answered.
+    pub stamp: Stamp,
+    /// What is to be ordered; its time is that of the ordering.
+    pub entry: LogEntry,
+    /// Room in the link, free again when this is dropped.
+    pub hold: Option<Hold>,
+}
+
+/// What one node tells the other of what that one forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reply {
+    /// The log it was for.
+    pub plan: Plan,
+    /// Which it was.
+    pub stamp: Stamp,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of what was forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Verdict {
+    /// It is in the log and was applied.
+    Applied {
+        /// Where.
+        position: u64,
+        /// It had been sent before.
+        repeated: bool,
+    },
+    /// It had no effect.
+    Refused {
+        /// Why.
+        reason: String,
+        /// The stream was changed meanwhile.
+        changed: bool,
+        /// The plan's code panicked over it.
+        poison: bool,
+    },
+}
+
+impl Verdict {
+    /// As the sender on this node would have been told.
+    #[must_use]
+    pub fn of(misfit: Misfit) -> Self {
+        let changed = matches!(misfit, Misfit::Changed { .. });
+        let poison = matches!(misfit, Misfit::Poison { .. });
+        let reason = match misfit {
+            Misfit::Changed { what: reason }
+            | Misfit::NotRun { reason }
+            | Misfit::Poison { note: reason } => reason,
+            Misfit::Unsure => misfit.to_string(),
+        };
+        Self::Refused { reason, changed, poison }
+    }
+
+    /// What the sender on this node is told.
+    ///
+    /// # Errors
+    /// If it had no effect.
+    pub fn told(self) -> Result<(u64, Outcome), Misfit> {
+        match self {
+            Self::Applied { position, repeated: false } => Ok((position, Outcome::Done)),
+            Self::Applied { position, repeated: true } => Ok((position, Outcome::Repeated)),
+            Self::Refused { reason, changed: true, .. } => Err(Misfit::Changed { what: reason }),
+            Self::Refused { reason, poison: true, .. } => Err(Misfit::Poison { note: reason }),
+            Self::Refused { reason, .. } => Err(Misfit::NotRun { reason }),
+        }
+    }
+}
+
+impl Mirrored {
+    /// The pair's side of a log of which entries up to `applied` were applied.
+    #[must_use]
+    pub fn new(
+        plan: Plan,
+        applied: u64,
+        results: Option<Arc<ConfirmedFile>>,
+        gate: Arc<Gate>,
+        wire: Arc<Wire>,
+    ) -> Self {
+        Self {
+            plan,
+            committed: AtomicU64::new(applied),
+            answered: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            looked_for: AtomicBool::new(false),
+            news: AtomicBool::new(false),
+            notes: Mutex::default(),
+            broken: AtomicBool::new(false),
+            results,
+            gate,
+            wire,
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the pair's attention to the log, once until it has looked.
+    pub fn look(&self) {
+        if !self.looked_for.swap(true, Ordering::AcqRel) {
+            self.wire.look(self.plan);
+        }
+    }
+
+    /// The pair looks now; what changes from here on calls it again.
+    pub fn looked(&self) {
+        self.looked_for.store(false, Ordering::Release);
+    }
+
+    /// The journal takes no entries, or does so again.
+    pub fn set_broken(&self, broken: bool) {
+        if self.broken.swap(broken, Ordering::AcqRel) != broken {
+            self.look();
+        }
+    }
+
+    /// Whether the journal takes no entries.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Up to which number each publisher's results have left.
+    #[must_use]
+    pub fn confirmed_results(&self) -> Vec<(String, u64)> {
+        self.results.as_ref().map_or_else(Vec::new, |results| results.all())
+    }
+
+    /// Results left at the other node.
+    pub fn results_left_elsewhere(&self, publisher: &str, upto: u64) {
+        if let Some(results) = &self.results {
+            results.raise(publisher, upto);
+        }
+    }
+
+    /// Tells the other node what became of what it forwarded; it asks again if this gets lost.
+    pub fn reply(&self, stamp: Stamp, verdict: Verdict) {
+        self.wire.reply(&Reply { plan: self.plan, stamp, verdict });
+    }
+
+    /// How far entries may be applied. Ask for news after this, and before applying.
+    #[must_use]
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Entries up to here may be applied.
+    pub fn commit(&self, upto: u64) {
+        self.committed.fetch_max(upto, Ordering::AcqRel);
+    }
+
+    /// How far senders may be told.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    /// Senders of entries up to here may be told.
+    pub fn answer(&self, upto: u64) {
+        self.answered.store(upto, Ordering::Release);
+    }
+
+    /// The epoch in which this node appends; to be read, and set, with the journal in hand.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch > 0)
+    }
+
+    /// From now on this node appends in this epoch, or not at all.
+    pub fn append_in(&self, epoch: Option<u64>) {
+        self.epoch.store(epoch.unwrap_or(0), Ordering::Release);
+        self.answered.store(0, Ordering::Release);
+        let mut notes = self.notes();
+        notes.arrivals.clear();
+        notes.arrived = None;
+    }
+
+    /// Entries after this one were cut off.
+    pub fn cut(&self, after: u64) {
+        let mut notes = self.notes();
+        notes.cut = Some(notes.cut.map_or(after, |before| before.min(after)));
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// A snapshot took the place of state and log.
+    pub fn install(&self, base: u64) {
+        self.notes().installed = Some(base);
+        self.news.store(true, Ordering::Release);
+        self.committed.store(base, Ordering::Release);
+    }
+
+    /// The other node forwarded something; of all that it waits for, `first` is the lowest number.
+    /// What would leave a gap is dropped: its producer's numbers only rise, and what is in the gap
+    /// comes again with all that follows it.
+    pub fn arrive(&self, arrival: Arrival, first: u64) {
+        let mut notes = self.notes();
+        let Stamp { incarnation, stint, number } = arrival.stamp;
+        let before =
+            notes.arrived.filter(|last| (last.incarnation, last.stint) == (incarnation, stint));
+        let follows = match before {
+            Some(last) => number <= last.number + 1,
+            None => number == first,
+        };
+        if follows {
+            let last = before.map_or(number, |last| last.number.max(number));
+            notes.arrived = Some(Stamp { number: last, ..arrival.stamp });
+            notes.arrivals.push_back(arrival);
+        }
+    }
+
+    /// The oldest of what the other node forwarded.
+    #[must_use]
+    pub fn next_arrival(&self) -> Option<Arrival> {
+        self.notes().arrivals.pop_front()
+    }
+
+    /// What was forwarded was answered.
+    pub fn answered_elsewhere(&self, stamp: Stamp, verdict: Verdict) {
+        self.notes().answers.push((stamp, verdict));
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// What was forwarded and not answered has to be forwarded again.
+    pub fn send_again(&self) {
+        self.notes().send_again = true;
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// What is new since the last asking.
+    #[must_use]
+    pub fn news(&self) -> Option<News> {
+        if !self.news.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let mut notes = self.notes();
+        Some(News {
+            cut: notes.cut.take(),
+            installed: notes.installed.take(),
+            answers: std::mem::take(&mut notes.answers),
+            send_again: std::mem::take(&mut notes.send_again),
+        })
+    }
+}
+
+impl std::fmt::Debug for Mirrored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mirrored({})", self.plan)
+    }
+}

@@ -1,0 +1,141 @@
+//! The way from a plan's thread to the other node of the pair, and to the pair's own thread.
+//!
+//! The link lives as long as the HA manager's present life; without one everything is as if the
+//! other node could not be reached.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use actix::Message;
+use actix::Recipient;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::Serialize;
+use tracing::error;
+
+use crate::actors::plan::Reply;
+use crate::actors::plan::Stamp;
+use crate::event::codec::Encode as _;
+use crate::ha::link::Link;
+use crate::ha::link::Shipped;
+use crate::ha::link::freight::Freight;
+use crate::ha::link::freight::Parcel;
+use crate::ha::protocol::Plan;
+use crate::replica::LogEntry;
+
+/// Parcels that are to be ordered.
+pub const FORWARDS: u16 = 1;
+/// Parcels that say what became of such.
+pub const REPLIES: u16 = 2;
+
+/// Parcels that ask whether all before them has come.
+pub const FENCES: u16 = 3;
+/// Such parcels on their way back.
+pub const FENCES_BACK: u16 = 4;
+
+/// The pair's thread is to look at a plan's log.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Look(pub Plan);
+
+/// The way to the other node.
+#[derive(Default)]
+pub struct Wire {
+    link: Mutex<Option<Arc<Link>>>,
+    pair: Mutex<Option<Recipient<Look>>>,
+    incarnation: AtomicU64,
+}
+
+/// What stands before an entry that is forwarded.
+#[derive(Debug, Serialize, Deserialize)]
+struct ForwardHead {
+    plan: Plan,
+    stamp: Stamp,
+    /// The lowest number that is not answered.
+    first: u64,
+}
+
+impl Wire {
+    /// The link and the pair's thread from now on, in this life.
+    pub fn set(&self, incarnation: u64, link: Arc<Link>, pair: Recipient<Look>) {
+        self.incarnation.store(incarnation, Ordering::Release);
+        *lock(&self.link) = Some(link);
+        *lock(&self.pair) = Some(pair);
+    }
+
+    /// There is no link and no pair's thread any more.
+    pub fn clear(&self) {
+        *lock(&self.link) = None;
+        *lock(&self.pair) = None;
+    }
+
+    /// The life of this node in the pair.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    /// Calls the pair's attention to a log.
+    pub fn look(&self, plan: Plan) {
+        if let Some(pair) = &*lock(&self.pair) {
+            pair.do_send(Look(plan));
+        }
+    }
+
+    /// Sends freight, if there is room and a peer.
+    pub fn ship(&self, freight: &Freight) -> Shipped {
+        let link = lock(&self.link).clone();
+        let Some(link) = link else { return Shipped::NoPeer };
+        link.ship(freight).unwrap_or_else(|error| {
+            error!(%error, "what was to go to the other node is too long");
+            Shipped::NoPeer
+        })
+    }
+
+    /// Forwards an entry to be ordered.
+    pub fn forward(&self, plan: Plan, stamp: Stamp, first: u64, entry: &LogEntry) -> Shipped {
+        let mut bytes = to_bytes(&ForwardHead { plan, stamp, first });
+        entry.encode(&mut bytes);
+        self.ship(&Freight::Parcel(Parcel { channel: FORWARDS, bytes: bytes.into() }))
+    }
+
+    /// Answers what was forwarded. What finds no room is asked for again.
+    pub fn reply(&self, reply: &Reply) {
+        let bytes = to_bytes(reply).into();
+        self.ship(&Freight::Parcel(Parcel { channel: REPLIES, bytes }));
+    }
+}
+
+/// An entry that the other node forwarded; `None` if the bytes are none.
+#[must_use]
+pub fn read_forward(bytes: &Bytes) -> Option<(Plan, Stamp, u64, LogEntry)> {
+    let head: (ForwardHead, &[u8]) = postcard::take_from_bytes(bytes).ok()?;
+    let (ForwardHead { plan, stamp, first }, mut rest) = head;
+    let entry = LogEntry::decode(&mut rest).ok()?;
+    Some((plan, stamp, first, entry))
+}
+
+/// The other node's answer; `None` if the bytes are none.
+#[must_use]
+pub fn read_reply(bytes: &Bytes) -> Option<Reply> {
+    postcard::from_bytes(bytes).ok()
+}
+
+fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("plain values always have a form")
+}
+
+/// Only whole assignments are made.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
