@@ -26,6 +26,7 @@ use crate::actors::tree::Policy;
 use crate::actors::tree::Start;
 use crate::actors::tree::State;
 use crate::actors::tree::StopAll;
+use crate::actors::tree::Registry;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;

@@ -145,19 +145,14 @@ impl Slot {
     ) -> Result<Arc<Self>, String> {
         let limits = SlotLimits::of(config);
         let inbox = Inbox::new(limits.inbox);
-        let mut kept = if config.persistence.enabled {
-            let wake = inbox.clone();
-            Kept::open(&config.node.data, &draft.name, move || wake.nudge())
-                .map_err(|error| error.to_string())?
-        } else {
-            Kept::nothing()
-        };
         let number_in_pair = pair_number(&draft.name);
-        if let Some(pair) = &around.pair {
-            let wake = inbox.clone();
-            pair.attach(number_in_pair, &draft.name, &mut kept, move || wake.nudge())
-                .map_err(|error| error.to_string())?;
-        }
+        let kept = match &around.pair {
+            Some(pair) => pair.kept(number_in_pair, &draft.name),
+            None if config.persistence.enabled => Kept::open(&config.node.data, &draft.name),
+            None => Ok(Kept::nothing()),
+        };
+        let kept = kept.map_err(|error| error.to_string())?;
+        kept.waker.set(&inbox);
         let (draft, number, secret) = match &kept.deployment {
             Some(deployment) => {
                 (kept_draft(draft, deployment)?, deployment.number, deployment.secret)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::clock;
+use crate::actors::gate::Part;
 use crate::actors::office::Office;
+use crate::actors::plan::Station;
 use crate::actors::rounds::Round;
 
 /// Takes snapshots.
@@ -24,6 +26,22 @@ impl Snapshotter {
     }
 }
 
+impl Snapshotter {
+    /// In a pair the node that follows takes the snapshots for both, so that the plans of the one
+    /// that acts never stand still for them.
+    fn keep(&self, station: &Station) {
+        match &self.office.around.pair {
+            Some(pair) if pair.gate.part() == Part::Active && pair.is_in_sync() => {}
+            Some(pair) => {
+                if let Some(name) = station.keep_snapshot() {
+                    pair.share_snapshot(&station.name, name);
+                }
+            }
+            None => drop(station.keep_snapshot()),
+        }
+    }
+}
+
 impl Round for Snapshotter {
     const NAME: &'static str = "snapshotter";
     const EVERY: Duration = Duration::from_millis(500);
@@ -37,7 +55,7 @@ impl Round for Snapshotter {
             let due = self.due.entry(name).or_insert(now + interval);
             if *due <= now {
                 *due = now + interval;
-                slot.station.keep_snapshot();
+                self.keep(&slot.station);
             }
         }
     }

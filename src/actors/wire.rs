@@ -19,13 +19,11 @@ use tracing::error;
 
 use crate::actors::plan::Reply;
 use crate::actors::plan::Stamp;
-use crate::event::codec::Encode as _;
 use crate::ha::link::Link;
 use crate::ha::link::Shipped;
 use crate::ha::link::freight::Freight;
 use crate::ha::link::freight::Parcel;
 use crate::ha::protocol::Plan;
-use crate::replica::LogEntry;
 
 /// Parcels that are to be ordered.
 pub const FORWARDS: u16 = 1;
@@ -97,9 +95,15 @@ impl Wire {
     }
 
     /// Forwards an entry to be ordered.
-    pub fn forward(&self, plan: Plan, stamp: Stamp, first: u64, entry: &LogEntry) -> Shipped {
+    pub fn forward(
+        &self,
+        plan: Plan,
+        stamp: Stamp,
+        first: u64,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Shipped {
         let mut bytes = to_bytes(&ForwardHead { plan, stamp, first });
-        entry.encode(&mut bytes);
+        encode(&mut bytes);
         self.ship(&Freight::Parcel(Parcel { channel: FORWARDS, bytes: bytes.into() }))
     }
 
@@ -110,13 +114,13 @@ impl Wire {
     }
 }
 
-/// An entry that the other node forwarded; `None` if the bytes are none.
+/// An entry that the other node forwarded, for which plan, under which stamp and above which lowest
+/// number that is not answered; `None` if the bytes are none.
 #[must_use]
-pub fn read_forward(bytes: &Bytes) -> Option<(Plan, Stamp, u64, LogEntry)> {
+pub fn read_forward(bytes: &Bytes) -> Option<(Plan, Stamp, u64, Bytes)> {
     let head: (ForwardHead, &[u8]) = postcard::take_from_bytes(bytes).ok()?;
-    let (ForwardHead { plan, stamp, first }, mut rest) = head;
-    let entry = LogEntry::decode(&mut rest).ok()?;
-    Some((plan, stamp, first, entry))
+    let (ForwardHead { plan, stamp, first }, rest) = head;
+    Some((plan, stamp, first, bytes.slice_ref(rest)))
 }
 
 /// The other node's answer; `None` if the bytes are none.

@@ -48,7 +48,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("plans", "The folder whose plans run."),
     ("http", "The API."),
     ("persistence", "What is kept on disk, below node.data: the log of each plan, and snapshots."),
-    ("ha", "The pair: two nodes that stand in for each other. Not in use yet, but checked."),
+    ("ha", "The pair: two nodes that stand in for each other."),
     ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
     ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
     ("log", "What the node says of itself, on standard error."),

@@ -7,11 +7,15 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use crate::actors::gate::Gate;
 use crate::actors::pair::Tell;
+use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::Folders;
 use crate::actors::plan::Kept;
+use crate::actors::plan::KeptError;
 use crate::actors::plan::Mirrored;
 use crate::actors::plan::SharedJournal;
 use crate::actors::plan::Station;
@@ -36,6 +40,9 @@ pub struct Hub {
     data: PathBuf,
     logs: Mutex<BTreeMap<Plan, Arc<Log>>>,
     manager: Mutex<Option<actix::Recipient<Tell>>>,
+    in_sync: AtomicBool,
+    /// What is kept of plans that are not deployed yet.
+    shelf: Mutex<BTreeMap<Plan, Kept>>,
 }
 
 /// A plan's log in the pair.
@@ -56,14 +63,6 @@ pub struct Log {
     station: Mutex<Weak<Station>>,
 }
 
-/// Why a plan cannot be one of the pair's.
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    /// Nothing of it is kept.
-    #[error("a plan of a pair needs a journal")]
-    NotKept,
-}
-
 impl Hub {
     /// A hub without logs; the node's data lie in this folder.
     #[must_use]
@@ -74,6 +73,8 @@ impl Hub {
             data,
             logs: Mutex::default(),
             manager: Mutex::default(),
+            in_sync: AtomicBool::new(false),
+            shelf: Mutex::default(),
         }
     }
 
@@ -88,36 +89,96 @@ impl Hub {
         manager.inspect(|manager| manager.do_send(tell)).is_some()
     }
 
-    /// Brings a plan's log into the pair. `nudge` wakes the plan's thread.
+    /// Opens what is kept of a plan and brings its log into the pair; it waits on the shelf until
+    /// the plan is deployed.
     ///
     /// # Errors
-    /// If nothing of the plan is kept.
-    pub fn attach(
+    /// If what is kept cannot be used.
+    pub fn shelve(&self, number: Plan, name: &str) -> Result<(), KeptError> {
+        let kept = self.open(number, name)?;
+        lock(&self.shelf).insert(number, kept);
+        Ok(())
+    }
+
+    /// What is kept of a plan: from the shelf, or opened now. Its log is in the pair from then on.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn kept(&self, number: Plan, name: &str) -> Result<Kept, KeptError> {
+        let shelved = lock(&self.shelf).remove(&number);
+        match shelved.filter(|_| self.log(number).is_some_and(|log| *log.name == *name)) {
+            Some(kept) => Ok(kept),
+            None => self.open(number, name),
+        }
+    }
+
+    fn open(&self, number: Plan, name: &str) -> Result<Kept, KeptError> {
+        let mut kept = Kept::open(&self.data, name)?;
+        let (waker, results) = (kept.waker.clone(), kept.confirmed.clone());
+        let snapshots = kept.snapshots.as_ref().expect("an open one has snapshots");
+        let (applied, journal) = (kept.replica.position(), kept.ledger.journal());
+        let wake = move || waker.wake();
+        let log = self.log_of(number, name, (applied, results), (journal, snapshots), wake);
+        kept.ledger.mirror(self.attach(log));
+        Ok(kept)
+    }
+
+    /// Brings a log into the pair that is no plan's. `nudge` wakes the thread that applies it.
+    pub fn attach_log(
         &self,
         number: Plan,
-        name: &Arc<str>,
-        kept: &mut Kept,
+        name: &str,
+        applied: u64,
+        (journal, snapshots): (&SharedJournal, &Snapshots<RealDisk>),
         nudge: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Arc<Mirrored>, HubError> {
-        let snapshots = kept.snapshots.clone().ok_or(HubError::NotKept)?;
-        let applied = kept.replica.position();
+    ) -> Arc<Mirrored> {
+        let log = self.log_of(number, name, (applied, None), (journal, snapshots), nudge);
+        self.attach(log)
+    }
+
+    fn log_of(
+        &self,
+        number: Plan,
+        name: &str,
+        (applied, results): (u64, Option<Arc<ConfirmedFile>>),
+        (journal, snapshots): (&SharedJournal, &Snapshots<RealDisk>),
+        nudge: impl Fn() + Send + Sync + 'static,
+    ) -> Log {
         let (gate, wire) = (Arc::clone(&self.gate), Arc::clone(&self.wire));
-        let results = kept.confirmed.clone();
-        let mirrored = Arc::new(Mirrored::new(number, applied, results, gate, wire));
-        kept.ledger.mirror(Arc::clone(&mirrored));
-        let log = Log {
-            name: Arc::clone(name),
-            mirrored: Arc::clone(&mirrored),
-            journal: Arc::clone(kept.ledger.journal()),
-            snapshots,
+        Log {
+            name: name.into(),
+            mirrored: Arc::new(Mirrored::new(number, applied, results, gate, wire)),
+            journal: Arc::clone(journal),
+            snapshots: snapshots.clone(),
             nudge: Box::new(nudge),
             applied,
             folder: Folders::of(&self.data, name).journal,
             station: Mutex::default(),
-        };
+        }
+    }
+
+    fn attach(&self, log: Log) -> Arc<Mirrored> {
+        let (number, mirrored) = (log.mirrored.plan, Arc::clone(&log.mirrored));
         lock(&self.logs).insert(number, Arc::new(log));
         self.tell(Tell::Attached(number));
-        Ok(mirrored)
+        mirrored
+    }
+
+    /// Whether the other node follows closely, at the active.
+    #[must_use]
+    pub fn is_in_sync(&self) -> bool {
+        self.in_sync.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_in_sync(&self, in_sync: bool) {
+        self.in_sync.store(in_sync, Ordering::Release);
+    }
+
+    /// A snapshot was taken here that the other node shall have, too.
+    pub fn share_snapshot(&self, plan: &str, name: String) {
+        if let Some(log) = self.named(plan) {
+            self.tell(Tell::Share(log.mirrored.plan, name));
+        }
     }
 
     /// The plan's station, once it is there.
@@ -130,6 +191,7 @@ impl Hub {
     /// The plan was undeployed.
     pub fn detach(&self, number: Plan) {
         lock(&self.logs).remove(&number);
+        lock(&self.shelf).remove(&number);
         self.tell(Tell::Detached(number));
     }
 

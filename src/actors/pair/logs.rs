@@ -70,7 +70,10 @@ impl HaManager {
                 log.mirrored.set_broken(true);
                 Ok(())
             }
-            None => Ok(log.mirrored.set_broken(true)),
+            None => {
+                log.mirrored.set_broken(true);
+                Ok(())
+            }
         };
         self.fails(&log, written);
     }

@@ -84,6 +84,8 @@ pub enum Tell {
     Lock(Version, bool),
     /// A snapshot has come.
     Snapshot(Plan, u64, u64),
+    /// A snapshot was taken here, of this name.
+    Share(Plan, String),
 }
 
 /// The operator's word; answered when it is done, or refused.
@@ -486,6 +488,11 @@ impl Handler<Tell> for HaManager {
                 self.give(Input::SyncedAll { token }, None);
             }
             Tell::Lock(version, free) => self.give(Input::LockTested { version, free }, None),
+            Tell::Share(plan, name) => {
+                if let Some(life) = self.life.as_ref().filter(|_| self.status.linked) {
+                    life.files.send_this(plan, &name);
+                }
+            }
             Tell::Snapshot(plan, base, epoch) => {
                 let (base, base_epoch) = (Position(base), Epoch(epoch));
                 self.give(Input::SnapshotArrived { plan, base, base_epoch }, None);

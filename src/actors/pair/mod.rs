@@ -21,7 +21,6 @@ mod start;
 mod status;
 
 pub use hub::Hub;
-pub use hub::HubError;
 pub use manager::AskStatus;
 pub use manager::HaManager;
 pub use manager::Tell;

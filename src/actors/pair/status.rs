@@ -170,6 +170,7 @@ impl HaManager {
                 behind.remove(&plan.plan);
             }
         }
+        self.estate.hub.set_in_sync(status.role == Role::Active && status.in_sync);
         if status.role == Role::Active && self.status.told_sync != Some(status.in_sync) {
             if status.in_sync {
                 info!("the other node is in sync: it can take over without loss");

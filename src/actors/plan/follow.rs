@@ -27,6 +27,7 @@ use crate::actors::plan::Verdict;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
 use crate::actors::tree::Inbox;
+use crate::event::codec::Encode as _;
 use crate::ha::link::Shipped;
 use crate::replica::Body;
 use crate::replica::LogEntry;
@@ -184,7 +185,8 @@ impl Desk {
         }
         let before = follow.sent;
         while let Some((stamp, Unordered { entry, .. })) = follow.open.get(follow.sent) {
-            if mirrored.wire.forward(mirrored.plan, *stamp, first, entry) != Shipped::Queued {
+            let encode = |into: &mut Vec<u8>| entry.encode(into);
+            if mirrored.wire.forward(mirrored.plan, *stamp, first, encode) != Shipped::Queued {
                 break;
             }
             follow.sent += 1;
@@ -217,8 +219,13 @@ impl Desk {
             && self.ledger.has_room()
             && let Some(Arrival { stamp, entry, hold }) = mirrored.next_arrival()
         {
-            let forwarded = Forwarded { stamp, mirrored: Arc::clone(mirrored), hold };
-            self.order(entry.body, Told::Peer(forwarded), None);
+            let told = Told::Peer(Forwarded { stamp, mirrored: Arc::clone(mirrored), hold });
+            match LogEntry::decode(&mut &*entry) {
+                Ok(entry) => self.order(entry.body, told, None),
+                Err(_) => told.refuse(Misfit::NotRun {
+                    reason: "the other node cannot read this: do their versions differ?".to_owned(),
+                }),
+            }
             taken += 1;
         }
         taken

@@ -103,6 +103,14 @@ impl Journaled {
         self.journal.append(epoch, &self.bytes)
     }
 
+    /// Adds an entry that is bytes already.
+    ///
+    /// # Errors
+    /// As [`Journaled::append`].
+    pub fn append_bytes(&mut self, epoch: u64, bytes: &[u8]) -> Result<u64, JournalError> {
+        self.journal.append(epoch, bytes)
+    }
+
     /// Adds what another node appended; the entries follow the last one.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use tracing::info;
 use tracing::warn;
@@ -13,6 +14,8 @@ use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Versions;
+use crate::actors::plan::Work;
+use crate::actors::tree::Inbox;
 use crate::disk::RealDisk;
 use crate::event::Text;
 use crate::journal::Options;
@@ -44,6 +47,27 @@ pub struct Kept {
     pub confirmed: Option<Arc<ConfirmedFile>>,
     /// The version that was ordered last; `None` if the plan is new.
     pub deployment: Option<Deployment>,
+    /// Wakes the plan's thread whenever more of its log is safe.
+    pub waker: Waker,
+}
+
+/// Wakes a plan's thread, once it has an inbox to be woken by.
+#[derive(Clone, Debug, Default)]
+pub struct Waker(Arc<OnceLock<Inbox<Work>>>);
+
+impl Waker {
+    /// From now on whoever reads this inbox is woken.
+    pub fn set(&self, inbox: &Inbox<Work>) {
+        // Only the first counts; there is one plan to what is kept.
+        let _ = self.0.set(inbox.clone());
+    }
+
+    /// Wakes it.
+    pub fn wake(&self) {
+        if let Some(inbox) = self.0.get() {
+            inbox.nudge();
+        }
+    }
 }
 
 /// Why what is kept of a plan cannot be used.
@@ -94,19 +118,20 @@ impl Kept {
         let replica = Replica::new(Arc::clone(&versions) as Arc<dyn Maker>);
         let ledger = Ledger::in_memory();
         let (suspect, snapshots, confirmed, deployment) = (None, None, None, None);
-        Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment }
+        let waker = Waker::default();
+        Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment, waker }
     }
 
-    /// Opens what is kept of a plan, or begins to keep it. `wake` is called whenever more of its
-    /// log is safe.
+    /// Opens what is kept of a plan, or begins to keep it.
     ///
     /// # Errors
     /// If a file is damaged, of another plan or of a newer version, or the disk refuses.
-    pub fn open(
-        data: &Path,
-        plan: &str,
-        wake: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Self, KeptError> {
+    pub fn open(data: &Path, plan: &str) -> Result<Self, KeptError> {
+        let waker = Waker::default();
+        let wake = {
+            let waker = waker.clone();
+            move || waker.wake()
+        };
         let versions = Arc::new(Versions::default());
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;
         let folders = Folders::of(data, plan);
@@ -158,7 +183,7 @@ impl Kept {
         let suspect =
             Suspect::open(&path).map_err(|error| KeptError::File { file: path, error })?;
         let (suspect, snapshots, confirmed) = (Some(suspect), Some(snapshots), Some(confirmed));
-        Ok(Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment })
+        Ok(Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment, waker })
     }
 }
 

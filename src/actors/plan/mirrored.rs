@@ -16,13 +16,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use crate::actors::gate::Gate;
 use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::Misfit;
 use crate::actors::wire::Wire;
 use crate::ha::link::Hold;
 use crate::ha::protocol::Plan;
-use crate::replica::LogEntry;
 use crate::replica::Outcome;
 
 /// The pair's side of a plan's log.
@@ -94,8 +95,8 @@ pub struct Stamp {
 pub struct Arrival {
     /// Under which name it is answered.
     pub stamp: Stamp,
-    /// What is to be ordered; its time is that of the ordering.
-    pub entry: LogEntry,
+    /// The entry that is to be ordered, as bytes; its time is that of the ordering.
+    pub entry: Bytes,
     /// Room in the link, free again when this is dropped.
     pub hold: Option<Hold>,
 }

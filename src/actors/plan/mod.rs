@@ -53,6 +53,8 @@ pub use journaled::hold;
 pub use kept::Folders;
 pub use kept::Kept;
 pub use kept::KeptError;
+pub use kept::TENANT;
+pub use kept::Waker;
 pub use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use mirrored::Arrival;

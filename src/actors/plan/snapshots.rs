@@ -148,23 +148,26 @@ impl Station {
         }
     }
 
-    /// Takes a snapshot if anything was applied since the last one.
-    pub fn keep_snapshot(&self) {
-        let Some(snapshots) = self.snapshots.kept() else { return };
+    /// Takes a snapshot if anything was applied since the last one; gives its name.
+    pub fn keep_snapshot(&self) -> Option<String> {
+        let snapshots = self.snapshots.kept()?;
         let Some(position) = self.desk_within(DESK_TIME).map(|desk| desk.position()) else {
-            return warn!(plan = %self.name, "no snapshot: the plan is at one entry for too long");
+            warn!(plan = %self.name, "no snapshot: the plan is at one entry for too long");
+            return None;
         };
         let newest = match snapshots.list() {
             Ok(listed) => listed.into_iter().find_map(|each| each.header.ok()),
             Err(_) => None,
         };
         if newest.is_some_and(|newest| newest.position >= position) {
-            return;
+            return None;
         }
         match self.take_snapshot() {
-            Ok(_) | Err(SnapshotFailure::NotStarted) => {}
+            Ok(taken) => Some(taken.name),
+            Err(SnapshotFailure::NotStarted) => None,
             Err(error) => {
                 warn!(plan = %self.name, %error, "no snapshot; the next one is tried in time");
+                None
             }
         }
     }

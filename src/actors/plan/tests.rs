@@ -17,6 +17,7 @@ use crate::actors::tree::Inbox;
 use crate::actors::tree::Limits;
 use crate::actors::tree::Policy;
 use crate::actors::tree::StopAll;
+use crate::actors::tree::Registry;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;

@@ -340,7 +340,7 @@ mod tests {
             Freight::Confirmed(vec![Confirmed {
                 plan: Plan(1),
                 generation,
-                publisher: 2,
+                publisher: "publisher:Alerts:1".to_owned(),
                 upto: 9,
             }]),
             Freight::Parcel(Parcel { channel: 513, bytes: Bytes::from_static(b"ask") }),
