@@ -1,8 +1,8 @@
 //! Whether this node may act: order entries, pull from sources, begin to publish.
 //!
-//! A node alone always may. In a pair the HA manager opens and closes the gate, and everybody who is
-//! about to act looks at it directly before: what is open now may be closed a moment later, since a
-//! lease runs out by itself.
+//! A node alone always may. In a pair the HA manager opens and closes the gate, and everybody
+//! about to act looks at it directly before: what is open now may be closed a moment later, since
+//! a lease runs out by itself.
 
 use std::sync::Arc;
 use std::sync::Mutex;

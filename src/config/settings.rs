@@ -187,9 +187,9 @@ pub const SETTINGS: &[Setting] = &[
         key: "ha.ack",
         default: "\"peer\"",
         help: &[
-            "When senders are answered: memory, once the active has numbered the events; disk, once",
-            "they are on its disk; peer, once they are in the journals of both nodes or, while",
-            "there is only one, on its disk; peer+disk, once they are on the disks of both.",
+            "When senders are answered: memory, once the active has numbered the events; disk,",
+            "once they are on its disk; peer, once they are in the journals of both nodes or,",
+            "while there is only one, on its disk; peer+disk, once on the disks of both.",
         ],
     },
     Setting {

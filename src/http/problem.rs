@@ -65,7 +65,7 @@ kinds! {
     /// A query parameter is wrong.
     BAD_PARAMETER = 400 "bad-parameter" "A parameter of the address or a header is not usable.";
     /// Nobody knows whether it was taken.
-    UNSURE = 503 "unsure" "The roles of the nodes changed, and whether this was taken is not known.";
+    UNSURE = 503 "unsure" "The nodes' roles changed, and whether this was taken is not known.";
     /// The query was refused.
     QUERY_REFUSED = 422 "query-refused" "The on-demand query was refused; see `diagnostics`.";
     /// The node is alone.

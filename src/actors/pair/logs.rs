@@ -66,7 +66,8 @@ impl HaManager {
             Some(journal) if journal.last() == after.0 => journal.append_foreign(chosen),
             Some(journal) => {
                 let (last, after) = (journal.last(), after.0);
-                error!(plan = %log.name, last, after, "the journal is not what the pair knows of it");
+                let plan = &log.name;
+                error!(%plan, last, after, "the journal is not what the pair knows of it");
                 log.mirrored.set_broken(true);
                 Ok(())
             }
@@ -84,8 +85,8 @@ impl HaManager {
         self.reading.remove(&plan);
         let cut = hold(&log.journal).as_mut().map_or(Ok(()), |journal| journal.cut(after.0));
         log.mirrored.cut(after.0);
-        warn!(plan = %log.name, after = after.0, "entries that the other node does not have are cut \
-            off; none of them was applied");
+        let (plan, after) = (&log.name, after.0);
+        warn!(%plan, after, "entries that the other node does not have are cut off, unapplied");
         self.fails(&log, cut);
         (log.nudge)();
     }
