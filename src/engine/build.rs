@@ -120,6 +120,7 @@ impl<'a> Builder<'a> {
         match with {
             Findable::Table(table) => self.plan.tables[table].schema.types(),
             Findable::Window(window) => self.plan.windows[window].schema.types(),
+            Findable::Aggregation(id) => self.plan.aggregations[id].schema.types(),
         }
     }
 
@@ -253,6 +254,7 @@ impl<'a> Builder<'a> {
                 Target::Stream { stream: *stream, inner }
             }
             Output::Window(window) => Target::Window(*window),
+            Output::Aggregate(aggregation) => Target::Aggregation(*aggregation),
             Output::Return => Target::Nowhere,
             _ => {
                 let writer = self.table_writer(output, outputs)?;
@@ -279,7 +281,9 @@ impl<'a> Builder<'a> {
             Output::UpdateOrInsert(table, on, sets) => {
                 TableWriter::update(*table, on.as_ref(), sets, true, outputs, self)?
             }
-            Output::Stream(_) | Output::Window(_) | Output::Return => return Ok(None),
+            Output::Stream(_) | Output::Window(_) | Output::Aggregate(_) | Output::Return => {
+                return Ok(None);
+            }
         }))
     }
 

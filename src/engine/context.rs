@@ -1,5 +1,6 @@
 //! What all steps of a plan share while they run: the clock, timers, tables, named windows, faults.
 
+use crate::engine::aggregations::RunningAggregation;
 use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
 use crate::engine::timers::Timers;
@@ -21,6 +22,8 @@ pub struct Context {
     pub births: Vec<u64>,
     /// Tables by id; a table is away while it is searched.
     pub tables: Vec<Option<Box<MemoryTable>>>,
+    /// Aggregations by id; an aggregation is away while it is read.
+    pub aggregations: Vec<Option<Box<RunningAggregation>>>,
     /// Named windows by id; a window is away while it takes rows.
     pub windows: Vec<Option<Box<dyn Window>>>,
     /// What was dropped inside the plan, by reason.

@@ -3,6 +3,7 @@
 //! A plan is a deterministic state machine. It is a function of its input: it reads no clock, file,
 //! socket or chance, and the order of a hash map never reaches a result.
 
+pub mod aggregations;
 pub mod aggregators;
 pub mod build;
 pub mod context;

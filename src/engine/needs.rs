@@ -3,6 +3,7 @@
 
 use crate::engine::windows;
 use crate::event::DataType;
+use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
 use crate::plan::logical::Query;
 use crate::plan::logical::Selection;
@@ -72,7 +73,10 @@ fn before_each<'a>(
             Stage::Window(_) => {}
             // A stream function may show the whole row.
             Stage::Function(_) => needed.fill(true),
-            Stage::Lookup(lookup) => mark(lookup.on.iter(), &mut needed),
+            Stage::Lookup(lookup) => {
+                let buckets = lookup.buckets.iter().flat_map(Buckets::exprs);
+                mark(lookup.on.iter().chain(buckets), &mut needed);
+            }
         }
         all.push(needed);
     }

@@ -7,6 +7,7 @@ use crate::engine::tables::TableWriter;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Slot;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::WindowId;
@@ -48,6 +49,8 @@ pub enum Target {
     },
     /// Into a named window.
     Window(WindowId),
+    /// Into an aggregation.
+    Aggregation(AggregationId),
     /// Into a table.
     Table(Box<TableWriter>),
     /// Nowhere.

@@ -69,6 +69,7 @@ const KNOWN: &[Known] = &[
     once("name", &[Before::Plan], Keys::Bare),
     once("description", &[Before::Plan], Keys::Bare),
     once("playback", &[Before::Plan], Keys::Of(&["idle.time", "increment"])),
+    once("aggTimeZone", &[Before::Plan], Keys::Bare),
     once("statistics", &[Before::Plan], Keys::BareOr(STATISTICS)),
     once("enforceOrder", &[Before::Plan], Keys::Bare),
     once("trace", &[Before::Plan], Keys::Bare),

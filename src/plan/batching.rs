@@ -46,7 +46,7 @@ fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize, left: &mu
             Node::Stream(id) if plan.streams[id].fault.is_some() => return true,
             Node::Query(id) if counting[id] => return true,
             Node::Query(id) => queries.push(id),
-            Node::Stream(_) | Node::Window(_) | Node::Table(_) => {}
+            Node::Stream(_) | Node::Window(_) | Node::Table(_) | Node::Aggregation(_) => {}
         }
         for next in graph.next(node) {
             if !reached.insert(*next) || reached.len() > MOST_NODES || *left == 0 {

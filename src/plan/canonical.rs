@@ -6,6 +6,7 @@ use crate::event::hash_bytes;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
 use crate::plan::logical::AggregateCall;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::Assignment;
 use crate::plan::logical::Findable;
 use crate::plan::logical::KeyBy;
@@ -92,7 +93,15 @@ impl<'a> Canonical<'a> {
                 self.name(&window.name);
                 self.schema(&window.schema);
             }
+            Findable::Aggregation(aggregation) => self.aggregation(aggregation),
         }
+    }
+
+    fn aggregation(&mut self, id: AggregationId) {
+        let aggregation = &self.plan.aggregations[id];
+        self.word("aggregation");
+        self.name(&aggregation.name);
+        self.schema(&aggregation.schema);
     }
 
     pub(super) fn source(&mut self, source: Source) {
@@ -125,6 +134,9 @@ impl<'a> Canonical<'a> {
                 self.findable(lookup.with);
                 self.debug(&(lookup.outer, lookup.width, &lookup.types));
                 self.option(lookup.on.as_ref());
+                if let Some(buckets) = &lookup.buckets {
+                    buckets.exprs().for_each(|expr| self.expr(expr));
+                }
             }
         }
     }
@@ -194,6 +206,7 @@ impl<'a> Canonical<'a> {
         match output {
             Output::Stream(stream) => self.stream(*stream),
             Output::Window(window) => self.findable(Findable::Window(*window)),
+            Output::Aggregate(aggregation) => self.aggregation(*aggregation),
             Output::Insert(table) => self.write("insert", *table, None, &[]),
             Output::Delete(table, on) => self.write("delete", *table, Some(on), &[]),
             Output::Update(table, on, sets) => self.write("update", *table, Some(on), sets),

@@ -2,6 +2,7 @@
 
 use crate::event::DataType;
 use crate::event::Map;
+use crate::event::Millis;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::suggest;
@@ -9,8 +10,10 @@ use crate::language::tree::Span;
 use crate::language::tree::TypeKind;
 use crate::plan::codes;
 use crate::plan::graph::Node;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
+use crate::plan::logical::Query;
 use crate::plan::names::Names;
 use crate::plan::signature::Catalog;
 use std::rc::Rc;
@@ -51,6 +54,10 @@ pub(super) struct Checker<'a> {
     pub(super) exhausted: bool,
     /// How many outputs all queries so far have.
     pub(super) columns: usize,
+    /// The queries that feed aggregations; they stand behind all others.
+    pub(super) aggregating: Vec<(AggregationId, Query)>,
+    /// How far the clocks of aggregations stand before those of UTC.
+    pub(super) zone: Millis,
     /// Whether sources and sinks are wanted; `@app:transportChannelCreationEnabled`.
     pub(super) channels: bool,
     /// What has been said so far.
@@ -87,6 +94,8 @@ impl<'a> Checker<'a> {
             mistakes: 0,
             exhausted: false,
             columns: 0,
+            aggregating: Vec::new(),
+            zone: 0,
             channels: true,
             diagnostics: Vec::new(),
             sites: 0,
@@ -101,6 +110,7 @@ impl<'a> Checker<'a> {
                 Node::Stream(id) => plan.streams[id].schema.clone(),
                 Node::Window(id) => plan.windows[id].schema.clone(),
                 Node::Table(id) => plan.tables[id].schema.clone(),
+                Node::Aggregation(id) => plan.aggregations[id].schema.clone(),
                 Node::Query(id) => plan.queries[id].selection.schema.clone(),
             })
         };

@@ -47,7 +47,7 @@ impl Checker<'_> {
         let mut names: Vec<String> = circle.iter().filter_map(|node| self.name_of(*node)).collect();
         let queries = circle.iter().filter_map(|node| match node {
             Node::Query(id) => Some(self.targets[*id]),
-            Node::Stream(_) | Node::Window(_) | Node::Table(_) => None,
+            Node::Stream(_) | Node::Window(_) | Node::Table(_) | Node::Aggregation(_) => None,
         });
         let mut places: Vec<_> = queries.collect();
         // It is closed by the query that stands last.
@@ -70,7 +70,7 @@ impl Checker<'_> {
         Some(match node {
             Node::Stream(id) => format!("`{}`", self.plan.streams[id].shown_name()),
             Node::Window(id) => format!("`{}`", self.plan.windows[id].name),
-            Node::Table(_) | Node::Query(_) => return None,
+            Node::Table(_) | Node::Aggregation(_) | Node::Query(_) => return None,
         })
     }
 }

@@ -69,6 +69,8 @@ pub const BAD_JOIN: &str = "P0405";
 pub const BAD_PARTITION: &str = "P0406";
 /// An aggregation that cannot be.
 pub const BAD_AGGREGATION: &str = "P0407";
+/// Buckets of an aggregation that cannot be asked for.
+pub const BAD_RANGE: &str = "P0409";
 
 /// A primary key or index that cannot be.
 pub const BAD_KEY: &str = "P0501";
@@ -344,6 +346,16 @@ pub const ALL: &[Explanation] = &[
          a text.",
         "define stream A (a int, b string);\ndefine aggregation G from A select sum(a) as \
          s aggregate by a every sec;",
+    ),
+    entry(
+        BAD_RANGE,
+        "impossible range of buckets",
+        "`within` says which buckets of an aggregation are read: two moments, each a long or a \
+         text as '2024-06-01 04:05:50 +02:00', or one text with stars at its end as \
+         '2024-06-** **:**:**'. `per` names one of the aggregation's lengths.",
+        "define stream A (a int, b string);\ndefine aggregation G from A select sum(a) as s \
+         aggregate every sec;\nfrom A join G within '2024-06-**' per 'seconds' select s \
+         insert into Out;",
     ),
     entry(
         BAD_KEY,

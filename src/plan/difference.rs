@@ -355,6 +355,7 @@ impl Unit {
             (Kind::Trigger, _) => format!("trigger `{name}`"),
             (Kind::Partition, true) => format!("partition `{name}`"),
             (Kind::Partition, false) => format!("the partition {name}"),
+            (Kind::Aggregation, _) => format!("aggregation `{name}`"),
             (Kind::Query, true) => format!("query `{name}`"),
             (Kind::Query, false) => format!("the query {name}"),
         }
@@ -362,7 +363,7 @@ impl Unit {
 
     fn rows_shown(&self) -> String {
         match self.kind {
-            Kind::Table | Kind::Window | Kind::Trigger => self.shown(),
+            Kind::Table | Kind::Window | Kind::Trigger | Kind::Aggregation => self.shown(),
             Kind::Partition => format!("keys of {}", self.shown()),
             Kind::Query => format!("window of {}", self.shown()),
         }

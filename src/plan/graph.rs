@@ -1,8 +1,10 @@
 //! Who sets off whom in a plan: streams and windows their queries, queries their targets.
 
 use crate::event::Map;
+use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node as ExprNode;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::Findable;
 use crate::plan::logical::KeyBy;
 use crate::plan::logical::Output;
@@ -24,6 +26,8 @@ pub(super) enum Node {
     Window(WindowId),
     /// A table; it sets nothing off.
     Table(TableId),
+    /// An aggregation; it sets nothing off.
+    Aggregation(AggregationId),
     /// A query.
     Query(QueryId),
 }
@@ -67,7 +71,7 @@ impl Graph {
         self.next.get(&node).map_or(&[], Vec::as_slice)
     }
 
-    /// The tables and windows that a query looks into.
+    /// The tables, windows and aggregations that a query looks into.
     pub(super) fn read(&self, query: QueryId) -> &[Node] {
         &self.read[query]
     }
@@ -84,6 +88,7 @@ fn store(findable: Findable) -> Node {
     match findable {
         Findable::Table(id) => Node::Table(id),
         Findable::Window(id) => Node::Window(id),
+        Findable::Aggregation(id) => Node::Aggregation(id),
     }
 }
 
@@ -91,6 +96,7 @@ fn target(output: &Output) -> Option<Node> {
     Some(match output {
         Output::Stream(id) => Node::Stream(*id),
         Output::Window(id) => Node::Window(*id),
+        Output::Aggregate(id) => Node::Aggregation(*id),
         Output::Insert(id) | Output::Delete(id, _) => Node::Table(*id),
         Output::Update(id, ..) | Output::UpdateOrInsert(id, ..) => Node::Table(*id),
         Output::Return => return None,
@@ -121,7 +127,10 @@ pub(super) fn expressions(plan: &Plan, query: &Query, visit: &mut impl FnMut(&Ex
             Stage::Filter(condition) => all.push(condition),
             Stage::Window(call) => all.extend(&call.arguments),
             Stage::Function(call) => all.extend(&call.arguments),
-            Stage::Lookup(lookup) => all.extend(&lookup.on),
+            Stage::Lookup(lookup) => {
+                all.extend(&lookup.on);
+                all.extend(lookup.buckets.iter().flat_map(Buckets::exprs));
+            }
         }
     }
     let selection = &query.selection;
@@ -134,7 +143,11 @@ pub(super) fn expressions(plan: &Plan, query: &Query, visit: &mut impl FnMut(&Ex
             all.extend(on);
             all.extend(set.iter().map(|assignment| &assignment.value));
         }
-        Output::Stream(_) | Output::Window(_) | Output::Insert(_) | Output::Return => {}
+        Output::Stream(_)
+        | Output::Window(_)
+        | Output::Aggregate(_)
+        | Output::Insert(_)
+        | Output::Return => {}
     }
     for key in query.partition.iter().flat_map(|id| &plan.partitions[*id].keys) {
         match &key.by {

@@ -81,6 +81,7 @@ impl Checker<'_> {
                 Output::Delete(table, _) => mended[table] = true,
                 Output::Stream(_)
                 | Output::Window(_)
+                | Output::Aggregate(_)
                 | Output::Update(..)
                 | Output::UpdateOrInsert(..)
                 | Output::Return => {}

@@ -10,6 +10,7 @@ use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
 use crate::event::hash_bytes;
 use crate::plan::canonical::Canonical;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::Findable;
 use crate::plan::logical::Output;
 use crate::plan::logical::PartitionId;
@@ -25,7 +26,7 @@ use crate::plan::logical::WindowCall;
 pub struct Identities {
     /// `@app:playback`: whether events move the clock, and its idle time.
     pub playback: Option<Option<(i64, i64)>>,
-    /// Tables, named windows, triggers, partitions and those queries that hold state, each kind in
+    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state, each kind in
     /// order of text.
     pub units: Vec<Unit>,
 }
@@ -43,6 +44,8 @@ pub enum Kind {
     Partition,
     /// A query: the rows of its window, and its aggregates.
     Query,
+    /// An aggregation: its buckets.
+    Aggregation,
 }
 
 /// Something that holds state.
@@ -123,11 +126,14 @@ impl Identities {
             let rows = vec![("time".into(), hash_of(&trigger.when))];
             units.push(Unit::named(Kind::Trigger, id, name, rows));
         }
+        let first_aggregation = units.len();
+        units.extend((0..plan.aggregations.len()).map(|id| aggregation(plan, id)));
         let partitions = units.len();
         units.extend((0..plan.partitions.len()).map(|id| partition(plan, id)));
         let in_units = |with| match with {
             Findable::Table(table) => table,
             Findable::Window(window) => plan.tables.len() + window,
+            Findable::Aggregation(aggregation) => first_aggregation + aggregation,
         };
         for (id, query) in plan.queries.iter().enumerate() {
             let mut unit = Unit {
@@ -209,6 +215,7 @@ fn shown_name(plan: &Plan, id: QueryId) -> Text {
     let into = match &query.output {
         Output::Stream(stream) => Some(plan.streams[*stream].shown_name()),
         Output::Window(window) => Some(plan.windows[*window].name.to_string()),
+        Output::Aggregate(id) => Some(plan.aggregations[*id].name.to_string()),
         Output::Insert(table)
         | Output::Delete(table, _)
         | Output::Update(table, ..)
@@ -217,6 +224,29 @@ fn shown_name(plan: &Plan, id: QueryId) -> Text {
     };
     let ends = [from.map(|from| format!("from {from}")), into.map(|into| format!("into {into}"))];
     ends.into_iter().flatten().collect::<Vec<_>>().join(" ").into()
+}
+
+fn aggregation(plan: &Plan, id: AggregationId) -> Unit {
+    let aggregation = &plan.aggregations[id];
+    let query = &plan.queries[aggregation.query];
+    let input = Canonical::hash(plan, |text| {
+        for port in &query.ports {
+            text.source(port.source);
+            port.stages.iter().for_each(|stage| text.stage(stage));
+        }
+    });
+    let kept = Canonical::hash(plan, |text| {
+        text.exprs(&query.selection.outputs);
+        text.debug(&(aggregation.clock, &aggregation.groups, &aggregation.running));
+    });
+    let rows = vec![
+        ("input".into(), input),
+        ("what is aggregated".into(), kept),
+        ("lengths of buckets".into(), hash_of(&aggregation.periods)),
+        ("time zone".into(), hash_of(&aggregation.zone)),
+    ];
+    let rhythm = hash_of(&aggregation.purge.as_ref().map(|discard| discard.interval));
+    Unit { rhythm, ..Unit::named(Kind::Aggregation, id, &aggregation.name, rows) }
 }
 
 fn partition(plan: &Plan, id: PartitionId) -> Unit {
@@ -329,7 +359,8 @@ fn hash_of<T: std::fmt::Debug>(value: &T) -> u64 {
     hash_bytes(format!("{value:?}").as_bytes())
 }
 
-const KINDS: [Kind; 5] = [Kind::Table, Kind::Window, Kind::Trigger, Kind::Partition, Kind::Query];
+const KINDS: [Kind; 6] =
+    [Kind::Table, Kind::Window, Kind::Trigger, Kind::Partition, Kind::Query, Kind::Aggregation];
 
 impl Encode for Identities {
     fn encode(&self, out: &mut Vec<u8>) {

@@ -78,10 +78,14 @@ impl Checker<'_> {
             Meaning::Stream(id) => Some((Source::Stream(id), self.shared_schema(Node::Stream(id)))),
             Meaning::Window(id) => Some((Source::Window(id), self.shared_schema(Node::Window(id)))),
             Meaning::Broken => None,
-            Meaning::Table(_) | Meaning::Aggregation => {
+            Meaning::Table(_) | Meaning::Aggregation(_) => {
                 let what = self.kind_of(meaning);
                 let message = format!("a query reads a stream or window, but `{word}` is {what}");
-                let help = format!("join a stream with it: `from S join {word} on ..`");
+                let rest = match meaning {
+                    Meaning::Aggregation(_) => "within .. per ..",
+                    _ => "on ..",
+                };
+                let help = format!("join a stream with it: `from S join {word} {rest}`");
                 let fault = Diagnostic::error(codes::WRONG_KIND, name.span, message);
                 self.report(fault.help(help));
                 None

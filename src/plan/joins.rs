@@ -1,4 +1,5 @@
-//! Joins: the names both sides bring; joins of a stream with a table or named window, which run.
+//! Joins: the names both sides bring; joins of a stream with a table, named window or aggregation,
+//! which run.
 
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::HandlerKind;
@@ -27,7 +28,7 @@ use crate::plan::types::Place;
 enum Side<'t> {
     /// A stream or named window with its steps.
     Flow(Flow),
-    /// A table.
+    /// A table or aggregation.
     Store(Store<'t>),
 }
 
@@ -41,9 +42,6 @@ struct Store<'t> {
 impl Checker<'_> {
     /// A join as the input of a query.
     pub(super) fn join(&mut self, join: &JoinInput) -> Option<Reading> {
-        if let Some(range) = &join.range {
-            self.not_supported(range.span, "joins with aggregations");
-        }
         let left = self.side(&join.left);
         let right = self.side(&join.right);
         let (left, right) = (left?, right?);
@@ -79,8 +77,12 @@ impl Checker<'_> {
                 let member = Member::new(&own.text, schema, 0);
                 Some(Side::Store(Store { with: Findable::Table(id), member, side }))
             }
-            // Its definition has been refused as not supported.
-            Some(Meaning::Aggregation) => None,
+            Some(Meaning::Aggregation(id)) => {
+                let schema = self.shared_schema(GraphNode::Aggregation(id));
+                let own = side.input.alias.as_ref().unwrap_or(&name.name);
+                let member = Member::new(&own.text, schema, 0);
+                Some(Side::Store(Store { with: Findable::Aggregation(id), member, side }))
+            }
             _ => self.flow(&side.input).map(Side::Flow),
         }
     }
@@ -91,7 +93,7 @@ impl Checker<'_> {
         let mut all = on;
         for handler in &store.side.input.handlers {
             let HandlerKind::Filter(condition) = &handler.kind else {
-                let message = "only filters can stand behind a table";
+                let message = "only filters can stand behind a table or aggregation";
                 self.report(Diagnostic::error(codes::BAD_JOIN, handler.span, message));
                 return None;
             };
@@ -118,7 +120,11 @@ impl Checker<'_> {
     fn one_way(&mut self, join: &JoinInput, table: &JoinSide) {
         if table.unidirectional {
             let name = &table.input.source.name.text;
-            let message = format!("`{name}` is a table, whose rows set off no join");
+            let what = match self.names.get(name).map(|known| known.meaning) {
+                Some(Meaning::Aggregation(_)) => "an aggregation",
+                _ => "a table",
+            };
+            let message = format!("`{name}` is {what}, whose rows set off no join");
             let fault = Diagnostic::error(codes::BAD_JOIN, table.span, message);
             self.report(fault.also(join.span, "only the other side sets it off"));
         }
@@ -140,6 +146,10 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        if let Some(range) = &join.range {
+            let message = "only aggregations have buckets to choose from";
+            self.report(Diagnostic::error(codes::BAD_RANGE, range.span, message));
+        }
         self.not_supported(join.span, "joins of two streams or windows");
         let mut other = right.member;
         other.base = left.member.schema.len();
@@ -159,6 +169,9 @@ impl Checker<'_> {
         mut store: Store<'_>,
         flow_first: bool,
     ) -> Option<Reading> {
+        let asking = Scope::new(vec![flow.member.clone()]);
+        let place = store.side.span;
+        let buckets = self.buckets(store.with, join.range.as_ref(), &asking, place);
         let width = flow.member.schema.len();
         store.member.base = width;
         let table_types = store.member.schema.types();
@@ -176,7 +189,9 @@ impl Checker<'_> {
             JoinKind::FullOuter => true,
         };
         let with = store.with;
-        flow.stages.push(Stage::Lookup(Lookup { with, on, outer, width, types: table_types }));
+        let buckets = buckets?;
+        let lookup = Lookup { with, buckets, on, outer, width, types: table_types };
+        flow.stages.push(Stage::Lookup(lookup));
         let port = Port { source: flow.source, stages: flow.stages };
         Some(Reading { ports: vec![port], scope, types })
     }

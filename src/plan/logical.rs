@@ -9,6 +9,8 @@ use crate::event::Millis;
 use crate::event::Schema;
 use crate::event::Text;
 use crate::language::tree::Span;
+use crate::plan::aggregation::Aggregation;
+use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
 
 /// Position in [`Plan::streams`].
@@ -17,6 +19,8 @@ pub type StreamId = usize;
 pub type TableId = usize;
 /// Position in [`Plan::windows`].
 pub type WindowId = usize;
+/// Position in [`Plan::aggregations`].
+pub type AggregationId = usize;
 /// Position in [`Plan::queries`].
 pub type QueryId = usize;
 /// Position in [`Plan::partitions`].
@@ -37,11 +41,14 @@ pub struct Plan {
     pub tables: Vec<Table>,
     /// Named windows.
     pub windows: Vec<NamedWindow>,
+    /// Aggregations, each with the query that feeds it.
+    pub aggregations: Vec<Aggregation>,
     /// Triggers, each with its stream.
     pub triggers: Vec<Trigger>,
     /// Partitions.
     pub partitions: Vec<Partition>,
-    /// Queries in order of text, those inside of partitions among them.
+    /// Queries in order of text, those inside of partitions among them; then those that feed
+    /// aggregations.
     pub queries: Vec<Query>,
 }
 
@@ -269,7 +276,8 @@ pub enum Stage {
     Window(WindowCall),
     /// `#name(…)`: may add columns.
     Function(FunctionCall),
-    /// Join of the stream's rows with the rows of a table or named window, found at that moment.
+    /// Join of the stream's rows with the rows of a table, named window or aggregation, found at
+    /// that moment.
     Lookup(Lookup),
 }
 
@@ -327,13 +335,18 @@ pub enum Findable {
     Table(TableId),
     /// A named window.
     Window(WindowId),
+    /// An aggregation; which of its buckets, is said beside.
+    Aggregation(AggregationId),
 }
 
-/// Join of a stream with a table or named window. Leaves the stream's columns, then the table's.
+/// Join of a stream with a table, named window or aggregation. Leaves the stream's columns, then
+/// the table's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
     /// What is looked up.
     pub with: Findable,
+    /// Which buckets, where that is an aggregation.
+    pub buckets: Option<Buckets>,
     /// Over the stream's columns, then the table's; `None`: all rows.
     pub on: Option<Expr>,
     /// Whether a row without match passes with nulls.
@@ -401,6 +414,8 @@ pub enum Output {
     Stream(StreamId),
     /// Into a named window.
     Window(WindowId),
+    /// Into the buckets of an aggregation; only the plan's own queries do that.
+    Aggregate(AggregationId),
     /// Into a table, as new rows.
     Insert(TableId),
     /// Rows of the table that match are deleted.
@@ -430,6 +445,8 @@ pub struct Assignment {
 pub struct OnDemand {
     /// What is read; `None`: the selection stands alone and gives one row.
     pub from: Option<Findable>,
+    /// Which buckets, where that is an aggregation.
+    pub buckets: Option<Buckets>,
     /// Condition over the columns read.
     pub on: Option<Expr>,
     /// What is selected of it.

@@ -4,8 +4,12 @@
 //! expression is typed. What can be called, and with what, the checker asks of a
 //! [`signature::Catalog`], so that a new function is known here without a line.
 
+mod aggregating;
+pub mod aggregation;
 mod annotations;
 mod batching;
+mod buckets;
+pub mod calendar;
 mod calls;
 mod canonical;
 mod checker;
@@ -50,6 +54,7 @@ use crate::language::tree::Definition;
 use crate::language::tree::Element;
 use crate::language::tree::OnDemandQuery;
 use crate::language::tree::SourcePrefix;
+use crate::plan::aggregation::Aggregation;
 use crate::plan::checker::Checker;
 use crate::plan::checker::presented;
 use crate::plan::graph::Graph;
@@ -86,10 +91,12 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
     }
     checker.look_ahead(parsed);
     // These read streams, which may be defined behind them.
-    for definition in &parsed.definitions {
-        if let Definition::Aggregation(aggregation) = definition {
-            checker.aggregation(aggregation);
-        }
+    let aggregations = parsed.definitions.iter().filter_map(|definition| match definition {
+        Definition::Aggregation(aggregation) => Some(aggregation),
+        _ => None,
+    });
+    for (id, aggregation) in aggregations.enumerate().take(checker.plan.aggregations.len()) {
+        checker.aggregation(aggregation, id);
     }
     let mut number = 0;
     for element in &parsed.elements {
@@ -104,6 +111,7 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
             Element::Partition(partition) => checker.partition(partition, &mut number),
         }
     }
+    checker.feed_aggregations();
     let graph = Graph::new(&checker.plan);
     checker.circles(&graph);
     let mut whole = !checker.diagnostics.iter().any(Diagnostic::is_error);
@@ -178,7 +186,9 @@ impl Checker<'_> {
             Definition::Window(definition) => self.define_window(definition),
             Definition::Trigger(definition) => self.define_trigger(definition),
             Definition::Aggregation(definition) => {
-                self.introduce(&definition.name, Meaning::Aggregation);
+                let id = self.plan.aggregations.len();
+                self.plan.aggregations.push(Aggregation::default());
+                self.introduce(&definition.name, Meaning::Aggregation(id));
             }
             Definition::Function(definition) => {
                 self.functions.push(definition.name.text.clone());

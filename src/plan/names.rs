@@ -3,6 +3,7 @@
 use crate::event::Map;
 use crate::event::Text;
 use crate::language::tree::Span;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::TableId;
 use crate::plan::logical::WindowId;
@@ -17,7 +18,7 @@ pub(super) enum Meaning {
     /// A named window.
     Window(WindowId),
     /// An aggregation.
-    Aggregation,
+    Aggregation(AggregationId),
     /// Something that was refused; whoever uses it is not blamed for that.
     Broken,
 }

@@ -1,6 +1,7 @@
-//! On-demand queries: asked once, of a table or named window of a plan that runs.
+//! On-demand queries: asked once, of a table, named window or aggregation of a plan that runs.
 
 use crate::event::DataType;
+use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::Expression;
 use crate::language::tree::Identifier;
@@ -22,6 +23,7 @@ use crate::plan::names::Meaning;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::types::Place;
+use std::rc::Rc;
 
 impl Checker<'_> {
     /// Takes the names of a plan that runs.
@@ -37,12 +39,16 @@ impl Checker<'_> {
         for (id, table) in plan.tables.iter().enumerate() {
             self.names.set(&table.name, Meaning::Table(id), table.span);
         }
+        for (id, aggregation) in plan.aggregations.iter().enumerate() {
+            self.names.set(&aggregation.name, Meaning::Aggregation(id), aggregation.span);
+        }
         for (id, window) in plan.windows.iter().enumerate() {
             self.names.set(&window.name, Meaning::Window(id), window.span);
         }
         self.plan.streams = plan.streams.clone();
         self.plan.tables = plan.tables.clone();
         self.plan.windows = plan.windows.clone();
+        self.plan.aggregations = plan.aggregations.clone();
     }
 
     /// The checked form of an on-demand query; nothing if a message says why not.
@@ -50,12 +56,12 @@ impl Checker<'_> {
         let selection = tree.selection.as_ref();
         match &tree.kind {
             OnDemandKind::Find { source, alias, on, range } => {
-                if let Some(range) = range {
-                    self.not_supported(range.span, "aggregations");
-                    return None;
-                }
                 let name = alias.as_ref().unwrap_or(source);
-                self.find_rows(source, name, on.as_ref(), selection, tree.span)
+                let from = self.read(source)?;
+                let buckets =
+                    self.buckets(from.0, range.as_ref(), &Scope::default(), source.span)?;
+                let found = self.find_rows(from, name, on.as_ref(), selection, tree.span)?;
+                Some(OnDemand { buckets, ..found })
             }
             OnDemandKind::Insert { target } => {
                 let (selection, span) = self.alone(selection, tree.span)?;
@@ -85,24 +91,28 @@ impl Checker<'_> {
         }
     }
 
-    fn find_rows(
-        &mut self,
-        source: &Identifier,
-        name: &Identifier,
-        on: Option<&Expression>,
-        selection: Option<&SelectionTree>,
-        span: Span,
-    ) -> Option<OnDemand> {
-        let (from, schema) = match self.names.get(&source.text).map(|known| known.meaning) {
-            Some(Meaning::Table(id)) => (Findable::Table(id), self.shared_schema(Node::Table(id))),
-            Some(Meaning::Window(id)) => {
-                (Findable::Window(id), self.shared_schema(Node::Window(id)))
-            }
+    /// What is asked, and what its rows hold.
+    fn read(&mut self, source: &Identifier) -> Option<(Findable, Rc<Schema>)> {
+        let (with, node) = match self.names.get(&source.text).map(|known| known.meaning) {
+            Some(Meaning::Table(id)) => (Findable::Table(id), Node::Table(id)),
+            Some(Meaning::Window(id)) => (Findable::Window(id), Node::Window(id)),
+            Some(Meaning::Aggregation(id)) => (Findable::Aggregation(id), Node::Aggregation(id)),
             other => {
                 self.not_found(source, other);
                 return None;
             }
         };
+        Some((with, self.shared_schema(node)))
+    }
+
+    fn find_rows(
+        &mut self,
+        (from, schema): (Findable, Rc<Schema>),
+        name: &Identifier,
+        on: Option<&Expression>,
+        selection: Option<&SelectionTree>,
+        span: Span,
+    ) -> Option<OnDemand> {
         let types: Vec<DataType> = schema.types();
         let scope = Scope::new(vec![Member::new(&name.text, schema, 0)]);
         let on = on.map(|on| {
@@ -115,22 +125,26 @@ impl Checker<'_> {
             Some(on) => Some(on?),
             None => None,
         };
-        Some(OnDemand { from: Some(from), on, selection, output: Output::Return })
+        Some(OnDemand { from: Some(from), buckets: None, on, selection, output: Output::Return })
     }
 
     fn not_found(&mut self, source: &Identifier, meaning: Option<Meaning>) {
         let word = source.text.as_str();
         let diagnostic = match meaning {
             None => {
-                let message = format!("there is no table or window `{word}`");
+                let message = format!("there is no table, window or aggregation `{word}`");
                 let fault = Diagnostic::error(codes::UNKNOWN_SOURCE, source.span, message);
-                let known =
-                    self.names.all(|kind| matches!(kind, Meaning::Table(_) | Meaning::Window(_)));
+                let asked = |kind| {
+                    matches!(kind, Meaning::Table(_) | Meaning::Window(_) | Meaning::Aggregation(_))
+                };
+                let known = self.names.all(asked);
                 with_known(fault, word, source.span, known)
             }
             Some(meaning) => {
                 let what = self.kind_of(meaning);
-                let message = format!("only tables and windows can be asked; `{word}` is {what}");
+                let message = format!(
+                    "only tables, windows and aggregations can be asked; `{word}` is {what}"
+                );
                 Diagnostic::error(codes::WRONG_KIND, source.span, message)
                     .help("a stream keeps no rows; define a window over it")
             }
@@ -151,5 +165,5 @@ impl Checker<'_> {
 }
 
 fn written(selection: Selection, output: Output) -> OnDemand {
-    OnDemand { from: None, on: None, selection, output }
+    OnDemand { from: None, buckets: None, on: None, selection, output }
 }

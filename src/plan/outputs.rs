@@ -96,7 +96,7 @@ impl Checker<'_> {
                 self.fits_table(id, schema?, given_at).then_some(Output::Insert(id))
             }
             Some(Meaning::Broken) => None,
-            Some(Meaning::Aggregation) => {
+            Some(Meaning::Aggregation(_)) => {
                 let message = format!("nothing can be inserted into the aggregation `{word}`");
                 let fault = Diagnostic::error(codes::WRONG_KIND, target.span, message);
                 self.report(fault.help("it takes its rows from the stream it is defined over"));

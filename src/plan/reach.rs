@@ -43,7 +43,7 @@ impl Checker<'_> {
             };
             let first = graph.next(Node::Stream(id)).iter().find_map(|next| match next {
                 Node::Query(query) => Some(self.targets[*query]),
-                Node::Stream(_) | Node::Window(_) | Node::Table(_) => None,
+                Node::Stream(_) | Node::Window(_) | Node::Table(_) | Node::Aggregation(_) => None,
             });
             let name = self.plan.streams[id].shown_name();
             let message = format!("an event of `{name}` runs {what}");

@@ -198,7 +198,7 @@ impl Checker<'_> {
 }
 
 /// By what an output goes: the name given, or that of a plain attribute.
-fn output_name(item: &SelectItem) -> Option<&Identifier> {
+pub(super) fn output_name(item: &SelectItem) -> Option<&Identifier> {
     item.name.as_ref().or(match &item.expression.kind {
         ExpressionKind::Attribute(reference) => Some(&reference.name),
         _ => None,

@@ -6,6 +6,7 @@ use crate::language::tree::StringLiteral;
 use crate::plan::annotations::Before;
 use crate::plan::annotations::positional;
 use crate::plan::annotations::value;
+use crate::plan::calendar::offset;
 use crate::plan::checker::Checker;
 use crate::plan::codes;
 use crate::plan::logical::Playback;
@@ -25,6 +26,7 @@ impl Checker<'_> {
                     self.plan.description = text.map_or(String::new(), |text| text.value.clone());
                 }
                 "playback" => self.playback(annotation),
+                "aggtimezone" => self.zone(annotation),
                 "async" => {
                     let message = "a whole plan cannot be asynchronous";
                     let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
@@ -53,6 +55,18 @@ impl Checker<'_> {
             "a name has 1 to {LONGEST_NAME} characters: letters a to z, digits, `_`, `-` and `.`"
         );
         self.report(Diagnostic::error(codes::BAD_PLAN_NAME, name.span, message).help(help));
+    }
+
+    fn zone(&mut self, annotation: &Annotation) {
+        let Some(text) = self.only_value(annotation) else { return };
+        match offset(&text.value) {
+            Some(zone) => self.zone = zone,
+            None => {
+                let message = format!("`{}` is no distance to UTC", text.value);
+                let fault = Diagnostic::error(codes::BAD_ANNOTATION, text.span, message);
+                self.report(fault.help("hours and minutes, as in '+05:30'"));
+            }
+        }
     }
 
     fn playback(&mut self, annotation: &Annotation) {

@@ -84,7 +84,7 @@ impl Checker<'_> {
             Meaning::Stream(_) => "a stream",
             Meaning::Table(_) => "a table",
             Meaning::Window(_) => "a window",
-            Meaning::Aggregation => "an aggregation",
+            Meaning::Aggregation(_) => "an aggregation",
             Meaning::Broken => "another definition",
         }
     }

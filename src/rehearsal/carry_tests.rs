@@ -373,6 +373,47 @@ fn what_goes_on_goes_on_right() {
     }
 }
 
+const AGGREGATED: &str = "
+define stream S (user string, n int);
+define aggregation Sums from S[n > 2] select user, sum(n) as total group by user
+aggregate every sec ... hour;
+@info(name='read')
+from S join Sums on S.user == Sums.user within 0L, 9999999L per 'minutes'
+select S.n as n, total insert into Read;
+";
+
+#[test]
+fn buckets_go_on_where_they_hold_the_same() {
+    const SAME: &[(&str, &str)] = &[
+        ("", ""),
+        ("select user, sum(n) as total", "select sum(n) as total, user"),
+        ("select S.n as n, total", "select total, S.n as n"),
+        ("define aggregation", "@purge(enable='false') define aggregation"),
+    ];
+    for (from, to) in SAME {
+        let new = AGGREGATED.replacen(from, to, 1);
+        let (mut core, carried) = carry(AGGREGATED, &new);
+        assert_eq!(carried.kept, ["aggregation `Sums`"], "{to}");
+        let mut whole = started(&new, 0);
+        feed(&mut whole, 0..CUT);
+        assert_eq!(feed(&mut core, CUT..END), feed(&mut whole, CUT..END), "{to}");
+    }
+    const OTHER: &[(&str, &str, &str)] = &[
+        ("n > 2", "n > 3", "its input changed"),
+        ("sum(n)", "max(n)", "what is aggregated changed"),
+        (" group by user", "", "what is aggregated changed"),
+        ("sec ... hour", "sec, min", "its lengths of buckets changed"),
+    ];
+    for (from, to, why) in OTHER {
+        let new = AGGREGATED.replacen(from, to, 1);
+        let (mut core, carried) = carry(AGGREGATED, &new);
+        let said: Vec<String> = carried.dropped.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [format!("aggregation `Sums`: {why}")], "{to}");
+        let mut anew = started(&new, CUT * 1000);
+        assert_eq!(feed(&mut core, CUT..END), feed(&mut anew, CUT..END), "{to}");
+    }
+}
+
 #[test]
 fn state_of_the_format_before_is_loaded_and_carries_nothing() {
     let mut before = started(PLAN, 0);

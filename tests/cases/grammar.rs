@@ -57,6 +57,7 @@ pub struct Maker<'d> {
     readable: Vec<(String, Columns)>,
     count: usize,
     has_table: bool,
+    has_aggregation: bool,
     shared: Option<String>,
 }
 
@@ -69,6 +70,7 @@ pub fn plan(dice: &mut Dice) -> String {
         readable: Vec::new(),
         count: 0,
         has_table: false,
+        has_aggregation: false,
         shared: None,
     };
     maker.define();
@@ -79,6 +81,7 @@ pub fn plan(dice: &mut Dice) -> String {
             7 if maker.has_table => maker.write_table(),
             8 if maker.has_table => maker.join_table(),
             9 if maker.shared.is_some() => maker.fill_window(),
+            7..10 if maker.has_aggregation => maker.join_aggregation(),
             _ => maker.query(),
         }
     }
@@ -127,6 +130,9 @@ impl Maker<'_> {
             self.has_table = true;
         }
         if self.dice.below(3) == 0 {
+            self.define_aggregation();
+        }
+        if self.dice.below(3) == 0 {
             let window = self.window();
             let attributes = "k string, n int, v double, b bool, t long";
             let output = self.dice.pick(&["", " output all events", " output current events"]);
@@ -134,6 +140,36 @@ impl Maker<'_> {
             self.readable.push(("W".to_owned(), all));
             self.shared = Some("W".to_owned());
         }
+    }
+
+    fn define_aggregation(&mut self) {
+        let source = self.row_source();
+        let filter = self.dice.pick(&["", "[n > 0]", "[b]#pol2Cart(v, v)"]);
+        let key = self.dice.pick(&["", "group by k", "group by k, b"]);
+        let by = self.dice.pick(&["", "by t ", "by t "]);
+        let lengths = self.dice.pick(&["sec", "sec, min", "sec ... year"]);
+        let _ = writeln!(
+            self.definitions,
+            "define aggregation A from {source}{filter}\n  select k, sum(n) as n, avg(v) as v, \
+             min(v) as least, count() as c, distinctCount(n) as d, t {key}\n  \
+             aggregate {by}every {lengths};"
+        );
+        self.has_aggregation = true;
+    }
+
+    fn join_aggregation(&mut self) {
+        let source = self.row_source();
+        let target = self.fresh("O");
+        let join = self.dice.pick(&["join", "left outer join"]);
+        let on = self.dice.pick(&["", " on s.k == a.k", " on a.n > s.n"]);
+        let within = self.dice.pick(&["0L, 9999L", "1000L, s.t", "'1970-01-01 00:**:**'"]);
+        let _ = writeln!(
+            self.queries,
+            "from {source} as s {join} A as a{on} within {within} per 'seconds'\n  \
+             select s.k as k, a.n as n, a.v as v, a.t as t, a.d as d\n  insert into {target};"
+        );
+        let outputs = columns(&[("k", Text), ("n", Long), ("v", Double), ("t", Long), ("d", Long)]);
+        self.readable.push((target, outputs));
     }
 
     fn window(&mut self) -> String {
@@ -454,6 +490,10 @@ pub fn input(dice: &mut Dice, plan: &Plan) -> Vec<Step> {
             4 if !plan.windows.is_empty() => {
                 Act::Ask("from W select k, count() as c group by k order by k".to_owned())
             }
+            8 if !plan.aggregations.is_empty() => Act::Ask(
+                "from A within 0L, 99999L per 'sec' select AGG_TIMESTAMP, k, n, v, least, c, d, t"
+                    .to_owned(),
+            ),
             5 if dice.below(3) == 0 => Act::Restart,
             _ => {
                 let rows = 1 + dice.below(4) * dice.below(2);

@@ -87,6 +87,12 @@ impl PlanCore {
                 let section = saved.section(&format!("window:{}", old.name), window.version())?;
                 whole(section, |state| window.load(state))
             }
+            Kind::Aggregation => {
+                let aggregation = self.context.aggregations[to].as_mut();
+                let aggregation = aggregation.expect("nobody reads it now");
+                let section = saved.section(&format!("aggregation:{}", old.name), VERSION)?;
+                whole(section, |state| aggregation.load(state))
+            }
             // All there is to it is its timer.
             Kind::Trigger => Ok(()),
             Kind::Partition => {
@@ -164,6 +170,7 @@ impl PlanCore {
                 Address::Window(id) => Address::Window(of(Kind::Window, id)?),
                 Address::Trigger(id) => Address::Trigger(of(Kind::Trigger, id)?),
                 Address::Purge(id) => Address::Purge(of(Kind::Partition, id)?),
+                Address::Discard(id) => Address::Discard(of(Kind::Aggregation, id)?),
                 Address::Step { query, port, step } => {
                     Address::Step { query: of(Kind::Query, query)?, port, step }
                 }
@@ -204,6 +211,7 @@ impl Address {
             Address::Trigger(id) => [1, id, 0, 0],
             Address::Purge(id) => [2, id, 0, 0],
             Address::Step { query, port, step } => [3, query, port, step],
+            Address::Discard(id) => [4, id, 0, 0],
         }
     }
 }
@@ -221,6 +229,7 @@ impl Encode for Address {
             1 => Address::Trigger(id),
             2 => Address::Purge(id),
             3 => Address::Step { query: id, port, step },
+            4 => Address::Discard(id),
             _ => return Err(Malformed),
         })
     }

@@ -10,7 +10,9 @@ use crate::engine::timers::Timer;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
+use std::sync::Arc;
 
 /// Set in the number of a cause that is a timer, so that it is no row's number.
 const TIMER_CAUSE: u64 = 1 << 63;
@@ -89,6 +91,7 @@ impl PlanCore {
             }
             Address::Trigger(trigger) => self.fire_trigger(trigger, timer.due, outlet),
             Address::Purge(partition) => self.purge(partition, timer),
+            Address::Discard(aggregation) => self.discard(aggregation, timer),
             Address::Step { query, port, step } => {
                 let cause = Cause::Timer(step, timer.due, timer.slot);
                 self.run_query(query, port, cause, outlet);
@@ -144,8 +147,21 @@ impl PlanCore {
                 |query: &&mut crate::engine::pipeline::Pipeline| query.partition == Some(id);
             self.pipelines.iter_mut().filter(inside).for_each(|query| query.forget(slot));
         }
-        let skipped = self.allowance.skip(timer.due, Some(purge.interval));
-        if let Some(due) = skipped.or_else(|| timer.due.checked_add(purge.interval)) {
+        self.set_next(timer, purge.interval);
+    }
+
+    fn discard(&mut self, id: AggregationId, timer: Timer) {
+        let plan = Arc::clone(&self.plan);
+        let Some(purge) = &plan.aggregations[id].purge else { return };
+        let aggregation = self.context.aggregations[id].as_mut().expect("nobody reads it now");
+        aggregation.discard(self.context.now);
+        self.set_next(timer, purge.interval);
+    }
+
+    /// Sets a timer that has fired for the next time.
+    fn set_next(&mut self, timer: Timer, interval: Millis) {
+        let skipped = self.allowance.skip(timer.due, Some(interval));
+        if let Some(due) = skipped.or_else(|| timer.due.checked_add(interval)) {
             self.set_wall_timer(Timer { due, ..timer });
         }
     }

@@ -35,6 +35,7 @@ use crate::event::Structure;
 use crate::event::Text;
 use crate::event::Value;
 use crate::plan::identity::Identities;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
@@ -119,6 +120,7 @@ enum Address {
     Window(WindowId),
     Trigger(usize),
     Purge(PartitionId),
+    Discard(AggregationId),
     Step { query: QueryId, port: usize, step: usize },
 }
 
@@ -148,10 +150,12 @@ impl PlanCore {
         self.rows
     }
 
-    /// How many rows windows and other steps hold, tables apart.
+    /// How many rows windows, aggregations and other steps hold, tables apart.
     pub fn held(&self) -> usize {
         let windows = self.context.windows.iter().flatten().map(|window| window.held());
-        self.pipelines.iter().map(Pipeline::held).sum::<usize>() + windows.sum::<usize>()
+        let aggregations = self.context.aggregations.iter().flatten().map(|each| each.held());
+        let queries = self.pipelines.iter().map(Pipeline::held);
+        queries.chain(windows).chain(aggregations).sum()
     }
 
     /// How many rows the tables hold.
@@ -344,6 +348,16 @@ impl PlanCore {
         }
         match &mut pipeline.target {
             Target::Nowhere => {}
+            Target::Aggregation(id) => {
+                let id = *id;
+                let mut aggregation =
+                    self.context.aggregations[id].take().expect("nobody reads it now");
+                aggregation.take(&rows, &mut self.context);
+                self.context.aggregations[id] = Some(aggregation);
+                if !self.context.faults.is_empty() {
+                    self.report(query, outlet);
+                }
+            }
             Target::Table(writer) => {
                 writer.apply(&rows, &mut self.context);
                 if !self.context.faults.is_empty() {

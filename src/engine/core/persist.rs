@@ -39,6 +39,10 @@ impl PlanCore {
             state.section(format!("table:{}", known.name), VERSION);
             table.as_ref().expect("nobody searches now").save(&mut state);
         }
+        for (aggregation, known) in self.context.aggregations.iter().zip(&self.plan.aggregations) {
+            state.section(format!("aggregation:{}", known.name), VERSION);
+            aggregation.as_ref().expect("nobody reads it now").save(&mut state);
+        }
         for (window, known) in self.context.windows.iter().zip(&self.plan.windows) {
             let window = window.as_ref().expect("no window takes rows now");
             state.section(format!("window:{}", known.name), window.version());
@@ -74,6 +78,13 @@ impl PlanCore {
             whole(saved.section(&format!("table:{}", known.name), VERSION)?, |state| {
                 table.load(state)
             })?;
+        }
+        for (aggregation, known) in
+            self.context.aggregations.iter_mut().zip(&self.plan.aggregations)
+        {
+            let aggregation = aggregation.as_mut().expect("nobody reads it now");
+            let section = saved.section(&format!("aggregation:{}", known.name), VERSION)?;
+            whole(section, |state| aggregation.load(state))?;
         }
         for (window, known) in self.context.windows.iter_mut().zip(&self.plan.windows) {
             let window = window.as_mut().expect("no window takes rows now");

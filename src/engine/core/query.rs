@@ -1,4 +1,4 @@
-//! On-demand queries: asked once, of a table or named window as it stands.
+//! On-demand queries: asked once, of a table, named window or aggregation as it stands.
 
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
@@ -58,11 +58,18 @@ impl PlanCore {
         rows: &mut Batch,
     ) -> Result<(), BuildError> {
         let types = builder.findable_types(from);
-        let mut finder = Finder::build(from, query.on.as_ref(), &[], builder)?;
+        let mut finder = Finder::build(from, query.on.as_ref(), &[], builder)?.within(
+            query.buckets.as_ref(),
+            0,
+            builder,
+        )?;
         let mut nobody = Batch::default();
         nobody.push_head(NO_TIME, Kind::Current, 0);
         let mut pairs = Pairs::default();
         finder.find(&nobody, 0..1, &mut self.context, &mut pairs);
+        if let Some(fault) = std::mem::take(&mut self.context.faults).pop() {
+            return Err(BuildError { message: fault.message, not_supported: false });
+        }
         *rows = Batch::new(&types);
         for (column, into) in rows.columns.iter_mut().enumerate() {
             finder.gather(&self.context, column, &pairs.found, into);

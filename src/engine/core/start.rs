@@ -1,5 +1,6 @@
 //! From a checked plan to one that runs.
 
+use crate::engine::aggregations::RunningAggregation;
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
 use crate::engine::context::Context;
@@ -21,7 +22,9 @@ use crate::engine::timers::Timer;
 use crate::engine::timers::Timers;
 use crate::event::Batch;
 use crate::event::Millis;
+use crate::plan::logical::Output;
 use crate::plan::logical::Plan;
+use crate::plan::logical::Query;
 use crate::plan::logical::Source;
 use crate::plan::logical::TriggerTime;
 use std::sync::Arc;
@@ -53,6 +56,9 @@ impl PlanCore {
             let table = MemoryTable::new(types, &table.primary_key, &table.indexes);
             context.tables.push(Some(Box::new(table)));
         }
+        let aggregations = plan.aggregations.iter();
+        let aggregations = aggregations.map(|each| Some(Box::new(RunningAggregation::new(each))));
+        context.aggregations = aggregations.collect();
         let mut triggers = Vec::new();
         for (id, trigger) in plan.triggers.iter().enumerate() {
             let when = match &trigger.when {
@@ -73,6 +79,7 @@ impl PlanCore {
             operators.push(Address::Purge(id));
             partitions.push(builder.partition(id)?);
         }
+        operators.extend((0..plan.aggregations.len()).map(Address::Discard));
         let mut pipelines: Vec<Pipeline> = Vec::new();
         let mut gatherers = Vec::new();
         for (id, query) in plan.queries.iter().enumerate() {
@@ -131,7 +138,10 @@ impl PlanCore {
                 by_row: by_row(stream) || stream.fault.is_some(),
             })
             .collect();
-        for (query_id, query) in self.plan.queries.iter().enumerate() {
+        // An aggregation knows a row before any query asks it.
+        let queries = || self.plan.queries.iter().enumerate();
+        let first = queries().filter(feeds_aggregation);
+        for (query_id, query) in first.chain(queries().filter(|each| !feeds_aggregation(each))) {
             for (port_id, port) in query.ports.iter().enumerate() {
                 let stream = match port.source {
                     Source::Window(window) => {
@@ -180,13 +190,25 @@ impl PlanCore {
             }
         }
         for (operator, address) in self.operators.clone().into_iter().enumerate() {
-            if let Address::Purge(partition) = address
-                && let Some(purge) = self.partitions[partition].purge
-            {
-                let due = at.saturating_add(purge.interval);
+            let interval = match address {
+                Address::Purge(partition) => {
+                    self.partitions[partition].purge.map(|purge| purge.interval)
+                }
+                Address::Discard(id) => {
+                    self.plan.aggregations[id].purge.as_ref().map(|purge| purge.interval)
+                }
+                Address::Window(_) | Address::Trigger(_) | Address::Step { .. } => None,
+            };
+            if let Some(interval) = interval {
+                let due = at.saturating_add(interval);
                 let timer = Timer { due, operator: operator as u32, birth: 0, slot: 0 };
                 self.set_wall_timer(timer);
             }
         }
     }
+}
+
+/// Whether a query is an aggregation's own.
+fn feeds_aggregation((_, query): &(usize, &Query)) -> bool {
+    matches!(query.output, Output::Aggregate(_))
 }

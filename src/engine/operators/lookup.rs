@@ -1,4 +1,5 @@
-//! Join of a stream with a table or named window: each row with what is found at that moment.
+//! Join of a stream with a table, named window or aggregation: each row with what is found at that
+//! moment.
 
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
@@ -36,7 +37,11 @@ impl LookupStep {
         builder: &Builder<'_>,
     ) -> Result<LookupStep, BuildError> {
         Ok(LookupStep {
-            finder: Finder::build(lookup.with, lookup.on.as_ref(), types, builder)?,
+            finder: Finder::build(lookup.with, lookup.on.as_ref(), types, builder)?.within(
+                lookup.buckets.as_ref(),
+                types.len(),
+                builder,
+            )?,
             outer: lookup.outer,
             width: lookup.width,
             pairs: Pairs::default(),

@@ -1,5 +1,7 @@
 //! Which rows of a table satisfy a condition: by index as far as it goes, the rest by looking.
 
+use crate::engine::aggregations::BucketChoice;
+use crate::engine::aggregations::RunningAggregation;
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
 use crate::engine::context::Context;
@@ -10,6 +12,7 @@ use crate::engine::tables::MemoryTable;
 use crate::engine::tables::RowNumber;
 use crate::event::Batch;
 use crate::event::Column;
+use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
@@ -19,7 +22,7 @@ use std::ops::Range;
 /// Pairs looked at together.
 const PAIRS: usize = 4096;
 
-/// Finds rows of a table, or of a named window, for rows of a batch (the *asking* rows).
+/// Finds rows of a table, of a named window or of an aggregation, for rows of a batch (the *asking* rows).
 pub struct Finder {
     with: Findable,
     /// The index to be asked, and what to ask it for.
@@ -32,7 +35,10 @@ pub struct Finder {
     asking: Batch,
     found: Batch,
     candidates: Pairs,
+    /// What a window holds, or the buckets that were asked for.
     window: Batch,
+    /// Which buckets, where an aggregation is searched.
+    buckets: Option<BucketChoice>,
 }
 
 /// Asking rows and rows found, side by side.
@@ -76,7 +82,7 @@ impl Finder {
         }
         let probe = match with {
             Findable::Table(table) => choose(&builder.index_columns(table), &mut conjuncts, width),
-            Findable::Window(_) => None,
+            Findable::Window(_) | Findable::Aggregation(_) => None,
         };
         let probe = match probe {
             Some((index, keys)) => {
@@ -108,7 +114,23 @@ impl Finder {
             rest_found,
             candidates: Pairs::default(),
             window: Batch::new(&types),
+            buckets: None,
         })
+    }
+
+    /// The same of an aggregation, of whose buckets these are meant; they stand over so many asking
+    /// columns.
+    ///
+    /// # Errors
+    /// If an expression cannot be run.
+    pub fn within(
+        self,
+        buckets: Option<&Buckets>,
+        width: usize,
+        builder: &Builder<'_>,
+    ) -> Result<Finder, BuildError> {
+        let buckets = buckets.map(|buckets| BucketChoice::build(buckets, width, builder));
+        Ok(Finder { buckets: buckets.transpose()?, ..self })
     }
 
     /// Appends, for the asking rows of `range` in order, the rows that satisfy the condition: in
@@ -130,6 +152,11 @@ impl Finder {
                 order_by_key(&lent, before, pairs);
                 context.tables[table] = Some(lent);
             }
+            Findable::Aggregation(id) => {
+                let lent = context.aggregations[id].take().expect("it is asked by one at a time");
+                self.find_in_buckets(&lent, batch, range, context, pairs);
+                context.aggregations[id] = Some(lent);
+            }
             Findable::Window(window) => {
                 self.window.clear();
                 if let Some(window) = &context.windows[window] {
@@ -147,6 +174,38 @@ impl Finder {
                 self.settle(None, batch, context, pairs);
             }
         }
+    }
+
+    fn find_in_buckets(
+        &mut self,
+        aggregation: &RunningAggregation,
+        batch: &Batch,
+        range: Range<usize>,
+        context: &mut Context,
+        pairs: &mut Pairs,
+    ) {
+        let Some(mut choice) = self.buckets.take() else { return };
+        choice.choose(batch, range.clone(), aggregation, context);
+        self.window.clear();
+        let mut read = None;
+        let mut places = 0..0;
+        for (row, asked) in range.zip(&choice.chosen) {
+            let Some((level, within)) = asked else { continue };
+            if read != Some((level, within)) {
+                let first = self.window.len() as u32;
+                aggregation.read(*level, within.clone(), &mut self.window);
+                places = first..self.window.len() as u32;
+                read = Some((level, within));
+            }
+            for place in places.clone() {
+                self.candidates.push(row as u32, place);
+                if self.candidates.found.len() >= PAIRS {
+                    self.settle(None, batch, context, pairs);
+                }
+            }
+        }
+        self.settle(None, batch, context, pairs);
+        self.buckets = Some(choice);
     }
 
     fn find_in_table(
@@ -238,7 +297,9 @@ impl Finder {
                 let table = context.tables[table].as_ref().expect("the search has ended");
                 table.gather(column, rows, into);
             }
-            Findable::Window(_) => into.gather(&self.window.columns[column], rows),
+            Findable::Window(_) | Findable::Aggregation(_) => {
+                into.gather(&self.window.columns[column], rows)
+            }
         }
     }
 
