@@ -50,6 +50,8 @@
 
 #[cfg(feature = "node")]
 pub mod actors;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod disk;

@@ -7,6 +7,7 @@
 pub mod checking;
 pub mod clock;
 mod deployer;
+pub mod deployments;
 #[cfg(test)]
 mod edge_tests;
 mod edges;
