@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "the tests use the rest")]
 mod client;
 mod node;
+mod pair;
 mod story;
 
 use std::process::ExitCode;

@@ -47,28 +47,33 @@ impl Node {
                 fs::copy(&file, plans.join(name))?;
             }
         }
-        let log = fs::File::create(folder.path().join("log"))?;
-        let mut process = Command::new(binary()?)
-            .arg("run")
-            .current_dir(folder.path())
-            .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
-            .env_remove("TWINFLOW_CONFIG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
-        let output = process.stdout.take().ok_or("the node has no output")?;
-        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-        let address = lines.by_ref().find_map(|line| {
-            let address = line.split_once("http://")?.1.split_whitespace().next()?;
-            address.parse().ok()
-        });
-        // What it says later must not fill the pipe.
-        thread::spawn(move || lines.for_each(drop));
-        match address {
-            Some(address) => Ok(Self { process, folder, address }),
-            None => Err(fs::read_to_string(folder.path().join("log"))?.into()),
+        let (process, address) = run(folder.path())?;
+        Ok(Self { process, folder, address })
+    }
+
+    /// Starts `twinflow run` on these plan files with these settings.
+    pub fn launch(plans: &[(&str, &str)], settings: &str) -> Result<Self, Fault> {
+        let folder = TempDir::new()?;
+        fs::create_dir(folder.path().join("plans"))?;
+        for (name, text) in plans {
+            fs::write(folder.path().join("plans").join(name), text)?;
         }
+        fs::write(folder.path().join("twinflow.toml"), settings)?;
+        let (process, address) = run(folder.path())?;
+        Ok(Self { process, folder, address })
+    }
+
+    /// Ends the process as `kill -9` does.
+    pub fn kill(&mut self) -> Result<(), Fault> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// Starts the process again in the same folder.
+    pub fn start_again(&mut self) -> Result<(), Fault> {
+        (self.process, self.address) = run(self.folder.path())?;
+        Ok(())
     }
 
     /// Where it listens.
@@ -146,6 +151,32 @@ impl Node {
             thread::sleep(Duration::from_millis(5));
         }
         Err("the node did not stop".into())
+    }
+}
+
+/// Starts a node in a folder and waits until it says where it listens.
+fn run(folder: &Path) -> Result<(Child, SocketAddr), Fault> {
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+    let mut process = Command::new(binary()?)
+        .arg("run")
+        .current_dir(folder)
+        .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+        .env_remove("TWINFLOW_CONFIG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()?;
+    let output = process.stdout.take().ok_or("the node has no output")?;
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let address = lines.by_ref().find_map(|line| {
+        let address = line.split_once("http://")?.1.split_whitespace().next()?;
+        address.parse().ok()
+    });
+    // What it says later must not fill the pipe.
+    thread::spawn(move || lines.for_each(drop));
+    match address {
+        Some(address) => Ok((process, address)),
+        None => Err(fs::read_to_string(folder.join("log"))?.into()),
     }
 }
 

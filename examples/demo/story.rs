@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::client;
 use crate::node::Fault;
 use crate::node::Node;
+use crate::pair;
 
 const HOT: &str = "define stream Readings (sensor string, celsius double);\n\
                    from Readings[celsius > 90.0]\n\
@@ -32,7 +33,8 @@ impl Story {
         self.checks
     }
 
-    fn check(&mut self, what: &str, found: &Value, expected: &Value) -> Result<(), Fault> {
+    /// Checks that what was found is what was expected, and says so.
+    pub fn check(&mut self, what: &str, found: &Value, expected: &Value) -> Result<(), Fault> {
         if found != expected {
             return Err(format!("{what}: expected {expected}, found {found}").into());
         }
@@ -62,8 +64,9 @@ pub fn tell(story: &mut Story) -> Result<(), Fault> {
     refused_events(story, &node)?;
     watched_log(story, &node)?;
     load(story, &node)?;
-    println!("9. The node stops in order.");
-    story.check("exit status", &json!(node.stop()?), &json!(0))
+    println!("   The node stops in order.");
+    story.check("exit status", &json!(node.stop()?), &json!(0))?;
+    pair::tell(story)
 }
 
 /// Sends events and waits until the plan has applied them.

@@ -28,7 +28,6 @@ use crate::actors::plan::TailLimits;
 use crate::actors::plan::Tails;
 use crate::actors::plan::Version;
 use crate::actors::plan::Work;
-use crate::actors::plan::shown;
 use crate::actors::publisher::PublisherJob;
 use crate::actors::receiver::ReceiverJob;
 use crate::actors::threads::Thread;
@@ -398,7 +397,7 @@ fn version(
     let Draft { name, text, plan, warnings, .. } = draft;
     let mut streams = Vec::with_capacity(plan.streams.len());
     for (id, stream) in plan.streams.iter().enumerate() {
-        let shown: Arc<str> = shown(stream).into();
+        let shown: Arc<str> = stream.shown().into();
         let publishers = sinks.iter().zip(ends).filter(|(edge, _)| edge.stream == id);
         let publishers = publishers.map(|(_, end)| Arc::clone(end)).collect();
         let (tail, metrics) = (tails.of(&shown, limits.tail), &around.metrics);

@@ -1,7 +1,8 @@
 //! Events of a tail as JSON and as server-sent events, written straight from columns.
 //!
-//! An event's id is `<label>-<number>`: the number counts the events of the stream in this process,
-//! the label tells this process from another one, whose numbers meant other events.
+//! An event's id is `<label>-<number>`: the number counts the events of the stream as the plan's log
+//! does, the same on both nodes of a pair and after a restart; the label tells the plan from one
+//! of its name before, whose numbers meant other events.
 
 use crate::actors::plan::Events;
 use crate::actors::plan::Tail;
@@ -15,7 +16,7 @@ use crate::mappers::json::write_text;
 pub enum Place {
     /// After the event with this number.
     After(u64),
-    /// At an event of another process; nobody knows how many followed it.
+    /// At an event of another plan; nobody knows how many followed it.
     Elsewhere,
 }
 
@@ -97,7 +98,7 @@ mod tests {
         batch.push_row(5, &[Value::Long(1), Value::Text("a\nb".into())]);
         batch.push_row(6, &[Value::Null, Value::Null]);
         let tail = Tail::new(TailLimits { events: 10, bytes: 1 << 20 });
-        tail.push(&schema, &Arc::new(batch));
+        tail.push(1, &schema, &Arc::new(batch));
         tail
     }
 
@@ -127,7 +128,7 @@ mod tests {
         let here = |number| place(&id(tail.label(), number), &tail);
         assert_eq!(here(1), Some(Place::After(1)));
         assert_eq!(here(3), Some(Place::Elsewhere), "a number of the future");
-        assert_eq!(place(&id(tail.label() - 1, 1), &tail), Some(Place::Elsewhere));
+        assert_eq!(place(&id(tail.label() + 1, 1), &tail), Some(Place::Elsewhere));
         for not in ["", "7", "-", "a-b", "1-", "1--2"] {
             assert_eq!(place(not, &tail), None, "{not}");
         }

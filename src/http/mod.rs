@@ -13,6 +13,8 @@ mod follow;
 mod guard;
 mod parameters;
 pub mod problem;
+mod reading;
+mod reading;
 mod routes;
 mod server;
 

@@ -82,6 +82,18 @@ pub struct Stream {
     pub span: Span,
 }
 
+impl Stream {
+    /// Its name for people: fault streams and inner ones are marked.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.origin {
+            Origin::Fault(_) => format!("!{}", self.name),
+            Origin::Inner(_) => format!("#{}", self.name),
+            Origin::Defined | Origin::Implicit | Origin::Trigger => self.name.to_string(),
+        }
+    }
+}
+
 /// Where a stream comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -93,6 +93,8 @@ pub enum Outcome {
 pub struct Output {
     /// The stream, as the running version counts.
     pub stream: StreamId,
+    /// The number of the first row among all that ever passed through the stream, from 1.
+    pub first: u64,
     /// The rows, all current.
     pub rows: Arc<Batch>,
     /// For each of the stream's publishers its name and the number of the first row.
@@ -116,7 +118,7 @@ pub struct Replica {
     pub(super) position: u64,
     /// The latest time an entry brought.
     pub(super) now: Millis,
-    /// How many results each publisher was given.
+    /// How many results each publisher was given, and how many rows passed through each stream.
     pub(super) given: BTreeMap<Text, u64>,
     pub(super) producers: Producers,
     /// How far each receiver has come.
@@ -139,6 +141,8 @@ pub(super) struct Running {
     pub(super) machine: Box<dyn Machine>,
     /// The names of the publishers, by stream.
     publishers: Vec<Vec<Text>>,
+    /// The names under which rows are counted, by stream.
+    counters: Vec<Text>,
 }
 
 /// From where the machine can be rebuilt.
@@ -349,17 +353,20 @@ impl Replica {
         let Some(running) = &self.running else { return };
         for (stream, rows) in self.results.drain() {
             let names = &running.publishers[stream];
+            let count = rows.len() as u64;
+            let first = next(&mut self.given, &running.counters[stream], count);
             let mut publishers = Vec::with_capacity(names.len());
             for name in names {
-                let given = match self.given.get_mut(name) {
-                    Some(given) => given,
-                    None => self.given.entry(Text::clone(name)).or_default(),
-                };
-                publishers.push((Text::clone(name), *given + 1));
-                *given += rows.len() as u64;
+                publishers.push((Text::clone(name), next(&mut self.given, name, count)));
             }
-            outputs.push(Output { stream, rows: Arc::new(rows), publishers });
+            outputs.push(Output { stream, first, rows: Arc::new(rows), publishers });
         }
+    }
+
+    /// How many rows ever passed through a stream, as people call it.
+    #[must_use]
+    pub fn passed(&self, stream: &str) -> u64 {
+        self.given.get(counter(stream).as_str()).copied().unwrap_or(0)
     }
 
     fn keep(&mut self, entry: LogEntry) {
@@ -451,7 +458,9 @@ impl Running {
             number.map(|number| format!("publisher:{}:{number}", stream.name).into()).collect()
         });
         let publishers = names.collect();
-        Self { deployment, made, machine, publishers }
+        let counters = made.plan.streams.iter().map(|stream| counter(&stream.shown()));
+        let counters = counters.collect();
+        Self { deployment, made, machine, publishers, counters }
     }
 
     /// Applies what came; a query that cannot be run only lets time pass.
@@ -506,6 +515,21 @@ impl Running {
             batch: rows,
         })
     }
+}
+
+/// The name under which the rows of a stream are counted; no publisher is called so.
+fn counter(stream: &str) -> Text {
+    format!("stream:{stream}").into()
+}
+
+/// The number of the first of so many more.
+fn next(given: &mut BTreeMap<Text, u64>, name: &Text, count: u64) -> u64 {
+    let given = match given.get_mut(name) {
+        Some(given) => given,
+        None => given.entry(Text::clone(name)).or_default(),
+    };
+    *given += count;
+    *given + 1 - count
 }
 
 /// Reads and checks a query that was found right when it was ordered.

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tracing::debug;
 use tracing::error;
 use tracing::info;
@@ -83,6 +84,8 @@ pub struct Desk {
     /// What waits while the other node of a pair orders.
     pub(super) follow: Follow,
     snapshots: Option<Snapshots<RealDisk>>,
+    /// Tells how far entries were applied.
+    applied: Arc<watch::Sender<u64>>,
 }
 
 /// Why a desk cannot go on.
@@ -118,12 +121,15 @@ impl Desk {
             dead_letters: Arc::default(),
             follow: Follow::default(),
             snapshots,
+            applied: Arc::default(),
             version: Arc::clone(&version),
         };
         if is_new {
             desk.order(Body::Deploy(version.deployment()), Told::Nobody, None);
         }
         desk.versions.remember(&version);
+        desk.begin_tails();
+        desk.applied.send_replace(desk.replica.position());
         Ok(desk)
     }
 
@@ -139,6 +145,12 @@ impl Desk {
     #[must_use]
     pub fn version(&self) -> &Arc<Version> {
         &self.version
+    }
+
+    /// Tells how far entries were applied.
+    #[must_use]
+    pub fn applied(&self) -> &Arc<watch::Sender<u64>> {
+        &self.applied
     }
 
     /// Since when the plan is at an entry.
@@ -311,7 +323,10 @@ impl Desk {
             self.suspect(entry)?;
         }
         match entry {
-            Some(entry) => self.apply(entry, told).map_err(Stuck::Broken)?,
+            Some(entry) => {
+                self.apply(entry, told).map_err(Stuck::Broken)?;
+                self.applied.send_replace(self.replica.position());
+            }
             None => self.answer(told).map_err(Stuck::Broken)?,
         }
         drop(room);
@@ -339,6 +354,8 @@ impl Desk {
         self.replica = replica;
         self.suspect = None;
         self.restart_after(position);
+        self.begin_tails();
+        self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "going on from the other node's snapshot");
         Ok(())
     }
@@ -371,6 +388,7 @@ impl Desk {
             Body::Rows { stream, batch, .. } => Some((stream.clone(), batch.len())),
             _ => None,
         };
+        let is_deployment = matches!(&entry.body, Body::Deploy(_));
         if let Told::Deployer(_) = &told {
             // The last figures of the version at work.
             self.show();
@@ -403,6 +421,9 @@ impl Desk {
         if let Told::Deployer(switch) = &told {
             self.version = Arc::clone(&switch.version);
             self.tell_takeover();
+        }
+        if is_deployment {
+            self.label_tails();
         }
         self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
         told.tell(self.replica.position(), outcome);
@@ -465,7 +486,7 @@ impl Desk {
             let Some(front) = version.front(plan, output.stream) else { continue };
             let own = input.filter(|(of, _)| *of == &*front.name).map_or(0, |(_, rows)| rows);
             front.put_out.inc_by(output.rows.len().saturating_sub(own) as u64);
-            front.tail.push(&front.schema, &output.rows);
+            front.tail.push(output.first, &front.schema, &output.rows);
             for (name, number) in output.publishers {
                 let end = front.publishers.iter().find(|end| *end.name == *name);
                 let last = number + output.rows.len() as u64 - 1;
@@ -481,6 +502,22 @@ impl Desk {
                 };
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
+        }
+    }
+
+    /// Has the tails go on where the plan's state says.
+    fn begin_tails(&self) {
+        self.label_tails();
+        for front in &self.version.streams {
+            front.tail.begin(self.replica.passed(&front.name));
+        }
+    }
+
+    /// What the plan's chance is drawn from also names its events.
+    fn label_tails(&self) {
+        let Some(deployment) = self.replica.deployment() else { return };
+        for front in &self.version.streams {
+            front.tail.set_label(label(deployment.secret));
         }
     }
 
@@ -510,6 +547,11 @@ impl Desk {
             self.account.show(&self.version, machine);
         }
     }
+}
+
+/// Tells the events of a plan from those of one of its name before.
+fn label(secret: u64) -> i64 {
+    (secret >> 1).cast_signed()
 }
 
 /// The first of many things, and how many more there are.

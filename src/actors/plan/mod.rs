@@ -80,7 +80,6 @@ pub use tail::TailLimits;
 pub use version::PublisherEnd;
 pub use version::StreamFront;
 pub use version::Version;
-pub use version::shown;
 pub use versions::Versions;
 pub use waiting::Forwarded;
 pub use waiting::Told;

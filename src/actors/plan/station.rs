@@ -10,6 +10,7 @@ use std::sync::TryLockError;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::actors::clock;
 use crate::actors::plan::Applied;
@@ -17,6 +18,7 @@ use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
 use crate::actors::plan::Kept;
+use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Rows;
 use crate::actors::plan::SnapshotDesk;
@@ -47,6 +49,10 @@ pub struct Station {
     pub dead_letters: Arc<DeadLetters>,
     /// What is kept of the plan's state.
     pub snapshots: SnapshotDesk,
+    /// The position of the last entry applied.
+    applied: Arc<watch::Sender<u64>>,
+    /// What the pair says to the plan's log, on a node of a pair.
+    mirrored: Option<Arc<Mirrored>>,
     desk: Mutex<Desk>,
     current: RwLock<Arc<Version>>,
 }
@@ -79,9 +85,31 @@ impl Station {
             busy: Arc::clone(desk.busy()),
             dead_letters: Arc::clone(desk.dead_letters()),
             snapshots,
+            applied: Arc::clone(desk.applied()),
+            mirrored: desk.ledger().mirrored().cloned(),
             desk: Mutex::new(desk),
             current: RwLock::new(version),
         })
+    }
+
+    /// The position of the last entry applied here.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        *self.applied.borrow()
+    }
+
+    /// Entries that are known to be committed and not applied here yet.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        let committed = self.mirrored.as_ref().map_or(0, |mirrored| mirrored.committed());
+        committed.saturating_sub(self.position())
+    }
+
+    /// Waits until the entry at a position was applied here.
+    pub async fn reaches(&self, position: u64) {
+        let mut applied = self.applied.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = applied.wait_for(|upto| *upto >= position).await;
     }
 
     /// The version that new events are made for.

@@ -1,7 +1,7 @@
 //! The newest events of a stream, in bounded memory, for looking back and for following live.
 //!
-//! Events are numbered from 1 for as long as the process lives, also across versions of the plan. A
-//! follower keeps no queue here: it holds a number and reads on from it, and is told how many
+//! Events are numbered as the plan's log counts them, also across versions and restarts, and on both
+//! nodes of a pair alike: a follower may go on at the other node, with the same ids. A follower keeps no queue here: it holds a number and reads on from it, and is told how many
 //! events it missed when it was too slow. So followers cost nothing and cannot hold up a plan.
 
 use std::collections::VecDeque;
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
-use crate::actors::clock;
 use crate::event::Batch;
 use crate::event::Schema;
 
@@ -30,7 +31,7 @@ pub struct TailLimits {
 #[derive(Debug)]
 pub struct Tail {
     limits: TailLimits,
-    label: i64,
+    label: AtomicI64,
     ring: Mutex<Ring>,
     latest: watch::Sender<u64>,
 }
@@ -73,14 +74,29 @@ impl Tail {
     #[must_use]
     pub fn new(limits: TailLimits) -> Self {
         let ring = Mutex::new(Ring::default());
-        Self { limits, label: clock::now_ms(), ring, latest: watch::Sender::new(0) }
+        Self { limits, label: AtomicI64::new(0), ring, latest: watch::Sender::new(0) }
     }
 
-    /// Tells this tail from that of an earlier process, whose numbers meant other events: the
-    /// moment it was made.
+    /// Tells this tail from that of a plan of the same name before, whose numbers meant other
+    /// events.
     #[must_use]
     pub fn label(&self) -> i64 {
-        self.label
+        self.label.load(Ordering::Acquire)
+    }
+
+    /// From now on its events are named so.
+    pub fn set_label(&self, label: i64) {
+        self.label.store(label, Ordering::Release);
+    }
+
+    /// Goes on after so many events, which are not kept here.
+    pub fn begin(&self, passed: u64) {
+        let mut ring = self.ring();
+        if ring.latest != passed {
+            *ring = Ring { latest: passed, ..Ring::default() };
+            drop(ring);
+            self.latest.send_replace(passed);
+        }
     }
 
     /// Whether it keeps anything at all.
@@ -89,10 +105,13 @@ impl Tail {
         self.limits.events > 0
     }
 
-    /// Takes in the next events; the oldest leave.
-    pub fn push(&self, schema: &Arc<Schema>, batch: &Arc<Batch>) {
+    /// Takes in the next events; the oldest leave. `first` is the number of the first one.
+    pub fn push(&self, first: u64, schema: &Arc<Schema>, batch: &Arc<Batch>) {
         let mut ring = self.ring();
-        let first = ring.latest + 1;
+        if first != ring.latest + 1 {
+            // What was kept does not lead up to these.
+            *ring = Ring { latest: first.saturating_sub(1), ..Ring::default() };
+        }
         ring.latest += batch.len() as u64;
         ring.add(Piece::newest(first, schema, batch, self.limits.events));
         while ring.overflows(self.limits) {
@@ -221,7 +240,7 @@ mod tests {
     fn push(tail: &Tail, values: Range<i64>) {
         let mut batch = Batch::new(&[DataType::Long]);
         values.for_each(|n| batch.push_row(n, &[Value::Long(n)]));
-        tail.push(&schema(), &Arc::new(batch));
+        tail.push(tail.latest() + 1, &schema(), &Arc::new(batch));
     }
 
     fn tail(events: usize) -> Tail {

@@ -14,9 +14,7 @@ use crate::actors::tree::Inbox;
 use crate::actors::tree::Weigh;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
-use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
-use crate::plan::logical::Stream;
 use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
 use crate::replica::Builder;
@@ -128,7 +126,7 @@ impl Version {
         if Arc::ptr_eq(plan, &self.plan) {
             return self.streams.get(stream);
         }
-        let shown = shown(&plan.streams[stream]);
+        let shown = plan.streams[stream].shown();
         let (_, front) = self.stream(&shown)?;
         (*front.schema == plan.streams[stream].schema).then_some(front)
     }
@@ -140,16 +138,6 @@ impl Version {
         let front = &other.streams[stream];
         let (id, mine) = self.stream(&front.name)?;
         (mine.schema == front.schema).then_some(id)
-    }
-}
-
-/// The name of a stream for people: fault streams and inner ones are marked.
-#[must_use]
-pub fn shown(stream: &Stream) -> String {
-    match stream.origin {
-        Origin::Fault(_) => format!("!{}", stream.name),
-        Origin::Inner(_) => format!("#{}", stream.name),
-        Origin::Defined | Origin::Implicit | Origin::Trigger => stream.name.to_string(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
 use crate::http::problem::Refusal;
+use crate::http::reading;
 use crate::http::routes::plans::attributes;
 use crate::mappers::json::write_value;
 
@@ -34,7 +35,11 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The body is the query, or `{"query": "…"}`. It stands in line with the events: it sees all that
 /// were accepted before it.
 #[utoipa::path(post, path = "/api/v1/plans/{plan}/query", tag = "plans",
-    params(("plan" = String, Path, description = "The plan")),
+    params(
+        ("plan" = String, Path, description = "The plan"),
+        ("Twinflow-At-Least" = Option<u64>, Header, description = "Answer once the entry of the \
+            plan's log at this position was applied on this node; within 10 s"),
+    ),
     request_body(content((String = "text/plain"), (Object = "application/json"))),
     responses(
         (status = 200, description = "The answer", body = documents::Answer),
@@ -64,6 +69,7 @@ pub async fn query(
     let station = api.station(&plan)?;
     let body = body::read(&request, payload, body::TEXTS, QUERY_BYTES_MAX).await?;
     let text = body::text(&request, &body, "query")?;
+    reading::wait(&request, &station).await?;
     let asked = timeout(ANSWER_TIME, station.ask(&text)).await.map_err(|_| {
         let detail = format!("`{plan}` did not answer within {ANSWER_TIME:?}");
         Refusal::new(problem::OVERLOADED, detail)
@@ -74,7 +80,9 @@ pub async fn query(
         let detail = format!("expected at most {ROWS_MAX} rows, found {rows}; `limit` ends sooner");
         return Err(Refusal::new(problem::ANSWER_TOO_LARGE, detail));
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(write(&answer)))
+    let mut found = HttpResponse::Ok();
+    reading::mark(&mut found, &station);
+    Ok(found.content_type("application/json").body(write(&answer)))
 }
 
 fn refuse(api: &Api, plan: &str, error: AskError) -> Refusal {

@@ -22,6 +22,7 @@ use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
 use crate::http::problem::Refusal;
+use crate::http::reading;
 use crate::mappers::json::write_text;
 
 /// Events that are given unless another number is asked for.
@@ -39,6 +40,8 @@ pub const STREAM: &str = "text/event-stream";
         ("stream" = String, Path, description = "The stream"),
         ("limit" = Option<usize>, Query, description = "At most so many events; 100 by default"),
         ("after" = Option<String>, Query, description = "Only events after the one with this id"),
+        ("Twinflow-At-Least" = Option<u64>, Header, description = "Answer once the entry of the \
+            plan's log at this position was applied on this node; within 10 s"),
     ),
     responses(
         (status = 200, description = "The events", body = Events),
@@ -63,6 +66,7 @@ pub async fn events(
     let parameters = Parameters::read(&request, &["limit", "after"])?;
     let limit = parameters.count("limit")?.unwrap_or(LIMIT);
     let station = api.station(&plan)?;
+    reading::wait(&request, &station).await?;
     let version = station.version();
     let (_, front) = api.stream(&version, &stream)?;
     let tail = &front.tail;
@@ -89,7 +93,9 @@ pub async fn events(
     body.extend_from_slice(b",\"events\":");
     events::write_array(tail.label(), &found, &mut body);
     body.push(b'}');
-    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+    let mut answer = HttpResponse::Ok();
+    reading::mark(&mut answer, &station);
+    Ok(answer.content_type("application/json").body(body))
 }
 
 /// The events of a stream from now on, as server-sent events.
@@ -147,8 +153,9 @@ pub async fn tail(
         let detail = format!("expected fewer than {seats} live tails");
         return Err(Refusal::new(problem::TOO_MANY_TAILS, detail));
     };
-    let follower = Follower::new(tail, station, api.closing(), place, seat);
     let mut answer = HttpResponse::Ok();
+    reading::mark(&mut answer, &station);
+    let follower = Follower::new(tail, station, api.closing(), place, seat);
     answer.content_type(STREAM);
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(answer.body(Told::to(follower)))
