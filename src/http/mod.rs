@@ -14,7 +14,6 @@ mod guard;
 mod parameters;
 pub mod problem;
 mod reading;
-mod reading;
 mod routes;
 mod server;
 

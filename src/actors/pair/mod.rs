@@ -11,6 +11,7 @@
 //! life of the node: with what stands in the journals, and nothing else.
 
 mod actions;
+pub mod deployments;
 mod fences;
 mod files;
 mod hub;
