@@ -1,5 +1,5 @@
 # `make` alone lists what there is.
-.PHONY: help demo run test simulate soak bench settings
+.PHONY: help demo run run-pair test simulate soak bench settings
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -14,6 +14,10 @@ demo: ## the main job end to end, in under a minute after the build; ends by its
 run: ## a node to work with: plans from plans/, the API on http://127.0.0.1:8080
 	$(BUILD)
 	$${CARGO_TARGET_DIR:-target}/release/twinflow run
+
+run-pair: ## two nodes as a pair on this machine, at http://127.0.0.1:8081 and :8082
+	$(BUILD)
+	examples/pair/run $${CARGO_TARGET_DIR:-target}/release/twinflow
 
 test: ## everything that is tested: format, clippy, unit, integration and doc tests
 	cargo fmt --check
