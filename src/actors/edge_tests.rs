@@ -165,6 +165,7 @@ impl Way {
                 schema: Arc::clone(&front.schema),
                 generation: 7,
                 epoch: 0,
+                reading: 0,
                 number: u64::try_from(self.next).unwrap(),
                 batch,
             };

@@ -196,8 +196,8 @@ impl PublisherActor {
         self.opened();
         let gate = Arc::clone(&self.job.gate);
         while let Some(mut at_hand) = self.next_parcel() {
-            if self.job.end.has_left(&at_hand.parcel.message) {
-                // The other node published it.
+            if self.job.end.is_void(&at_hand.parcel.message) {
+                // The other node published it, or computes it otherwise.
                 continue;
             }
             // Asked directly before each: it may end at any moment.

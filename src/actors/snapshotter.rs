@@ -31,7 +31,9 @@ impl Snapshotter {
     /// that acts never stand still for them.
     fn keep(&self, station: &Station) {
         match &self.office.around.pair {
-            Some(pair) if pair.gate.part() == Part::Active && pair.is_in_sync() => {}
+            Some(pair) if pair.gate.part() == Part::Active && pair.is_in_sync() => {
+                station.compare();
+            }
             Some(pair) => {
                 if let Some(name) = station.keep_snapshot() {
                     pair.share_snapshot(&station.name, name);

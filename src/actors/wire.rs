@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use tracing::error;
 
+use crate::actors::pair::Tell;
 use crate::actors::plan::Reply;
 use crate::actors::plan::Stamp;
 use crate::ha::link::Link;
@@ -35,6 +36,11 @@ pub const FENCES: u16 = 3;
 /// Such parcels on their way back.
 pub const FENCES_BACK: u16 = 4;
 
+/// Parcels that tell the fingerprint of a state.
+pub const FINGERPRINTS: u16 = 5;
+/// Parcels that ask for a snapshot, since the states differ.
+pub const RESYNCS: u16 = 6;
+
 /// The pair's thread is to look at a plan's log.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -45,6 +51,7 @@ pub struct Look(pub Plan);
 pub struct Wire {
     link: Mutex<Option<Arc<Link>>>,
     pair: Mutex<Option<Recipient<Look>>>,
+    manager: Mutex<Option<Recipient<Tell>>>,
     incarnation: AtomicU64,
 }
 
@@ -59,22 +66,37 @@ struct ForwardHead {
 
 impl Wire {
     /// The link and the pair's thread from now on, in this life.
-    pub fn set(&self, incarnation: u64, link: Arc<Link>, pair: Recipient<Look>) {
+    pub fn set(
+        &self,
+        incarnation: u64,
+        link: Arc<Link>,
+        pair: Recipient<Look>,
+        manager: Recipient<Tell>,
+    ) {
         self.incarnation.store(incarnation, Ordering::Release);
         *lock(&self.link) = Some(link);
         *lock(&self.pair) = Some(pair);
+        *lock(&self.manager) = Some(manager);
     }
 
     /// There is no link and no pair's thread any more.
     pub fn clear(&self) {
         *lock(&self.link) = None;
         *lock(&self.pair) = None;
+        *lock(&self.manager) = None;
     }
 
     /// The life of this node in the pair.
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         self.incarnation.load(Ordering::Acquire)
+    }
+
+    /// Tells the pair's thread something.
+    pub fn tell(&self, tell: Tell) {
+        if let Some(pair) = &*lock(&self.manager) {
+            pair.do_send(tell);
+        }
     }
 
     /// Calls the pair's attention to a log.

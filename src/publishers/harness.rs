@@ -83,6 +83,7 @@ impl Sink {
             schema: Arc::new(self.schema.clone()),
             generation: 7,
             epoch: 0,
+            reading: 0,
             number,
             batch: Arc::new(batch),
         }

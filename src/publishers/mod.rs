@@ -59,6 +59,8 @@ pub struct Parcel {
     pub number: u64,
     /// The epoch of the active node that publishes it; 0 where there is no pair.
     pub epoch: u64,
+    /// How often the plan's state had been taken from the other node when this was computed.
+    pub reading: u64,
     /// The rows.
     pub batch: Arc<Batch>,
 }

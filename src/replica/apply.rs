@@ -303,7 +303,7 @@ impl Replica {
                 }
                 sending = sender.take();
             }
-            Body::Tick | Body::Deploy(_) => {}
+            Body::Tick | Body::Compare | Body::Deploy(_) => {}
         }
         // A panic leaves it here.
         let body = &self.at_hand.insert(entry).body;
@@ -373,7 +373,7 @@ impl Replica {
         self.since_bytes += match &entry.body {
             Body::Rows { batch, .. } => batch.bytes(),
             Body::Write { query, .. } => query.len(),
-            Body::Tick | Body::Skip { .. } | Body::Deploy(_) => 0,
+            Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => 0,
         };
         self.since.push(entry);
         if self.since.len() >= KEPT_ENTRIES_MAX || self.since_bytes >= KEPT_BYTES_MAX {
@@ -477,7 +477,7 @@ impl Running {
                     return Outcome::Refused(reason);
                 }
             }
-            Body::Tick | Body::Skip { .. } | Body::Deploy(_) => {
+            Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => {
                 self.machine.apply(now, None, results);
             }
         }

@@ -37,6 +37,8 @@ pub enum Body {
     },
     /// Time passed; nothing else.
     Tick,
+    /// As a tick; afterwards the nodes of a pair compare their states.
+    Compare,
     /// An on-demand query that writes.
     Write {
         /// The query.
@@ -137,6 +139,7 @@ const SKIP: u8 = 5;
 const WRITE_ONCE: u8 = 6;
 /// As `ROWS`, which is still read; their number stands first.
 const COUNTED_ROWS: u8 = 7;
+const COMPARE: u8 = 8;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -163,6 +166,7 @@ impl Encode for LogEntry {
                 batch.encode(out);
             }
             Body::Tick => TICK.encode(out),
+            Body::Compare => COMPARE.encode(out),
             Body::Write { query, sending: None } => {
                 WRITE.encode(out);
                 query.encode(out);
@@ -194,6 +198,7 @@ impl Encode for LogEntry {
                 batch: Batch::decode(from)?,
             },
             TICK => Body::Tick,
+            COMPARE => Body::Compare,
             WRITE => Body::Write { query: Text::decode(from)?, sending: None },
             WRITE_ONCE => {
                 let sending = Some(Sending::decode(from)?);

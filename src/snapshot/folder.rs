@@ -189,6 +189,25 @@ impl<D: Disk> Snapshots<D> {
         Ok(removed)
     }
 
+    /// Removes every snapshot but this one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn keep_only(&self, name: &str) -> Result<(), SnapshotError> {
+        self.sync_folder()?;
+        for other in self.names()? {
+            if other != name && self.stamp(&other).is_some() {
+                let path = self.folder.join(&other);
+                match self.disk.remove(&path) {
+                    // Somebody prunes at the same time.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    done => done.map_err(|e| SnapshotError::io("remove", &path, e))?,
+                }
+            }
+        }
+        self.sync_folder()
+    }
+
     /// The position of the older of the latest two that look right: the journal may be released
     /// before the position after it, since from here on both last. Nothing while there are not two.
     ///

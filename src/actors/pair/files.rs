@@ -160,11 +160,12 @@ fn take_pieces(
     while let Ok((piece, hold)) = pieces.recv() {
         let Some(log) = hub.log(piece.plan) else { continue };
         let plan = piece.plan;
+        let name = piece.file.clone();
         match take_piece(&log, coming.remove(&plan), piece) {
             Ok(Came::More(more)) => drop(coming.insert(plan, more)),
             Ok(Came::Whole(header)) => {
                 info!(plan = %log.name, position = header.position, "snapshot received");
-                manager.do_send(Tell::Snapshot(plan, header.position, header.epoch));
+                manager.do_send(Tell::Snapshot(plan, header.position, header.epoch, name));
                 if let Some(station) = log.station() {
                     station.keep_two_snapshots();
                 }

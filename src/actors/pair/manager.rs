@@ -23,6 +23,7 @@ use crate::actors::pair::Hub;
 use crate::actors::pair::PairStatus;
 use crate::actors::pair::fences::Fences;
 use crate::actors::pair::files::Files;
+use crate::actors::pair::fingerprints::Fingerprints;
 use crate::actors::pair::logs::Reading;
 use crate::actors::pair::notes::Notes;
 use crate::actors::plan::Arrival;
@@ -82,10 +83,19 @@ pub enum Tell {
     SyncedAll(u64),
     /// The other's kernel lock was tested.
     Lock(Version, bool),
-    /// A snapshot has come.
-    Snapshot(Plan, u64, u64),
+    /// A snapshot has come: of which plan, up to which position and its epoch, under which name.
+    Snapshot(Plan, u64, u64, String),
     /// A snapshot was taken here, of this name.
     Share(Plan, String),
+    /// The fingerprint of a plan's state here.
+    Fingerprint {
+        /// The plan.
+        plan: Plan,
+        /// The position it is of.
+        position: u64,
+        /// What it is.
+        value: u64,
+    },
 }
 
 /// The operator's word; answered when it is done, or refused.
@@ -142,6 +152,7 @@ pub struct HaManager {
     pub(super) reading: BTreeMap<Plan, Reading>,
     pub(super) wishes: Vec<Wish>,
     pub(super) fences: Fences,
+    pub(super) fingerprints: Fingerprints,
     pub(super) status: Watched,
     looked_at_lock: Duration,
 }
@@ -168,6 +179,8 @@ pub(super) struct Watched {
     /// Since when the peer lacks entries of a plan.
     pub behind: BTreeMap<Plan, u64>,
     pub told_sync: Option<bool>,
+    /// Up to which position states were compared last.
+    pub compared: Option<u64>,
 }
 
 impl HaManager {
@@ -181,6 +194,7 @@ impl HaManager {
             reading: BTreeMap::new(),
             wishes: Vec::new(),
             fences: Fences::default(),
+            fingerprints: Fingerprints::default(),
             status: Watched::default(),
             looked_at_lock: Duration::ZERO,
         }
@@ -208,7 +222,8 @@ impl HaManager {
                 to.do_send(Tell::Heard(Box::new(heard)))
             })?;
         let link = Arc::new(link);
-        hub.wire.set(incarnation.0, Arc::clone(&link), address.clone().recipient());
+        let (look, tell) = (address.clone().recipient(), address.clone().recipient());
+        hub.wire.set(incarnation.0, Arc::clone(&link), look, tell);
         let to = address.clone();
         let answer = move |request, outcome| to.do_send(Tell::Arbiter(request, Box::new(outcome)));
         let own = config.node.data.join("record.db");
@@ -346,6 +361,12 @@ impl HaManager {
                     log.mirrored.answered_elsewhere(reply.stamp, reply.verdict);
                     (log.nudge)();
                 }
+            }
+            Freight::Parcel(parcel) if parcel.channel == wire::FINGERPRINTS => {
+                self.fingerprint_heard(&parcel.bytes);
+            }
+            Freight::Parcel(parcel) if parcel.channel == wire::RESYNCS => {
+                self.resync_asked(&parcel.bytes);
             }
             Freight::Parcel(parcel) => self.fence_heard(&parcel),
         }
@@ -493,7 +514,11 @@ impl Handler<Tell> for HaManager {
                     life.files.send_this(plan, &name);
                 }
             }
-            Tell::Snapshot(plan, base, epoch) => {
+            Tell::Fingerprint { plan, position, value } => {
+                self.fingerprinted(plan, position, value);
+            }
+            Tell::Snapshot(plan, base, epoch, name) => {
+                self.resynced(plan, base, &name);
                 let (base, base_epoch) = (Position(base), Epoch(epoch));
                 self.give(Input::SnapshotArrived { plan, base, base_epoch }, None);
             }

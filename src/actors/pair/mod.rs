@@ -14,6 +14,7 @@ mod actions;
 pub mod deployments;
 mod fences;
 mod files;
+mod fingerprints;
 mod hub;
 mod logs;
 mod manager;

@@ -55,6 +55,8 @@ pub struct PairStatus {
     pub alarm: Option<String>,
     /// Why there is no connection.
     pub trouble: Option<String>,
+    /// The position at which the states of the nodes were compared last; only at the passive.
+    pub compared: Option<u64>,
     /// The plans' logs.
     pub plans: Vec<PlanState>,
 }
@@ -115,6 +117,7 @@ impl HaManager {
             failover_reason: failover.map(|(_, reason)| reason.clone()),
             alarm: self.status.alarm.clone(),
             trouble: self.status.trouble.clone(),
+            compared: self.status.compared,
             plans: status
                 .plans
                 .iter()
@@ -154,6 +157,7 @@ impl HaManager {
             failover_reason: None,
             alarm: self.status.alarm.clone(),
             trouble: self.status.trouble.clone(),
+            compared: self.status.compared,
             plans: Vec::new(),
         }
     }

@@ -34,7 +34,6 @@ use crate::actors::plan::Versions;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
 use crate::actors::plan::follow::Follow;
-use crate::actors::plan::kept;
 use crate::actors::tree::PutError;
 use crate::actors::tree::Room;
 use crate::actors::tree::Taken;
@@ -50,7 +49,6 @@ use crate::replica::Body;
 use crate::replica::Broken;
 use crate::replica::Deployment;
 use crate::replica::LogEntry;
-use crate::replica::Maker;
 use crate::replica::Outcome;
 use crate::replica::Output;
 use crate::replica::Replica;
@@ -69,11 +67,11 @@ pub struct Desk {
     pub(super) version: Arc<Version>,
     /// The version for which new entries are ordered.
     ordering: Arc<Version>,
-    versions: Arc<Versions>,
+    pub(super) versions: Arc<Versions>,
     pub(super) replica: Replica,
     pub(super) ledger: Ledger,
     /// While what was found in the log is applied: notes at which entry.
-    suspect: Option<Suspect>,
+    pub(super) suspect: Option<Suspect>,
     busy: Arc<Busy>,
     /// Results that have not been handed to their publishers yet.
     outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
@@ -83,9 +81,9 @@ pub struct Desk {
     dead_letters: Arc<DeadLetters>,
     /// What waits while the other node of a pair orders.
     pub(super) follow: Follow,
-    snapshots: Option<Snapshots<RealDisk>>,
+    pub(super) snapshots: Option<Snapshots<RealDisk>>,
     /// Tells how far entries were applied.
-    applied: Arc<watch::Sender<u64>>,
+    pub(super) applied: Arc<watch::Sender<u64>>,
 }
 
 /// Why a desk cannot go on.
@@ -311,6 +309,9 @@ impl Desk {
             if let Some(position) = news.installed {
                 self.install(position)?;
             }
+            if let Some(position) = news.reloaded {
+                self.reload(position)?;
+            }
             return Ok(true);
         }
         let next = match self.follow.stalled.take() {
@@ -337,27 +338,6 @@ impl Desk {
             suspect.clear().map_err(|error| Stuck::Log(LedgerError::Note(error)))?;
         }
         Ok(true)
-    }
-
-    /// Goes on from the snapshot that the other node sent.
-    fn install(&mut self, position: u64) -> Result<(), Stuck> {
-        let broken = |reason| Stuck::Broken(Broken(reason));
-        let snapshots = self.snapshots.as_ref();
-        let snapshots = snapshots.ok_or_else(|| broken("nothing is kept of the plan".into()))?;
-        let maker = Arc::clone(&self.versions) as Arc<dyn Maker>;
-        let (replica, _) = kept::restore(snapshots, &self.version.name, &maker)
-            .map_err(|error| broken(error.to_string()))?;
-        if replica.position() != position {
-            let found = replica.position();
-            return Err(broken(format!("a snapshot of {position} was to be there, found {found}")));
-        }
-        self.replica = replica;
-        self.suspect = None;
-        self.restart_after(position);
-        self.begin_tails();
-        self.applied.send_replace(position);
-        info!(plan = %self.version.name, position, "going on from the other node's snapshot");
-        Ok(())
     }
 
     /// Notes which entry is applied next, as long as what was found in the log is; skips one at
@@ -389,6 +369,7 @@ impl Desk {
             _ => None,
         };
         let is_deployment = matches!(&entry.body, Body::Deploy(_));
+        let compares = matches!(&entry.body, Body::Compare);
         if let Told::Deployer(_) = &told {
             // The last figures of the version at work.
             self.show();
@@ -424,6 +405,9 @@ impl Desk {
         }
         if is_deployment {
             self.label_tails();
+        }
+        if compares {
+            self.fingerprint();
         }
         self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
         told.tell(self.replica.position(), outcome);
@@ -498,6 +482,7 @@ impl Desk {
                     generation: self.replica.deployment().map_or(version.secret, |of| of.secret),
                     number,
                     epoch: 0,
+                    reading: self.follow.reading,
                     batch: Arc::clone(&output.rows),
                 };
                 self.outgoing.push_back((Arc::clone(end), parcel));
@@ -506,7 +491,7 @@ impl Desk {
     }
 
     /// Has the tails go on where the plan's state says.
-    fn begin_tails(&self) {
+    pub(super) fn begin_tails(&self) {
         self.label_tails();
         for front in &self.version.streams {
             front.tail.begin(self.replica.passed(&front.name));

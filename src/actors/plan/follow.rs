@@ -61,6 +61,8 @@ pub struct Follow {
     pub(super) stalled: Option<Waiting>,
     /// Whether this node was ordering when it last looked.
     ordered: bool,
+    /// How often the plan's state was taken from the other node.
+    pub(super) reading: u64,
 }
 
 impl Desk {
@@ -147,7 +149,7 @@ impl Desk {
             (Body::Rows { .. } | Body::Write { .. }, told) => {
                 self.follow.turned.push_back(Unordered { entry, told, room });
             }
-            (Body::Deploy(_) | Body::Tick | Body::Skip { .. }, _) => {}
+            (Body::Deploy(_) | Body::Tick | Body::Compare | Body::Skip { .. }, _) => {}
         }
     }
 

@@ -306,6 +306,12 @@ impl Ledger {
         self.waiting.drain(..).collect()
     }
 
+    /// Entries after this position are to be applied again.
+    pub fn rewind(&mut self, position: u64) {
+        self.reading = None;
+        self.next = position + 1;
+    }
+
     /// Tells senders whose entries are as safe as they wished, though not applied yet.
     pub fn answer_early(&mut self) {
         let Some(answered) = self.mirrored.as_ref().map(|mirrored| mirrored.answered()) else {

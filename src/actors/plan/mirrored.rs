@@ -56,6 +56,8 @@ struct Notes {
     cut: Option<u64>,
     /// A snapshot took the place of state and log, up to here.
     installed: Option<u64>,
+    /// A snapshot is to take the place of the state alone, up to here.
+    reloaded: Option<u64>,
     arrivals: VecDeque<Arrival>,
     /// The last stamp that arrived in this epoch.
     arrived: Option<Stamp>,
@@ -71,6 +73,8 @@ pub struct News {
     pub cut: Option<u64>,
     /// A snapshot took the place of state and log, up to here.
     pub installed: Option<u64>,
+    /// A snapshot is to take the place of the state alone, up to here.
+    pub reloaded: Option<u64>,
     /// What became of what was forwarded.
     pub answers: Vec<(Stamp, Verdict)>,
     /// What was forwarded and not answered has to be forwarded again.
@@ -286,6 +290,12 @@ impl Mirrored {
         self.committed.store(base, Ordering::Release);
     }
 
+    /// A snapshot of the other node is to take the place of the state.
+    pub fn reload(&self, base: u64) {
+        self.notes().reloaded = Some(base);
+        self.news.store(true, Ordering::Release);
+    }
+
     /// The other node forwarded something; of all that it waits for, `first` is the lowest number.
     /// What would leave a gap is dropped: its producer's numbers only rise, and what is in the gap
     /// comes again with all that follows it.
@@ -333,6 +343,7 @@ impl Mirrored {
         Some(News {
             cut: notes.cut.take(),
             installed: notes.installed.take(),
+            reloaded: notes.reloaded.take(),
             answers: std::mem::take(&mut notes.answers),
             send_again: std::mem::take(&mut notes.send_again),
         })

@@ -23,6 +23,7 @@ mod kept;
 mod ledger;
 mod mirrored;
 mod question;
+mod resync;
 mod snapshots;
 mod station;
 mod suspect;

@@ -139,6 +139,14 @@ impl Station {
         Ok(())
     }
 
+    /// Has the two nodes of a pair compare their states of this plan.
+    pub fn compare(&self) {
+        if let Some(mut desk) = self.desk_within(DESK_TIME) {
+            desk.compare();
+        }
+        self.inbox.nudge();
+    }
+
     /// A snapshot came from the other node: the oldest has to go.
     pub fn keep_two_snapshots(&self) {
         if let Some(snapshots) = self.snapshots.kept()

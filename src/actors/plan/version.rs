@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -74,6 +76,7 @@ pub struct PublisherEnd {
     /// Rows that came when it took no more.
     pub unpublished: Counter,
     confirmed: Confirmed,
+    reading: AtomicU64,
 }
 
 impl StreamFront {
@@ -156,7 +159,7 @@ impl PublisherEnd {
         unpublished: Counter,
         confirmed: Confirmed,
     ) -> Self {
-        Self { name, inbox, unpublished, confirmed }
+        Self { name, inbox, unpublished, confirmed, reading: AtomicU64::new(0) }
     }
 
     /// The number of the last result that has left or was put aside; 0 before the first.
@@ -165,10 +168,17 @@ impl PublisherEnd {
         self.confirmed.last()
     }
 
-    /// Whether a parcel has left already, or was put aside.
+    /// Whether a parcel has left already, or was put aside, or comes from a state that is not the
+    /// plan's any more.
     #[must_use]
-    pub fn has_left(&self, parcel: &Parcel) -> bool {
-        self.confirmed() + 1 >= parcel.number + parcel.batch.len() as u64
+    pub fn is_void(&self, parcel: &Parcel) -> bool {
+        let has_left = self.confirmed() + 1 >= parcel.number + parcel.batch.len() as u64;
+        has_left || parcel.reading < self.reading.load(Ordering::Acquire)
+    }
+
+    /// From now on only results of this reading count.
+    pub fn read_anew(&self, reading: u64) {
+        self.reading.store(reading, Ordering::Release);
     }
 
     /// Takes note that this parcel and all before it have left or were put aside.
