@@ -12,6 +12,9 @@ use crate::engine::operators::LookupStep;
 use crate::engine::partition::Partition;
 use crate::engine::partition::Route;
 use crate::engine::partition::RouteBy;
+use crate::engine::patterns;
+use crate::engine::patterns::PatternStep;
+use crate::engine::pipeline::PatternWay;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::pipeline::Target;
 use crate::engine::pipeline::Way;
@@ -191,12 +194,27 @@ impl<'a> Builder<'a> {
         let outputs = query.selection.schema.types();
         Ok(Pipeline {
             ports,
+            pattern: self.pattern(query, next_operator)?,
             selector: Selector::build(&query.selection, query.events, expired, windowed, self)?,
             selected: Some(Box::new(Batch::new(&outputs))),
             target: self.target(&query.output, &outputs)?,
             partition: query.partition,
             watched: false,
         })
+    }
+
+    /// The pattern of a query, each state of which is an operator to timers.
+    fn pattern(
+        &self,
+        query: &Query,
+        next_operator: &mut u32,
+    ) -> Result<Option<Box<PatternWay>>, BuildError> {
+        let Some(pattern) = &query.pattern else { return Ok(None) };
+        let ports = query.ports.iter().map(|port| self.source_types(port.source));
+        let mut step = PatternStep::build(pattern, &ports.collect::<Vec<_>>(), self)?;
+        step.set_first_operator(*next_operator);
+        *next_operator += step.states() as u32;
+        Ok(Some(Box::new(PatternWay { step, buffer: Batch::new(&pattern.types()) })))
     }
 
     fn source_types(&self, source: Source) -> Vec<DataType> {
@@ -303,7 +321,10 @@ impl<'a> Builder<'a> {
                     continue;
                 }
                 let types = self.plan.streams[stream].schema.types();
-                let read = self.reads(query, &way.stages, &types);
+                let read = match &query.pattern {
+                    Some(pattern) => patterns::reads(pattern, port, types.len()),
+                    None => self.reads(query, &way.stages, &types),
+                };
                 let route = match routes.iter().position(|route| route.stream == stream) {
                     Some(known) => &mut routes[known],
                     None => {

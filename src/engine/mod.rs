@@ -18,6 +18,7 @@ mod needs;
 pub mod operator;
 mod operators;
 mod partition;
+mod patterns;
 mod pipeline;
 pub mod rows;
 mod selector;

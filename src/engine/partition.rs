@@ -27,6 +27,8 @@ pub struct Partition {
     last_seen: Vec<Millis>,
     free: Vec<Slot>,
     born: u64,
+    /// Keys that have appeared since somebody last looked.
+    pub fresh: Vec<Slot>,
     /// How streams reach the queries inside.
     pub routes: Vec<Route>,
     /// `@purge`.
@@ -68,6 +70,7 @@ impl Partition {
             last_seen: Vec::new(),
             free: Vec::new(),
             born: 0,
+            fresh: Vec::new(),
             routes,
             purge,
             rows: Vec::new(),
@@ -211,6 +214,7 @@ impl Partition {
         self.births[at] = self.born;
         self.last_seen[at] = now;
         self.born += 1;
+        self.fresh.push(slot);
         self.slots.insert(self.keys[at].clone(), slot);
         slot
     }

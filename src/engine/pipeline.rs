@@ -2,6 +2,7 @@
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
+use crate::engine::patterns::PatternStep;
 use crate::engine::selector::Selector;
 use crate::engine::tables::TableWriter;
 use crate::event::Batch;
@@ -16,6 +17,8 @@ use crate::plan::logical::WindowId;
 pub struct Pipeline {
     /// One way in a port.
     pub ports: Vec<Way>,
+    /// The pattern to which all ways lead, if there is one.
+    pub pattern: Option<Box<PatternWay>>,
     /// What is selected.
     pub selector: Selector,
     /// What the last run selected; away while it is on its way to the target.
@@ -36,6 +39,14 @@ pub struct Way {
     pub buffers: Vec<Batch>,
     /// The id of the first step, as timers know it; the others follow.
     pub first_operator: u32,
+}
+
+/// A pattern with the matches that it put out last.
+pub struct PatternWay {
+    /// The pattern.
+    pub step: PatternStep,
+    /// The matches.
+    pub buffer: Batch,
 }
 
 /// Where a query's rows go.
@@ -74,6 +85,21 @@ impl Pipeline {
         let selected = self.selected.as_mut();
         let selected = selected.expect("a query never feeds itself, so that its rows are back");
         selected.clear();
+        if let Some(pattern) = &mut self.pattern {
+            let rows = &mut pattern.buffer;
+            rows.clear();
+            match cause {
+                Cause::Rows(input) => pattern.step.run(port, input, context, rows),
+                Cause::Timer(state, due, slot) => {
+                    pattern.step.wake(state, due, slot, context, rows);
+                }
+                Cause::SendEnd(_) => {}
+            }
+            if !rows.is_empty() {
+                self.selector.run(rows, context, selected);
+            }
+            return;
+        }
         let way = &mut self.ports[port];
         let mut input: Option<&Batch> = None;
         let mut next = 0;
@@ -116,12 +142,26 @@ impl Pipeline {
         for way in &mut self.ports {
             way.steps.iter_mut().for_each(|step| step.forget(slot));
         }
+        if let Some(pattern) = &mut self.pattern {
+            pattern.step.forget(slot);
+        }
         self.selector.forget(slot);
     }
 
     /// How many rows and groups are held.
     pub fn held(&self) -> usize {
         let steps = self.ports.iter().flat_map(|way| &way.steps);
-        steps.map(|step| step.held()).sum()
+        let matches = self.pattern.as_ref().map_or(0, |pattern| pattern.step.held());
+        steps.map(|step| step.held()).sum::<usize>() + matches
+    }
+
+    /// Begins to wait for absences, for a partition key that is new to it.
+    pub fn begin(&mut self, slot: Slot, context: &mut Context) {
+        if let Some(pattern) = &mut self.pattern
+            && pattern.step.begins_by_time()
+        {
+            pattern.buffer.clear();
+            pattern.step.begin(slot, context, &mut pattern.buffer);
+        }
     }
 }

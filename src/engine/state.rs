@@ -59,6 +59,27 @@ impl From<Malformed> for LoadError {
 enum Part {
     Bytes(Vec<u8>),
     Rows(Arc<Batch>),
+    List(Arc<dyn Written>),
+}
+
+/// What can be written later, by another thread.
+trait Written: fmt::Debug + Send + Sync {
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+/// Hides what a list is of.
+struct List<T>(Arc<Vec<T>>);
+
+impl<T> fmt::Debug for List<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} records", self.0.len())
+    }
+}
+
+impl<T: Encode + Send + Sync> Written for List<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
 }
 
 /// Takes state while the engine stands still.
@@ -97,6 +118,15 @@ impl StateWriter {
         parts.push(Part::Rows(Arc::clone(rows)));
     }
 
+    /// Appends records by handle; they are read back as a vector.
+    ///
+    /// # Panics
+    /// If no section was begun.
+    pub fn share_list<T: Encode + Send + Sync + 'static>(&mut self, records: &Arc<Vec<T>>) {
+        let (_, parts) = self.sections.last_mut().expect("a section is begun before state is put");
+        parts.push(Part::List(Arc::new(List(Arc::clone(records)))));
+    }
+
     /// Ends the taking.
     pub fn freeze(self) -> Frozen {
         Frozen { sections: self.sections }
@@ -123,6 +153,7 @@ impl Frozen {
                 match part {
                     Part::Bytes(bytes) => out.extend_from_slice(bytes),
                     Part::Rows(rows) => rows.encode(&mut out),
+                    Part::List(list) => list.write(&mut out),
                 }
             }
             let length = (out.len() - mark - 8) as u64;

@@ -351,6 +351,7 @@ fn feeding(
     Query {
         name: Text::from(format!("aggregation {}", tree.name.text)),
         ports: vec![port],
+        pattern: None,
         selection: Selection { input, outputs, schema, ..Selection::default() },
         output: Output::Aggregate(id),
         events: OutputEvents::Current,

@@ -45,6 +45,8 @@ fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize, left: &mu
         match node {
             Node::Stream(id) if plan.streams[id].fault.is_some() => return true,
             Node::Query(id) if counting[id] => return true,
+            // What is due must happen between two rows.
+            Node::Query(id) if is_timed(&plan.queries[id]) => return true,
             Node::Query(id) => queries.push(id),
             Node::Stream(_) | Node::Window(_) | Node::Table(_) | Node::Aggregation(_) => {}
         }
@@ -58,6 +60,10 @@ fn shows(plan: &Plan, graph: &Graph, counting: &[bool], stream: usize, left: &mu
     }
     // What is looked into must not change while a batch passes.
     queries.iter().any(|query| graph.read(*query).iter().any(|store| reached.contains(store)))
+}
+
+fn is_timed(query: &Query) -> bool {
+    query.pattern.as_ref().is_some_and(|pattern| pattern.is_timed())
 }
 
 fn counts_rows(plan: &Plan, query: &Query, catalog: &dyn Catalog) -> bool {

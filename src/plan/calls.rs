@@ -28,6 +28,8 @@ use crate::plan::signature::Signature;
 use crate::plan::signature::relabelled;
 use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
+use crate::plan::types::later;
+use crate::plan::types::whole;
 
 /// The function that gives an event's own time.
 const EVENT_TIME: &str = "eventTimestamp";
@@ -62,8 +64,8 @@ impl Checker<'_> {
         let name = full_name(call);
         let catalog = self.catalog;
         if let Some(signature) = catalog.function(&name) {
-            if let Some(time) = event_time(call, place.scope) {
-                return Some(Expr::column(time, DataType::Long));
+            if let Some(time) = self.event_time(call, place.scope) {
+                return time;
             }
             let arguments = self.arguments(call, place);
             let fit = self.fit(Callable::Function, call, signature, arguments?, &[])?;
@@ -84,6 +86,29 @@ impl Checker<'_> {
             );
         }
         None
+    }
+
+    /// The time asked for by `eventTimestamp(first)` and the like; the outer nothing means that
+    /// something else is asked.
+    #[expect(clippy::option_option, reason = "to be answered and to have an answer are two things")]
+    fn event_time(&mut self, call: &Call, scope: &Scope) -> Option<Option<Expr>> {
+        let Arguments::List(list) = &call.arguments else { return None };
+        let [only] = list.as_slice() else { return None };
+        if full_name(call) != EVENT_TIME {
+            return None;
+        }
+        let time = |index| Some(Some(Expr::column(index, DataType::Long)));
+        if let (Some(events), ExpressionKind::Attribute(reference)) = (&scope.events, &only.kind)
+            && reference.source.is_none()
+            && let Some(found) = events.time(&whole(reference))
+        {
+            let Found::Column(index, _) = found else {
+                self.report(later(&reference.name));
+                return Some(None);
+            };
+            return time(index);
+        }
+        time(whole_event(only, scope)?.time?)
     }
 
     fn aggregate(
@@ -218,16 +243,6 @@ fn whole_event<'s>(argument: &Expression, scope: &'s Scope) -> Option<&'s Member
     }
     let word = reference.name.text.as_str();
     scope.members().find(|member| member.name.as_deref() == Some(word))
-}
-
-/// The column that holds the time asked for by `eventTimestamp(first)` and the like.
-fn event_time(call: &Call, scope: &Scope) -> Option<usize> {
-    match &call.arguments {
-        Arguments::List(list) if full_name(call) == EVENT_TIME && list.len() == 1 => {
-            whole_event(&list[0], scope)?.time
-        }
-        Arguments::List(_) | Arguments::All => None,
-    }
 }
 
 /// Name with namespace, as the catalog knows it.

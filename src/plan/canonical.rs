@@ -20,6 +20,7 @@ use crate::plan::logical::Stage;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::TableCondition;
 use crate::plan::logical::WindowCall;
+use crate::plan::pattern::Pattern;
 use std::fmt::Write as _;
 
 /// Writes parts of one plan.
@@ -191,12 +192,25 @@ impl<'a> Canonical<'a> {
         }
     }
 
+    /// A pattern, all that decides about the matches it holds.
+    pub(super) fn pattern(&mut self, pattern: &Pattern) {
+        self.debug(&(pattern.sequence, pattern.within, &pattern.parts, &pattern.begun));
+        for state in &pattern.states {
+            self.debug(&(state.port, state.role, state.is_start, &state.reads));
+            self.debug(&(state.next, state.again, state.rearms));
+            self.debug(&(state.ends, state.leads, state.restarts));
+            self.option(state.filter.as_ref());
+        }
+        self.debug(&pattern.captures);
+    }
+
     /// A whole query, but for its name.
     pub(super) fn query(&mut self, query: &Query) {
         for port in &query.ports {
             self.source(port.source);
             port.stages.iter().for_each(|stage| self.stage(stage));
         }
+        query.pattern.iter().for_each(|pattern| self.pattern(pattern));
         self.selection(&query.selection);
         self.debug(&query.events);
         self.output(&query.output);

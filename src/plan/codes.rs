@@ -425,7 +425,7 @@ pub const ALL: &[Explanation] = &[
         NOT_SUPPORTED,
         "not supported yet",
         "The plan is right, but this engine cannot run this part of the language yet.",
-        "define stream A (a int, b string);\nfrom e1=A -> e2=A select e1.a as a insert \
+        "define stream A (a int, b string);\nfrom (from A select a return) select a insert \
          into Out;",
     ),
     entry(

@@ -153,7 +153,7 @@ impl Expr {
     }
 
     /// Changes the number of every column by `map`.
-    pub fn map_columns(&mut self, map: &impl Fn(usize) -> usize) {
+    pub fn map_columns(&mut self, map: &dyn Fn(usize) -> usize) {
         match &mut self.node {
             Node::Constant(_) => {}
             Node::Column(index) => *index = map(*index),

@@ -133,6 +133,7 @@ pub(super) fn expressions(plan: &Plan, query: &Query, visit: &mut impl FnMut(&Ex
             }
         }
     }
+    all.extend(query.pattern.iter().flat_map(|pattern| pattern.filters()));
     let selection = &query.selection;
     all.extend(selection.aggregates.iter().flat_map(|aggregate| &aggregate.arguments));
     all.extend(selection.outputs.iter().chain(&selection.group_by).chain(&selection.having));

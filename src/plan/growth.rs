@@ -19,6 +19,8 @@ use crate::plan::logical::Selection;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::names::Meaning;
+use crate::plan::pattern::Role;
+use crate::plan::patterns::Layout;
 use crate::plan::signature::Trait;
 
 impl Checker<'_> {
@@ -63,6 +65,27 @@ impl Checker<'_> {
                 message.to_owned(),
                 "put a window before it, as `#window.time(1 hour)`",
             );
+        }
+    }
+
+    /// Warns of matches that can wait for ever.
+    pub(super) fn pattern_growth(&mut self, layout: &Layout<'_>, has_within: bool) {
+        if has_within || layout.is_sequence() {
+            return;
+        }
+        for &(last, span) in &layout.everies {
+            let beyond = layout.states[last].next;
+            if beyond.is_some_and(|next| layout.patience(next).is_none()) {
+                let message = "matches that are never completed are kept for ever".to_owned();
+                self.warn(span, message, "say how long they count: `within 1 hour` at the end");
+            }
+        }
+        for (state, span) in layout.states.iter().zip(&layout.spans) {
+            if matches!(state.role, Role::Count { max: None, .. }) {
+                let message = "events are collected here without bound".to_owned();
+                let help = "say how many count, as `<2:100>`, or for how long: `within 1 hour`";
+                self.warn(*span, message, help);
+            }
         }
     }
 

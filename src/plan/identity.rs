@@ -143,7 +143,8 @@ impl Identities {
                 windows: windows_of(query, held),
                 ..Unit::named(Kind::Query, id, &shown_name(plan, id), Vec::new())
             };
-            unit.rows = (!unit.windows.is_empty()).then(|| rows_of(plan, query));
+            let holds = !unit.windows.is_empty() || query.pattern.is_some();
+            unit.rows = holds.then(|| rows_of(plan, query));
             if !query.selection.aggregates.is_empty() {
                 unit.groups = Some(groups_of(plan, query));
                 unit.rest(query, &in_units);
@@ -319,6 +320,10 @@ fn rows_of(plan: &Plan, query: &Query) -> Vec<Aspect> {
         filters.word("end");
         windows.word("end");
     }
+    if let Some(pattern) = &query.pattern {
+        let pattern = Canonical::hash(plan, |text| text.pattern(pattern));
+        return vec![("input".into(), input), ("pattern".into(), pattern)];
+    }
     vec![
         ("input".into(), input),
         ("what stands before the window".into(), filters.hashed()),
@@ -336,6 +341,7 @@ fn groups_of(plan: &Plan, query: &Query) -> Vec<Aspect> {
             port.stages.iter().for_each(|stage| text.stage(stage));
             text.word("end");
         }
+        query.pattern.iter().for_each(|pattern| text.pattern(pattern));
         text.debug(&query.selection.input);
     });
     let selection = &query.selection;

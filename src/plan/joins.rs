@@ -158,7 +158,7 @@ impl Checker<'_> {
         let types = scope.members().flat_map(|member| member.schema.types()).collect();
         let left = Port { source: left.source, stages: left.stages };
         let right = Port { source: right.source, stages: right.stages };
-        Some(Reading { ports: vec![left, right], scope, types })
+        Some(Reading { ports: vec![left, right], scope, types, pattern: None })
     }
 
     /// A flow whose rows are looked up in a store; `flow_first` says which was named first.
@@ -193,7 +193,7 @@ impl Checker<'_> {
         let lookup = Lookup { with, buckets, on, outer, width, types: table_types };
         flow.stages.push(Stage::Lookup(lookup));
         let port = Port { source: flow.source, stages: flow.stages };
-        Some(Reading { ports: vec![port], scope, types })
+        Some(Reading { ports: vec![port], scope, types, pattern: None })
     }
 
     fn join_condition(&mut self, join: &JoinInput, scope: &Scope) -> Option<Option<Expr>> {
@@ -216,7 +216,8 @@ fn only_filters(side: &JoinSide) -> bool {
     side.input.handlers.iter().all(|handler| matches!(handler.kind, HandlerKind::Filter(_)))
 }
 
-fn both(first: Option<Expr>, second: Expr) -> Expr {
+/// Two conditions as one.
+pub(super) fn both(first: Option<Expr>, second: Expr) -> Expr {
     let ty = second.ty;
     match first {
         None => second,

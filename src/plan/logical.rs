@@ -12,6 +12,7 @@ use crate::language::tree::Span;
 use crate::plan::aggregation::Aggregation;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
+use crate::plan::pattern::Pattern;
 
 /// Position in [`Plan::streams`].
 pub type StreamId = usize;
@@ -249,6 +250,9 @@ pub struct Query {
     /// Where rows come from, and the steps they take before the selection. One port; a join of two
     /// streams has two.
     pub ports: Vec<Port>,
+    /// The pattern or sequence that the rows of all ports go through, if there is one; each port is
+    /// a stream of its own then.
+    pub pattern: Option<Box<Pattern>>,
     /// What is selected.
     pub selection: Selection,
     /// Where it goes.

@@ -17,6 +17,7 @@ mod circles;
 pub mod codes;
 pub mod difference;
 mod endpoints;
+mod events;
 pub mod expression;
 mod graph;
 mod growth;
@@ -28,6 +29,8 @@ mod names;
 mod on_demand;
 mod outputs;
 mod partitions;
+pub mod pattern;
+mod patterns;
 mod predicates;
 mod queries;
 mod reach;
@@ -44,7 +47,6 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod types;
-mod unsupported;
 
 pub use predicates::check_predicate;
 

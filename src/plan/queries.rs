@@ -17,10 +17,12 @@ use crate::plan::expression::Expr;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::Port;
 use crate::plan::logical::Query;
+use crate::plan::logical::Selection;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
+use crate::plan::pattern::Pattern;
 use crate::plan::scopes::Scope;
 
 /// How many outputs all queries of a plan have at most. As `select *` is short to write, a plan of
@@ -33,8 +35,10 @@ pub(super) struct Reading {
     pub(super) ports: Vec<Port>,
     /// The names its selection can use.
     pub(super) scope: Scope,
-    /// The types of the columns.
+    /// The types of the columns; of a pattern they are known when the selection has been read.
     pub(super) types: Vec<DataType>,
+    /// The pattern that the ways in lead to.
+    pub(super) pattern: Option<Box<Pattern>>,
 }
 
 impl Checker<'_> {
@@ -42,14 +46,12 @@ impl Checker<'_> {
     pub(super) fn query(&mut self, tree: &tree::Query, number: usize) {
         self.annotations(&tree.annotations, Before::Query);
         let name = self.query_name(tree, number);
-        let reading = self.input(&tree.input);
+        let mut reading = self.input(&tree.input);
         if let Some(rate) = &tree.rate {
             self.not_supported(rate.span, "output rates");
         }
         let span = tree.selection.as_ref().map_or(tree.input.span(), |selection| selection.span);
-        let selection = reading.as_ref().and_then(|reading| {
-            self.selection(tree.selection.as_ref(), span, &reading.scope, &reading.types)
-        });
+        let selection = reading.as_mut().and_then(|reading| self.selection_of(reading, tree, span));
         let columns = selection.as_ref().map_or(0, |selection| selection.schema.len());
         if self.columns + columns > MOST_COLUMNS {
             let message = format!("the plan's queries have more than {MOST_COLUMNS} outputs");
@@ -72,6 +74,7 @@ impl Checker<'_> {
         self.plan.queries.push(Query {
             name,
             ports: reading.ports,
+            pattern: reading.pattern,
             selection,
             output,
             events,
@@ -84,10 +87,7 @@ impl Checker<'_> {
         match input {
             Input::Stream(input) => self.single(input),
             Input::Join(join) => self.join(join),
-            Input::State(state) => {
-                self.state(state);
-                None
-            }
+            Input::State(state) => self.pattern(state),
             Input::Anonymous(query) => {
                 self.not_supported(query.span, "queries in place of a stream");
                 None
@@ -95,12 +95,32 @@ impl Checker<'_> {
         }
     }
 
+    /// The selection of a query.
+    fn selection_of(
+        &mut self,
+        reading: &mut Reading,
+        tree: &tree::Query,
+        span: Span,
+    ) -> Option<Selection> {
+        let selection = tree.selection.as_ref();
+        if let Some(pattern) = &mut reading.pattern {
+            // What is read of the events is known when all has been asked for.
+            let mark = self.mark();
+            self.selection(selection, span, &reading.scope, &[]);
+            self.take_back(&mark);
+            pattern.captures = reading.scope.captures();
+            reading.types = pattern.types();
+            reading.scope.width = reading.types.len();
+        }
+        self.selection(selection, span, &reading.scope, &reading.types)
+    }
+
     fn single(&mut self, input: &SingleInput) -> Option<Reading> {
         let flow = self.flow(input)?;
         let types = flow.member.schema.types();
         let scope = Scope::new(vec![flow.member]);
         let port = Port { source: flow.source, stages: flow.stages };
-        Some(Reading { ports: vec![port], scope, types })
+        Some(Reading { ports: vec![port], scope, types, pattern: None })
     }
 
     fn query_name(&mut self, tree: &tree::Query, number: usize) -> Text {

@@ -6,6 +6,8 @@ use crate::event::Text;
 use crate::language::tree::AttributeReference;
 use crate::language::tree::EventReference;
 use crate::language::tree::SourcePrefix;
+use crate::plan::events::Events;
+use crate::plan::pattern::Capture;
 use std::rc::Rc;
 
 /// Something that has attributes at a place: a stream, a table, the outputs of a selection.
@@ -28,6 +30,8 @@ pub(super) struct Member {
 pub(super) struct Scope {
     /// Nearer layers first; inside a layer a name that two members have is ambiguous.
     layers: Vec<Vec<Member>>,
+    /// The events of a pattern, which stand farther than all layers.
+    pub(super) events: Option<Rc<Events>>,
     /// How many columns the frame has.
     pub(super) width: usize,
 }
@@ -43,20 +47,32 @@ pub(super) enum Found {
     NoSource,
     /// The member, or all of them, have no such attribute.
     NoAttribute,
+    /// It is of an event of a pattern that comes later.
+    Later,
 }
 
 impl Scope {
     /// A scope of members side by side.
     pub(super) fn new(members: Vec<Member>) -> Scope {
         let width = members.iter().map(Member::end).max().unwrap_or_default();
-        Scope { layers: vec![members], width }
+        Scope { layers: vec![members], events: None, width }
+    }
+
+    /// A scope of the events of a pattern.
+    pub(super) fn of_events(events: Events) -> Scope {
+        Scope { layers: Vec::new(), events: Some(Rc::new(events)), width: 0 }
+    }
+
+    /// What was read of the events of a pattern so far, one a column.
+    pub(super) fn captures(&self) -> Vec<Capture> {
+        self.events.as_ref().map_or(Vec::new(), |events| events.captures())
     }
 
     /// The same with a layer that is nearer; `width` is the whole frame's.
     pub(super) fn nearer(&self, members: Vec<Member>, width: usize) -> Scope {
         let mut layers = vec![members];
         layers.extend(self.layers.iter().cloned());
-        Scope { layers, width }
+        Scope { layers, events: self.events.clone(), width }
     }
 
     /// The same with a layer that is farther, its columns behind all others.
@@ -76,9 +92,10 @@ impl Scope {
     pub(super) fn find(&self, reference: &AttributeReference) -> Found {
         let name = reference.name.text.as_str();
         let Some(source) = &reference.source else { return self.find_bare(name) };
-        match self.member(source) {
-            None => Found::NoSource,
-            Some(member) => member.column(name).unwrap_or(Found::NoAttribute),
+        match (self.member(source), &self.events) {
+            (None, Some(events)) => events.find(reference),
+            (None, None) => Found::NoSource,
+            (Some(member), _) => member.column(name).unwrap_or(Found::NoAttribute),
         }
     }
 
@@ -92,15 +109,17 @@ impl Scope {
 
     /// Names of attributes, for suggestions; of one member if it is named.
     pub(super) fn attribute_names(&self, source: Option<&EventReference>) -> Vec<&str> {
-        match source.and_then(|source| self.member(source)) {
-            Some(member) => member.schema.names().collect(),
-            None => self.members().flat_map(|member| member.schema.names()).collect(),
+        if let Some(member) = source.and_then(|source| self.member(source)) {
+            return member.schema.names().collect();
         }
+        let events = self.events.iter().flat_map(|events| events.attribute_names(source));
+        self.members().flat_map(|member| member.schema.names()).chain(events).collect()
     }
 
     /// Names of members, for suggestions.
     pub(super) fn member_names(&self) -> Vec<&str> {
-        self.members().filter_map(|member| member.name.as_deref()).collect()
+        let events = self.events.iter().flat_map(|events| events.names());
+        self.members().filter_map(|member| member.name.as_deref()).chain(events).collect()
     }
 
     fn find_bare(&self, name: &str) -> Found {
@@ -114,7 +133,10 @@ impl Scope {
             let all = std::iter::once(first).chain(others);
             return Found::Ambiguous(all.filter_map(|member| member.name.clone()).collect());
         }
-        Found::NoAttribute
+        match &self.events {
+            Some(events) => events.find_name(name),
+            None => Found::NoAttribute,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::plan::codes;
 use crate::plan::expression::Expr;
 use crate::plan::logical::AggregateCall;
 use crate::plan::logical::Selection;
+use crate::plan::scopes::Found;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::types::Aggregates;
@@ -119,22 +120,34 @@ impl Checker<'_> {
     fn select_all(&mut self, scope: &Scope, span: Span) -> Option<(Vec<Expr>, Schema)> {
         let mut outputs = Vec::new();
         let mut schema = Schema::default();
+        for (name, found) in scope.events.iter().flat_map(|events| events.all()) {
+            let Found::Column(index, ty) = found else { continue };
+            if schema.position(&name).is_some() {
+                return self.twins(&name, span);
+            }
+            outputs.push(Expr::column(index, ty));
+            schema.attributes.push(Attribute { name, ty });
+        }
         for member in scope.members() {
             // The names of one source differ from each other.
             let before = schema.clone();
             for (place, attribute) in member.schema.attributes.iter().enumerate() {
                 if before.position(&attribute.name).is_some() {
-                    let message = format!("two sources have an attribute `{}`", attribute.name);
-                    let diagnostic = Diagnostic::error(codes::OUTPUT_TAKEN, span, message)
-                        .help("name the attributes you want instead of `select *`");
-                    self.report(diagnostic);
-                    return None;
+                    return self.twins(&attribute.name, span);
                 }
                 outputs.push(Expr::column(member.base + place, attribute.ty));
                 schema.attributes.push(attribute.clone());
             }
         }
         Some((outputs, schema))
+    }
+
+    /// Says that `select *` would give two outputs of one name.
+    fn twins<T>(&mut self, name: &str, span: Span) -> Option<T> {
+        let message = format!("two sources have an attribute `{name}`");
+        let diagnostic = Diagnostic::error(codes::OUTPUT_TAKEN, span, message);
+        self.report(diagnostic.help("name the attributes you want instead of `select *`"));
+        None
     }
 
     fn select_list(

@@ -5,10 +5,12 @@ use crate::event::Value;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::AttributeReference;
 use crate::language::tree::BinaryOperator;
+use crate::language::tree::EventReference;
 use crate::language::tree::Expression;
 use crate::language::tree::ExpressionKind;
 use crate::language::tree::Identifier;
 use crate::language::tree::Literal;
+use crate::language::tree::SourcePrefix;
 use crate::language::tree::Span;
 use crate::plan::checker::Checker;
 use crate::plan::checker::with_known;
@@ -66,10 +68,7 @@ impl Checker<'_> {
                 self.binary(*operator, *operator_span, [left, right], place)
             }
             ExpressionKind::IsNull(inner) => self.is_null(inner, place),
-            ExpressionKind::EventIsNull(reference) => {
-                self.not_supported(reference.span, "`is null` of a whole event");
-                None
-            }
+            ExpressionKind::EventIsNull(reference) => self.missing(reference, place.scope),
             ExpressionKind::In { condition, table } => self.membership(condition, table, place),
             ExpressionKind::Call(call) => self.call(call, place),
             ExpressionKind::Error => None,
@@ -105,9 +104,8 @@ impl Checker<'_> {
         reference: &AttributeReference,
         scope: &Scope,
     ) -> Option<Expr> {
-        if let Some(index) = reference.source.as_ref().and_then(|source| source.index.as_ref()) {
-            self.not_supported(index.span, "events of a pattern by number");
-            return None;
+        if let Some(source) = &reference.source {
+            self.numbered(source, scope)?;
         }
         let fault = match scope.find(reference) {
             Found::Column(index, ty) => return Some(Expr::column(index, ty)),
@@ -132,14 +130,41 @@ impl Checker<'_> {
     fn is_null(&mut self, inner: &Expression, place: &mut Place<'_>) -> Option<Expr> {
         if let ExpressionKind::Attribute(reference) = &inner.kind
             && reference.source.is_none()
-            && place.scope.find(reference) == Found::NoAttribute
             && place.scope.member_names().contains(&reference.name.text.as_str())
+            && place.scope.find(reference) == Found::NoAttribute
         {
-            self.not_supported(reference.span, "`is null` of a whole event");
-            return None;
+            return self.missing(&whole(reference), place.scope);
         }
         let inner = self.expression(inner, place)?;
         Some(boolean(Node::IsNull(Box::new(inner))))
+    }
+
+    /// Refuses a number where it can mean nothing.
+    fn numbered(&mut self, source: &EventReference, scope: &Scope) -> Option<()> {
+        let Some(index) = &source.index else { return Some(()) };
+        if scope.events.as_ref().is_some_and(|events| events.knows(source)) {
+            return Some(());
+        }
+        let message =
+            format!("`{}` is no event of a pattern, which alone has numbers", source.name.text);
+        let fault = Diagnostic::error(codes::UNKNOWN_REFERENCE, index.span, message);
+        self.report(fault.help(format!("leave the number out: `{}`", source.name.text)));
+        None
+    }
+
+    /// Whether a whole event is missing.
+    fn missing(&mut self, source: &EventReference, scope: &Scope) -> Option<Expr> {
+        match scope.events.as_ref().and_then(|events| events.missing(source)) {
+            Some(Found::Column(index, ty)) => Some(Expr::column(index, ty)),
+            Some(_) => {
+                self.report(later(&source.name));
+                None
+            }
+            None => {
+                self.not_supported(source.span, "`is null` of a whole event");
+                None
+            }
+        }
     }
 
     fn binary(
@@ -326,6 +351,23 @@ fn meaning(operator: BinaryOperator) -> Operation {
     }
 }
 
+/// A bare name as that of a whole event.
+pub(super) fn whole(reference: &AttributeReference) -> EventReference {
+    EventReference {
+        prefix: SourcePrefix::None,
+        name: reference.name.clone(),
+        index: None,
+        span: reference.span,
+    }
+}
+
+/// A filter asks for an event that cannot be there yet.
+pub(super) fn later(name: &Identifier) -> Diagnostic {
+    let message = format!("`{}` cannot have come yet when this filter is asked", name.text);
+    let fault = Diagnostic::error(codes::UNKNOWN_REFERENCE, name.span, message);
+    fault.help(format!("compare the two in the filter of `{}`", name.text))
+}
+
 fn attribute_fault(reference: &AttributeReference, scope: &Scope, fault: &Found) -> Diagnostic {
     let name = &reference.name;
     match (fault, &reference.source) {
@@ -341,6 +383,7 @@ fn attribute_fault(reference: &AttributeReference, scope: &Scope, fault: &Found)
                 _ => with_known(diagnostic, word, source.name.span, names),
             }
         }
+        (Found::Later, Some(source)) => later(&source.name),
         (Found::Ambiguous(holders), _) => {
             let holders: Vec<String> =
                 holders.iter().map(|holder| format!("`{holder}.{}`", name.text)).collect();

@@ -1,5 +1,6 @@
 //! Makes up plans from a small grammar, and input for them.
 
+use crate::pattern_grammar;
 use std::fmt::Write;
 use twinflow::engine::library::Library;
 use twinflow::event::DataType;
@@ -75,7 +76,8 @@ pub fn plan(dice: &mut Dice) -> String {
     };
     maker.define();
     for _ in 0..1 + maker.dice.below(4) {
-        match maker.dice.below(10) {
+        match maker.dice.below(12) {
+            10 | 11 => maker.pattern(),
             0..5 => maker.query(),
             5 | 6 => maker.partition(),
             7 if maker.has_table => maker.write_table(),
@@ -420,6 +422,18 @@ impl Maker<'_> {
         );
         let outputs = columns(&[("k", Text), ("n", Int), ("v", Double), ("t", Long)]);
         self.readable.push((target, outputs));
+    }
+
+    /// A pattern or sequence, inside of a partition or not.
+    fn pattern(&mut self) {
+        let target = self.fresh("O");
+        let sources = if self.dice.below(2) == 0 { ["S", "S"] } else { ["S", "R"] };
+        let text = pattern_grammar::query(self.dice, &sources);
+        let query = format!("from {text}\n  insert into {target};");
+        let _ = match self.dice.below(4) {
+            0 => writeln!(self.queries, "partition with (k of S, k of R)\nbegin\n{query}\nend;"),
+            _ => writeln!(self.queries, "{query}"),
+        };
     }
 
     fn fill_window(&mut self) {

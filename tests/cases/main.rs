@@ -5,6 +5,7 @@ mod endless;
 mod examples;
 mod generated;
 mod grammar;
+mod pattern_grammar;
 mod replay;
 
 use std::path::Path;

@@ -229,9 +229,9 @@ fn files_that_are_no_plans_are_refused_and_harm_nobody() {
 
 #[test]
 fn what_is_not_supported_yet_is_told_apart_from_what_is_wrong() {
-    let pattern = "define stream S (a int);\n\
-                   from e1=S -> e2=S select e2.a as a insert into Out;";
-    let node = Node::start(&[("later.siddhi", pattern), ("wrong.siddhi", "define S;")], "");
+    let nested = "define stream S (a int);\n\
+                  from (from S select a return) select a insert into Out;";
+    let node = Node::start(&[("later.siddhi", nested), ("wrong.siddhi", "define S;")], "");
     let reason = |plan| wait_for_refusal(&node, plan)["refused"][0]["reason"].clone();
     assert_eq!(reason("later"), "the plan uses what is not supported yet");
     assert_eq!(reason("wrong"), "the plan has errors");

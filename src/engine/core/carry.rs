@@ -6,8 +6,10 @@ use crate::engine::core::PlanCore;
 use crate::engine::core::persist::Head;
 use crate::engine::core::persist::IDENTITY;
 use crate::engine::core::persist::VERSION;
+use crate::engine::core::persist::pattern_id;
 use crate::engine::core::persist::step_id;
 use crate::engine::core::persist::whole;
+use crate::engine::patterns::PatternStep;
 use crate::engine::state::LoadError;
 use crate::engine::state::SavedState;
 use crate::engine::timers::Timer;
@@ -120,6 +122,10 @@ impl PlanCore {
                     whole(saved.section(&id, step.version())?, |state| step.load(state))?;
                 }
             }
+        }
+        if let Some(pattern) = pipeline.pattern.as_mut().filter(|_| pair.rows) {
+            let section = saved.section(&pattern_id(old_name), PatternStep::VERSION)?;
+            whole(section, |state| pattern.step.load(state))?;
         }
         if pair.groups {
             let section = saved.section(&format!("query:{old_name}:select"), VERSION)?;

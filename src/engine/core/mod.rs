@@ -174,8 +174,11 @@ impl PlanCore {
         let queries = self.plan.queries.iter().zip(&self.pipelines).enumerate();
         queries.flat_map(|(id, (query, pipeline))| {
             let ways = query.ports.iter().zip(&pipeline.ports);
-            ways.filter_map(move |(port, way)| {
+            ways.enumerate().filter_map(move |(number, (port, way))| {
                 let Source::Stream(stream) = port.source else { return None };
+                if let Some(pattern) = &pipeline.pattern {
+                    return Some((id, stream, pattern.step.left_out(number)));
+                }
                 let counts = way.steps.iter().filter_map(|step| step.left_out());
                 counts.reduce(|one, other| one + other).map(|rows| (id, stream, rows))
             })
@@ -208,6 +211,9 @@ impl PlanCore {
             if self.plan.playback.is_some() {
                 let now = self.context.now.max(batch.timestamps[start]);
                 self.advance_clock(now, outlet);
+                if self.rows == 0 {
+                    self.begin_patterns();
+                }
             }
             self.begin_cause(self.rows);
             self.rows += (end - start) as u64;
@@ -304,6 +310,7 @@ impl PlanCore {
         let partition = &mut self.partitions[id];
         partition.route(route, rows, &mut self.context);
         let Some(routed) = partition.routes[route].routed.take() else { return };
+        self.begin_keys(id);
         if !routed.is_empty() {
             for reader in 0..self.partitions[id].routes[route].readers.len() {
                 let (query, port) = self.partitions[id].routes[route].readers[reader];
@@ -311,6 +318,20 @@ impl PlanCore {
             }
         }
         self.partitions[id].routes[route].routed = Some(routed);
+    }
+
+    /// Lets patterns wait for absences of partition keys that have just appeared.
+    fn begin_keys(&mut self, id: PartitionId) {
+        let fresh = std::mem::take(&mut self.partitions[id].fresh);
+        if fresh.is_empty() {
+            return;
+        }
+        let births = &mut self.partitions[id].births;
+        std::mem::swap(births, &mut self.context.births);
+        for pipeline in self.pipelines.iter_mut().filter(|query| query.partition == Some(id)) {
+            fresh.iter().for_each(|&slot| pipeline.begin(slot, &mut self.context));
+        }
+        std::mem::swap(&mut self.partitions[id].births, &mut self.context.births);
     }
 
     /// Runs a query and brings what it selects to its target.

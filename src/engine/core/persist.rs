@@ -2,6 +2,7 @@
 
 use crate::engine::context::Drops;
 use crate::engine::core::PlanCore;
+use crate::engine::patterns::PatternStep;
 use crate::engine::state::Frozen;
 use crate::engine::state::LoadError;
 use crate::engine::state::SavedState;
@@ -59,6 +60,10 @@ impl PlanCore {
                     step.save(&mut state);
                 }
             }
+            if let Some(pattern) = &pipeline.pattern {
+                state.section(pattern_id(&query.name), PatternStep::VERSION);
+                pattern.step.save(&mut state);
+            }
             state.section(format!("query:{}:select", query.name), VERSION);
             pipeline.selector.save(&mut state);
         }
@@ -101,6 +106,10 @@ impl PlanCore {
                     let id = step_id(&query.name, port, place);
                     whole(saved.section(&id, step.version())?, |state| step.load(state))?;
                 }
+            }
+            if let Some(pattern) = &mut pipeline.pattern {
+                let section = saved.section(&pattern_id(&query.name), PatternStep::VERSION)?;
+                whole(section, |state| pattern.step.load(state))?;
             }
             let section = saved.section(&format!("query:{}:select", query.name), VERSION)?;
             whole(section, |state| pipeline.selector.load(state))?;
@@ -162,6 +171,11 @@ impl Head {
 /// The section of a step of a query.
 pub(super) fn step_id(query: &str, port: usize, place: usize) -> String {
     format!("query:{query}:{port}:{place}")
+}
+
+/// The section of the pattern of a query.
+pub(super) fn pattern_id(query: &str) -> String {
+    format!("query:{query}:pattern")
 }
 
 /// Reads a section, of which nothing may be left over.

@@ -93,6 +93,9 @@ impl PlanCore {
                     }
                 }
             }
+            let states = pipeline.pattern.as_ref().map_or(0, |pattern| pattern.step.states());
+            let port = pipeline.ports.len();
+            operators.extend((0..states).map(|step| Address::Step { query: id, port, step }));
             pipelines.push(pipeline);
         }
         let gathers =
@@ -172,6 +175,15 @@ impl PlanCore {
         }
     }
 
+    /// Lets patterns wait for absences from now on.
+    pub(super) fn begin_patterns(&mut self) {
+        for pipeline in &mut self.pipelines {
+            if pipeline.partition.is_none() {
+                pipeline.begin(0, &mut self.context);
+            }
+        }
+    }
+
     /// Starts the plan's clock at the wall clock `at`. What is to happen at the start happens when
     /// the first entry is applied.
     pub fn start(&mut self, at: Millis) {
@@ -188,6 +200,10 @@ impl PlanCore {
             } else {
                 self.set_trigger(trigger, at);
             }
+        }
+        // Under playback the clock begins with the first event.
+        if self.plan.playback.is_none() {
+            self.begin_patterns();
         }
         for (operator, address) in self.operators.clone().into_iter().enumerate() {
             let interval = match address {

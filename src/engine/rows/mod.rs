@@ -7,11 +7,13 @@
 
 mod pool;
 mod queues;
+mod slab;
 mod weave;
 
 pub use pool::Place;
 pub use pool::Pool;
 pub use queues::Queues;
+pub use slab::Slab;
 pub use weave::Leaving;
 pub use weave::Stamp;
 pub use weave::weave;

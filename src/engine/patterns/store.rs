@@ -1,0 +1,292 @@
+//! Matches on their way and the events that they took, shared between matches and counted.
+
+use crate::engine::rows::Pool;
+use crate::engine::rows::Slab;
+use crate::event::Batch;
+use crate::event::Column;
+use crate::event::DataType;
+use crate::event::Millis;
+use crate::event::codec::Encode;
+use crate::event::codec::Malformed;
+use crate::plan::pattern::StateId;
+use smallvec::SmallVec;
+
+/// A match on its way, by its place.
+pub type Match = u32;
+
+/// What a match has of a state: the place of an event, or of a chain where the state counts.
+pub type Taken = u32;
+
+/// Nothing.
+pub const NONE: Taken = u32::MAX;
+/// Nothing came, as it should be.
+pub const EMPTY: Taken = u32::MAX - 1;
+/// The row at hand, which is not kept.
+pub const HERE: Taken = u32::MAX - 2;
+
+/// The time of a match that has taken nothing.
+pub const NO_TIME: Millis = -1;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When it last took something.
+    pub time: Millis,
+    /// Whether it was found too old.
+    pub expired: bool,
+    /// By state.
+    pub taken: SmallVec<[Taken; 4]>,
+    /// In how many lists it waits.
+    pub refs: u32,
+}
+
+/// The events that a counting state took for a match.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chain {
+    pub places: SmallVec<[u32; 4]>,
+    pub refs: u32,
+}
+
+/// Events that a state took.
+#[derive(Debug)]
+pub struct Events {
+    pub rows: Pool,
+    /// By how many matches and chains each is held.
+    pub refs: Vec<u32>,
+    /// Whether the state takes several: then matches hold chains.
+    pub counts: bool,
+}
+
+/// All matches of a query and their events.
+#[derive(Debug)]
+pub struct Store {
+    pub matches: Slab<Record>,
+    pub chains: Slab<Chain>,
+    pub events: Vec<Events>,
+}
+
+impl Store {
+    /// For states with events of these columns, of which some are kept; each with whether it
+    /// counts.
+    pub fn new(states: impl Iterator<Item = (Vec<DataType>, Vec<bool>, bool)>) -> Store {
+        let events = |(types, keep, counts): (Vec<DataType>, Vec<bool>, bool)| Events {
+            rows: Pool::new(&types, &keep),
+            refs: Vec::new(),
+            counts,
+        };
+        Store {
+            matches: Slab::default(),
+            chains: Slab::default(),
+            events: states.map(events).collect(),
+        }
+    }
+
+    /// A match that has taken nothing and waits nowhere.
+    #[inline]
+    pub fn fresh(&mut self) -> Match {
+        let taken = SmallVec::from_elem(NONE, self.events.len());
+        self.matches.insert(Record { time: NO_TIME, expired: false, taken, refs: 0 })
+    }
+
+    /// A copy of a match that keeps what it took at states before `until`; waits nowhere.
+    #[inline]
+    pub fn copy(&mut self, of: Match, until: StateId) -> Match {
+        let Record { time, taken, .. } = self.matches.get(of);
+        let time = *time;
+        let mut kept = SmallVec::from_elem(NONE, self.events.len());
+        if until > 0 {
+            kept[..until].copy_from_slice(&taken[..until]);
+            for (state, &taken) in kept[..until].iter().enumerate() {
+                self.hold(state, taken);
+            }
+        }
+        self.matches.insert(Record { time, expired: false, taken: kept, refs: 0 })
+    }
+
+    /// Notes that a match waits in one list more.
+    #[inline]
+    pub fn retain(&mut self, of: Match) {
+        self.matches.get_mut(of).refs += 1;
+    }
+
+    /// Notes that a match waits in one list less; one that waits nowhere is gone.
+    #[inline]
+    pub fn release(&mut self, of: Match) {
+        let record = self.matches.get_mut(of);
+        record.refs -= 1;
+        if record.refs == 0 {
+            let taken = std::mem::take(&mut record.taken);
+            for (state, &taken) in taken.iter().enumerate() {
+                self.let_go(state, taken);
+            }
+            self.matches.remove(of);
+        }
+    }
+
+    /// Whether a match that is held at this moment waits in a list, too.
+    #[inline]
+    pub fn waits_elsewhere(&self, of: Match) -> bool {
+        self.matches.get(of).refs > 1
+    }
+
+    /// When a match last took something.
+    #[inline]
+    pub fn time(&self, of: Match) -> Millis {
+        self.matches.get(of).time
+    }
+
+    /// Notes when a match took something.
+    #[inline]
+    pub fn set_time(&mut self, of: Match, time: Millis) {
+        self.matches.get_mut(of).time = time;
+    }
+
+    /// What a match has of a state.
+    #[inline]
+    pub fn taken(&self, of: Match, state: StateId) -> Taken {
+        self.matches.get(of).taken[state]
+    }
+
+    /// Whether a match has anything of a state.
+    #[inline]
+    pub fn has(&self, of: Match, state: StateId) -> bool {
+        self.taken(of, state) != NONE
+    }
+
+    /// Gives a match something of a state in place of what it has; gives that back, still held.
+    #[inline]
+    pub fn swap(&mut self, of: Match, state: StateId, taken: Taken) -> Taken {
+        self.hold(state, taken);
+        std::mem::replace(&mut self.matches.get_mut(of).taken[state], taken)
+    }
+
+    /// Gives a match something of a state in place of what it has.
+    #[inline]
+    pub fn set(&mut self, of: Match, state: StateId, taken: Taken) {
+        let before = self.swap(of, state, taken);
+        self.let_go(state, before);
+    }
+
+    /// Keeps a row as an event of a state. It is held until [`Store::drop_event`] is called for it.
+    #[inline]
+    pub fn keep(&mut self, state: StateId, batch: &Batch, row: usize) -> Taken {
+        let events = &mut self.events[state];
+        let place = events.rows.insert(batch, row);
+        if place as usize >= events.refs.len() {
+            events.refs.resize(place as usize + 1, 0);
+        }
+        events.refs[place as usize] = 1;
+        place
+    }
+
+    /// Appends an event to what a match has of a counting state.
+    pub fn append(&mut self, of: Match, state: StateId, place: u32) {
+        self.events[state].refs[place as usize] += 1;
+        match self.taken(of, state) {
+            NONE => {
+                let mut chain = Chain::default();
+                chain.places.push(place);
+                let chain = self.chains.insert(chain);
+                self.set(of, state, chain);
+            }
+            chain => self.chains.get_mut(chain).places.push(place),
+        }
+    }
+
+    /// The events that a match has of a counting state.
+    #[inline]
+    pub fn chain(&self, of: Match, state: StateId) -> &[u32] {
+        match self.taken(of, state) {
+            NONE => &[],
+            chain => &self.chains.get(chain).places,
+        }
+    }
+
+    #[inline]
+    fn hold(&mut self, state: StateId, taken: Taken) {
+        if taken >= HERE {
+            return;
+        }
+        match self.events[state].counts {
+            true => self.chains.get_mut(taken).refs += 1,
+            false => self.events[state].refs[taken as usize] += 1,
+        }
+    }
+
+    /// Lets go of what a match had.
+    #[inline]
+    pub fn let_go(&mut self, state: StateId, taken: Taken) {
+        if taken >= HERE {
+            return;
+        }
+        if !self.events[state].counts {
+            return self.drop_event(state, taken);
+        }
+        let chain = self.chains.get_mut(taken);
+        chain.refs -= 1;
+        if chain.refs == 0 {
+            let places = std::mem::take(&mut chain.places);
+            self.chains.remove(taken);
+            places.iter().for_each(|&place| self.drop_event(state, place));
+        }
+    }
+
+    /// Holds an event in one place less.
+    #[inline]
+    pub fn drop_event(&mut self, state: StateId, place: u32) {
+        let Events { rows, refs, .. } = &mut self.events[state];
+        refs[place as usize] -= 1;
+        if refs[place as usize] == 0 {
+            rows.remove(place);
+        }
+    }
+
+    /// The own time of the first event that a match has of a state.
+    #[inline]
+    pub fn first_time(&self, of: Match, state: StateId) -> Option<Millis> {
+        let taken = self.taken(of, state);
+        if taken == EMPTY {
+            return Some(NO_TIME);
+        }
+        if taken >= HERE {
+            return None;
+        }
+        let events = &self.events[state];
+        let place = if events.counts { self.chains.get(taken).places[0] } else { taken };
+        Some(events.rows.timestamp(place))
+    }
+
+    /// Where a value of an event lies.
+    #[inline]
+    pub fn value(&self, state: StateId, place: u32, column: usize) -> (&Column, usize) {
+        self.events[state].rows.column(column, place)
+    }
+
+    /// How many events are held.
+    pub fn held(&self) -> usize {
+        self.events.iter().map(|events| events.rows.held()).sum()
+    }
+}
+
+impl Encode for Record {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.time, self.expired).encode(out);
+        self.taken.to_vec().encode(out);
+    }
+
+    /// Who holds it is counted by the lists.
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let (time, expired) = <(Millis, bool)>::decode(from)?;
+        let taken = SmallVec::from_vec(Vec::decode(from)?);
+        Ok(Record { time, expired, taken, refs: 0 })
+    }
+}
+
+impl Encode for Chain {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.places.to_vec().encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Chain { places: SmallVec::from_vec(Vec::decode(from)?), refs: 0 })
+    }
+}
