@@ -355,3 +355,73 @@ impl std::fmt::Debug for Mirrored {
         write!(f, "Mirrored({})", self.plan)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirrored() -> Mirrored {
+        Mirrored::new(Plan(3), 7, None, Arc::new(Gate::closed()), Arc::default())
+    }
+
+    fn arrive(mirrored: &Mirrored, stint: u64, number: u64, first: u64) {
+        let stamp = Stamp { incarnation: 1, stint, number };
+        mirrored.arrive(Arrival { stamp, entry: Bytes::new(), hold: None }, first);
+    }
+
+    fn taken(mirrored: &Mirrored) -> Vec<(u64, u64)> {
+        let next = || mirrored.next_arrival();
+        std::iter::from_fn(next)
+            .map(|arrival| (arrival.stamp.stint, arrival.stamp.number))
+            .collect()
+    }
+
+    #[test]
+    fn what_was_forwarded_is_taken_in_order_and_without_a_gap() {
+        let mirrored = mirrored();
+        mirrored.append_in(Some(1));
+        // The first of all that waits at the other node, which may have been answered others.
+        arrive(&mirrored, 0, 5, 4);
+        assert_eq!(taken(&mirrored), [], "4 got lost on the way");
+        arrive(&mirrored, 0, 4, 4);
+        arrive(&mirrored, 0, 5, 4);
+        arrive(&mirrored, 0, 7, 4);
+        arrive(&mirrored, 0, 5, 5);
+        assert_eq!(taken(&mirrored), [(0, 4), (0, 5), (0, 5)], "repeats are the plan's business");
+        arrive(&mirrored, 0, 6, 6);
+        arrive(&mirrored, 1, 2, 1);
+        arrive(&mirrored, 1, 1, 1);
+        assert_eq!(taken(&mirrored), [(0, 6), (1, 1)], "another stint begins with its first");
+        mirrored.append_in(Some(2));
+        arrive(&mirrored, 1, 2, 1);
+        assert_eq!(taken(&mirrored), [], "a new epoch has taken nothing yet");
+    }
+
+    #[test]
+    fn cuts_are_told_once_and_the_deepest_counts() {
+        let mirrored = mirrored();
+        assert!(mirrored.news().is_none());
+        mirrored.cut(9);
+        mirrored.cut(8);
+        mirrored.cut(10);
+        assert_eq!(mirrored.news().and_then(|news| news.cut), Some(8));
+        assert!(mirrored.news().is_none());
+        assert_eq!(mirrored.committed(), 7, "a cut takes back nothing that was committed");
+        mirrored.commit(9);
+        mirrored.commit(8);
+        assert_eq!(mirrored.committed(), 9);
+    }
+
+    #[test]
+    fn a_verdict_says_on_the_other_node_what_it_says_here() {
+        for misfit in [
+            Misfit::Changed { what: "the stream `S`".to_owned() },
+            Misfit::NotRun { reason: "no".to_owned() },
+            Misfit::Poison { note: "boom".to_owned() },
+        ] {
+            assert_eq!(Verdict::of(misfit.clone()).told(), Err(misfit));
+        }
+        let applied = Verdict::Applied { position: 4, repeated: true };
+        assert_eq!(applied.told(), Ok((4, Outcome::Repeated)));
+    }
+}

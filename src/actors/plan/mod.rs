@@ -22,6 +22,8 @@ mod journaled;
 mod kept;
 mod ledger;
 mod mirrored;
+#[cfg(test)]
+mod mirrored_ledger_tests;
 mod question;
 mod resync;
 mod snapshots;
