@@ -1,6 +1,6 @@
-//! The deployer: watches the folder of plans and has the steps carried out that follow from it.
+//! The deployer: watches the folder of plans and the log of deployments, and lets each follow the
+//! other; what the log says is carried out by the office.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -8,26 +8,34 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use actix::prelude::*;
+use tracing::debug;
 use tracing::warn;
 
 use crate::actors::checking;
 use crate::actors::clock;
+use crate::actors::deployments::NotOrdered;
+use crate::actors::marks;
 use crate::actors::office::Office;
 use crate::actors::office::RefusedFile;
-use crate::actors::plan_folder::difference::Content;
-use crate::actors::plan_folder::difference::Folder;
-use crate::actors::plan_folder::difference::Refusal;
-use crate::actors::plan_folder::difference::Step;
-use crate::actors::plan_folder::reading;
-use crate::actors::plan_folder::reading::Reading as FileReading;
-use crate::actors::plan_folder::settle::Settler;
-use crate::actors::plan_folder::settle::Signature;
+use crate::actors::plan_folder::known::Known;
 use crate::actors::plan_folder::watch::Watch;
 use crate::actors::plan_folder::watch::watch;
 use crate::actors::slot::Draft;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
+use crate::catalogue::Base;
+use crate::catalogue::Catalogue;
+use crate::catalogue::Change;
+use crate::catalogue::Deployed;
+use crate::catalogue::Entry;
+use crate::catalogue::Misfit;
+use crate::catalogue::PlanText;
+use crate::catalogue::Refusal;
+use crate::catalogue::Step;
+use crate::catalogue::Unwanted;
+use crate::catalogue::Wish;
+use crate::event::Text;
 use crate::rehearsal::Reading;
 use crate::rehearsal::Verdict;
 
@@ -36,32 +44,7 @@ const READY_AFTER: Duration = Duration::from_secs(3);
 /// After a change is told, others often follow at once.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// What the deployer knows of the folder; it outlives the actor, so that a fall undeploys nothing.
-#[derive(Debug)]
-pub struct Known {
-    settler: Settler,
-    files: BTreeMap<String, File>,
-    folder: Folder,
-}
-
-/// A file as it was last read.
-#[derive(Debug)]
-struct File {
-    signature: Signature,
-    content: Content,
-    reading: Option<Arc<Reading>>,
-}
-
-impl Known {
-    /// Nothing is known yet.
-    #[must_use]
-    pub fn new(settle: Duration) -> Self {
-        let (files, folder) = (BTreeMap::new(), Folder::default());
-        Self { settler: Settler::new(settle), files, folder }
-    }
-}
-
-/// Watches the folder of plans.
+/// Watches the folder of plans and the log of deployments.
 #[derive(Debug)]
 pub struct Deployer {
     office: Arc<Office>,
@@ -74,7 +57,7 @@ pub struct Deployer {
     began: Duration,
 }
 
-/// Something in the folder may have changed.
+/// Something in the folder or in the log may have changed.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Changed;
@@ -112,115 +95,194 @@ impl Deployer {
         self.next_look = None;
         let plans = &self.office.config.plans;
         let mut wait = plans.poll;
-        match reading::list(&plans.folder) {
-            Ok(listing) => {
+        let known = Arc::clone(&self.known);
+        let mut known = lock(&known);
+        let looked = known.look(clock::elapsed());
+        let patient = clock::elapsed().saturating_sub(self.began) < READY_AFTER;
+        let may_run = match looked {
+            Ok(again) => {
                 self.unreadable = false;
-                let known = Arc::clone(&self.known);
-                let mut known = lock(&known);
-                let look = known.settler.look(&listing, clock::elapsed());
-                if let Some(again) = look.again {
-                    wait = wait.min(again);
-                }
-                let moved = look.changed && self.read(&mut known);
-                if moved {
-                    wait = wait.min(plans.settle);
-                }
-                if look.changed {
-                    self.follow(&mut known);
-                }
-                let patient = clock::elapsed().saturating_sub(self.began) < READY_AFTER;
-                let moving = (look.again.is_some() || moved) && patient;
-                if !moving && !self.office.is_ready() {
-                    self.ready_after_these();
-                }
+                wait = wait.min(again.unwrap_or(wait));
+                self.follow(&mut known, ctx);
+                again.is_none() || !patient
             }
             Err(error) => {
                 let folder = plans.folder.display();
                 if !std::mem::replace(&mut self.unreadable, true) {
                     warn!(%folder, %error, "the folder of plans cannot be read; plans run on");
                 }
+                true
             }
+        };
+        if may_run || known.looked {
+            self.run(&mut known, ctx);
         }
+        known.save();
         self.look_in(wait, ctx);
     }
 
-    /// Reads and checks what has changed; whether something is still moving.
-    fn read(&self, known: &mut Known) -> bool {
-        let plans = &self.office.config.plans;
-        let rest = known.settler.rest().clone();
-        let mut moving = false;
-        known.files.retain(|name, _| rest.contains_key(name));
-        for (name, signature) in rest {
-            if known.files.get(&name).is_some_and(|file| file.signature == signature) {
-                continue;
-            }
-            let read = reading::read(&plans.folder, &name, &signature, plans.file_bytes_max);
-            let (content, reading) = match read {
-                FileReading::Moving => {
-                    known.settler.disturb(&name);
-                    moving = true;
-                    continue;
-                }
-                FileReading::Unreadable(reason) => (Content::Unreadable(reason), None),
-                FileReading::Text(text) => {
-                    let reading = checking::check(&name, &text);
-                    let inside = checking::name_inside(reading.source.text());
-                    let sound = reading.plan.is_some();
-                    let text = text.into();
-                    (Content::Text { text, name: inside, sound }, Some(Arc::new(reading)))
-                }
-            };
-            known.files.insert(name, File { signature, content, reading });
-        }
-        moving
-    }
-
-    /// Takes the steps that follow; those that take time wait for the plan's turn.
-    fn follow(&self, known: &mut Known) {
-        let files = known.files.iter().map(|(name, file)| (name.clone(), file.content.clone()));
-        for step in known.folder.follow(&files.collect()) {
-            let office = &self.office;
-            let reading = |file: &str| known.files.get(file).and_then(|file| file.reading.clone());
+    /// Takes the steps that follow from the folder and the catalogue as they stand.
+    fn follow(&self, known: &mut Known, ctx: &mut Context<Self>) {
+        let catalogue = self.office.deployments.catalogue();
+        for step in known.follow(&catalogue) {
             match step {
-                Step::Accept { file } => office.accept(&file),
-                Step::Move { plan, file } => office.moved(&plan, &file),
+                Step::Accept { file } => self.office.accept(&file),
                 Step::Refuse { file, plan, refusal } => {
-                    let reading = reading(&file);
+                    let reading = known.reading(&file);
                     let reason = reason(&refusal, reading.as_deref());
-                    office.refuse(RefusedFile { file, plan, reason, reading });
+                    self.office.refuse(RefusedFile { file, plan, reason, reading });
                 }
-                Step::Undeploy { plan } => {
-                    let (office, turn) = (Arc::clone(office), office.turn(&plan));
-                    actix::spawn(async move {
-                        let _turn = turn.lock().await;
-                        office.undeploy(&plan).await;
-                        office.forget(&plan);
-                    });
+                Step::Offer { file, plan, wish } => self.offer(&file, plan, wish, &catalogue, ctx),
+                Step::PutAside { file, plan, versions: (made, runs) } => {
+                    let Some(aside) = known.put_aside(&file) else { continue };
+                    warn!(
+                        %plan, file, aside, made_against = made, runs,
+                        "refused: the file was changed against another version than the one that \
+                         runs; the change is kept beside it"
+                    );
                 }
-                Step::Update { plan, file, text } | Step::Deploy { plan, file, text } => {
-                    let reading = reading(&file).expect("a sound file was read");
-                    self.deploy(plan, file, text, reading);
+                Step::Write { file, plan } => {
+                    if let Some(there) = catalogue.plan(&plan) {
+                        known.write(&file, &plan, there);
+                    }
                 }
+                Step::Remove { file } => known.remove(&file),
             }
         }
     }
 
-    fn deploy(&self, plan: String, file: String, text: Arc<str>, reading: Arc<Reading>) {
+    /// Offers a user's change to the log; the answer leads to another look.
+    fn offer(
+        &self,
+        file: &str,
+        plan: Text,
+        wish: Wish,
+        catalogue: &Catalogue,
+        ctx: &mut Context<Self>,
+    ) {
+        let entry = self.entry(file, &plan, &wish, catalogue);
+        let (office, known, me) =
+            (Arc::clone(&self.office), Arc::clone(&self.known), ctx.address());
+        // The answer has to be noted also if this actor falls before it comes.
+        actix::spawn(async move {
+            let answer = office.deployments.offer(entry).await;
+            let is_unavailable = matches!(answer, Err(NotOrdered::Unavailable(_)));
+            let answer = answer.map(|applied| applied.base).map_err(|error| {
+                debug!(%plan, %error, "the folder's change was not ordered");
+                unwanted(&error)
+            });
+            lock(&known).folder.answered(&plan, &wish, answer);
+            if !is_unavailable {
+                // A mailbox that is full holds this message already.
+                let _ = me.try_send(Changed);
+            }
+        });
+    }
+
+    fn entry(&self, file: &str, plan: &Text, wish: &Wish, catalogue: &Catalogue) -> Entry {
+        let text = |source: &str| PlanText {
+            source: source.into(),
+            kept: checking::text_to_keep(source).into(),
+        };
+        let file = Text::from(file);
+        let change = match wish {
+            Wish::Deploy { source } => {
+                let text = text(source);
+                let (version, kept_by) = match self.office.kept_before(plan, catalogue.id()) {
+                    Some(before) => {
+                        let version = before
+                            .map_or(1, |(number, kept)| number + u64::from(*kept != *text.kept));
+                        (version, Some(self.office.config.node.name.as_str().into()))
+                    }
+                    None => (1, None),
+                };
+                Change::Deploy { file, text, version, kept_by }
+            }
+            Wish::Update { base, source } => {
+                Change::Update { base: *base, file, text: text(source) }
+            }
+            Wish::Move { base } => Change::Move { base: *base, file },
+            Wish::Undeploy { base } => Change::Undeploy { base: *base },
+        };
+        Entry { at: clock::now_ms(), plan: plan.clone(), change }
+    }
+
+    /// Has the office run what the catalogue says.
+    fn run(&self, known: &mut Known, ctx: &mut Context<Self>) {
+        let catalogue = self.office.deployments.catalogue();
+        if !std::mem::replace(&mut known.looked, true) {
+            self.offer_new_values(known, &catalogue, ctx);
+        }
+        let is_gone = |(name, (base, _)): &(&Text, &(Base, Text))| {
+            catalogue.plan(name).is_none_or(|plan| plan.base.number != base.number)
+        };
+        let gone = known.running.iter().filter(is_gone);
+        let gone: Vec<_> = gone.map(|(name, (_, file))| (name.clone(), file.clone())).collect();
+        for (plan, file) in gone {
+            known.running.remove(&plan);
+            self.office.accept(&file);
+            let (office, turn) = (Arc::clone(&self.office), self.office.turn(&plan));
+            actix::spawn(async move {
+                let _turn = turn.lock().await;
+                office.undeploy(&plan).await;
+                office.forget(&plan);
+            });
+        }
+        for (name, plan) in catalogue.plans() {
+            match known.running.get(name) {
+                Some((base, file)) if *base == plan.base && *file == plan.file => continue,
+                Some((base, _)) if *base == plan.base => self.office.moved(name, &plan.file),
+                Some((_, file)) => {
+                    self.office.accept(file);
+                    self.deploy(name, plan, &catalogue);
+                }
+                // What was done to it while the node was down comes first.
+                None if known.folder.awaits(name) => continue,
+                None => self.deploy(name, plan, &catalogue),
+            }
+            known.running.insert(name.clone(), (plan.base, plan.file.clone()));
+        }
+        if !self.office.is_ready() && !known.folder.awaits_any() {
+            self.ready_after_these();
+        }
+    }
+
+    /// A variable outside options may have another value than when its plan was ordered.
+    fn offer_new_values(&self, known: &mut Known, catalogue: &Catalogue, ctx: &mut Context<Self>) {
+        for (name, plan) in catalogue.plans() {
+            let (file, source) = (&*plan.file, &*plan.text.source);
+            if known.folder.holds(file, plan) && checking::text_to_keep(source) != *plan.text.kept {
+                let wish = Wish::Update { base: plan.base, source: source.into() };
+                known.folder.offering(file, name);
+                self.offer(file, name.clone(), wish, catalogue, ctx);
+            }
+        }
+    }
+
+    fn deploy(&self, name: &Text, plan: &Deployed, catalogue: &Catalogue) {
+        let file = plan.file.to_string();
+        let reading = Arc::new(checking::check(&file, &plan.text.kept));
+        let Some(checked) = reading.plan.clone() else {
+            let reason = reason(&Refusal::Unsound, Some(&reading));
+            let (plan, reading) = (name.to_string(), Some(reading));
+            return self.office.refuse(RefusedFile { file, plan, reason, reading });
+        };
         let warnings = reading.diagnostics.iter().filter(|each| !each.is_error()).cloned();
         let draft = Draft {
-            name: plan.as_str().into(),
+            name: (&**name).into(),
             file,
-            text,
-            plan: reading.plan.clone().expect("a sound file holds a plan"),
+            text: (&*plan.text.source).into(),
+            kept_text: (&*plan.text.kept).into(),
+            plan: checked,
             warnings: warnings.collect(),
+            version: plan.base.version,
+            mark: marks::Mark { log: catalogue.id(), number: plan.base.number },
+            kept_by: plan.kept_by.clone(),
         };
-        let (office, turn) = (Arc::clone(&self.office), self.office.turn(&plan));
-        let known = Arc::clone(&self.known);
+        let (office, turn) = (Arc::clone(&self.office), self.office.turn(name));
         actix::spawn(async move {
             let _turn = turn.lock().await;
-            if let Err(reason) = office.deploy(draft, reading).await {
-                lock(&known).folder.failed(&plan, &reason);
-            }
+            office.deploy(draft, reading).await;
         });
     }
 
@@ -229,7 +291,9 @@ impl Deployer {
         let office = Arc::clone(&self.office);
         actix::spawn(async move {
             office.after_all_turns().await;
-            office.set_ready();
+            if office.set_ready() {
+                office.sweep().await;
+            }
         });
     }
 }
@@ -244,6 +308,13 @@ impl Actor for Deployer {
         self._watch = Some(watch(folder, move || {
             let _ = address.try_send(Changed);
         }));
+        let (address, mut changes) = (ctx.address(), self.office.deployments.subscribe());
+        let follow = async move {
+            while changes.changed().await.is_ok() {
+                let _ = address.try_send(Changed);
+            }
+        };
+        ctx.spawn(follow.into_actor(self));
         self.look(ctx);
     }
 }
@@ -267,6 +338,17 @@ impl Handler<Control> for Deployer {
             }
             Control::Fall => Control::fall(),
         }
+    }
+}
+
+/// What an offer that was not ordered means for the file.
+fn unwanted(error: &NotOrdered) -> Unwanted {
+    match error {
+        NotOrdered::Misfit(Misfit::Name(_) | Misfit::Full)
+        | NotOrdered::Unsound(_)
+        | NotOrdered::Refused(_) => Unwanted::Final(error.to_string()),
+        // The catalogue has changed, or somebody orders again: the next look shows what follows.
+        NotOrdered::Misfit(_) | NotOrdered::Unavailable(_) => Unwanted::Passing,
     }
 }
 

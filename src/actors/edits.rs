@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use crate::actors::checking;
 use crate::actors::handle::Handle;
 use crate::actors::handle::PlanView;
-use crate::actors::plan_folder::difference::is_plan_name;
-use crate::actors::plan_folder::difference::stem;
 use crate::actors::plan_folder::writing;
+use crate::catalogue::is_plan_name;
+use crate::catalogue::stem;
 use crate::rehearsal::Reading;
 
 /// How long the deployer may take to follow.
@@ -98,7 +98,7 @@ impl Handle {
         let put = if before.is_some() { Put::Changed } else { Put::New };
         self.change({
             let (file, text) = (file.clone(), text.to_owned());
-            move |folder| writing::write(folder, &file, &text)
+            move |folder| writing::write(folder, &file, text.as_bytes())
         })
         .await?;
         drop(edit);

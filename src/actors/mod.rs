@@ -4,6 +4,7 @@
 //! in [`plan`]; receivers and publishers plug in by the traits of their rooms and are run by
 //! [`receiver`] and [`publisher`].
 
+mod belongings;
 pub mod checking;
 pub mod clock;
 mod deployer;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod handle;
 #[cfg(test)]
 mod log_tests;
+mod marks;
 pub mod node;
 #[cfg(test)]
 mod node_tests;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! node
-//! ├─ deployer              watches the folder of plans
+//! ├─ deployer              watches the folder of plans and the log of deployments
 //! ├─ watchman              gives up a plan that does not come to the end of an entry
 //! ├─ ha                    in a pair: who acts, what is committed, the link to the other node
 //! ├─ snapshotter           keeps the state of each plan on disk, from time to time
@@ -25,10 +25,14 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::deployer::Deployer;
-use crate::actors::deployer::Known;
+use crate::actors::deployments::Deployments;
+use crate::actors::deployments::DeploymentsError;
+use crate::actors::deployments::SoloLog;
 use crate::actors::handle::Handle;
 use crate::actors::office::Office;
 use crate::actors::pair;
+use crate::actors::plan::Folders;
+use crate::actors::plan_folder::known::Known;
 use crate::actors::rounds;
 use crate::actors::snapshotter::Snapshotter;
 use crate::actors::threads::Thread;
@@ -38,6 +42,7 @@ use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::actors::watchman::Watchman;
+use crate::catalogue::NAME;
 use crate::config::Config;
 use crate::ha::arbiter::lock::LockError;
 use crate::ha::arbiter::lock::NodeLock;
@@ -68,12 +73,15 @@ pub enum StartError {
     /// The node cannot be one of a pair.
     #[error(transparent)]
     Pair(#[from] pair::PairError),
+    /// Nobody knows which plans are to run.
+    #[error(transparent)]
+    Deployments(#[from] DeploymentsError),
 }
 
 /// Starts a node; the caller runs in an actix system, which must go on running.
 ///
 /// # Errors
-/// If a folder that it needs cannot be made.
+/// If a folder that it needs cannot be made or is in use, or the log of deployments is damaged.
 pub fn start(config: Config) -> Result<Handle, StartError> {
     make(&config.node.data, "node.data")?;
     make(&config.plans.folder, "plans.folder")?;
@@ -88,7 +96,8 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         (Surroundings::alone(metrics), None)
     };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
-    let office = Arc::new(Office::new(config, around.clone(), lock));
+    let deployments = deployments(&config)?;
+    let office = Arc::new(Office::new(config, around.clone(), lock, deployments));
     // First, so that it ends last: what plans finish at the end it commits.
     let mut children = Vec::from_iter(pair.map(|of| pair::child(of, ALWAYS, office.manager())));
     children.extend([plans(&office), deployer(&office)]);
@@ -102,6 +111,14 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     }
     let root = Supervisor::root("", around, children).start();
     Ok(Handle::new(office, root))
+}
+
+/// The log of deployments, as it was when the node ended.
+fn deployments(config: &Config) -> Result<Arc<Deployments>, DeploymentsError> {
+    let data = config.persistence.enabled.then_some(config.node.data.as_path());
+    let deployments = Arc::new(Deployments::open(data)?);
+    SoloLog::start(data.map(|data| Folders::of(data, NAME).journal), &deployments)?;
+    Ok(deployments)
 }
 
 fn make(folder: &Path, setting: &'static str) -> Result<(), StartError> {
@@ -130,7 +147,12 @@ fn plans(office: &Arc<Office>) -> ChildSpec {
 }
 
 fn deployer(office: &Arc<Office>) -> ChildSpec {
-    let known = Arc::new(Mutex::new(Known::new(office.config.plans.settle)));
+    let config = &office.config;
+    let records = config.persistence.enabled.then(|| {
+        // What this node has of the folder is no part of the log, but goes with it.
+        Folders::of(&config.node.data, NAME).journal.join("folder")
+    });
+    let known = Arc::new(Mutex::new(Known::new(config.plans.clone(), records)));
     let (office, thread) = (Arc::clone(office), Thread::start());
     ChildSpec {
         name: "deployer".to_owned(),

@@ -1,4 +1,4 @@
-//! What runs on this node and what was refused: carries out the steps that follow from the folder.
+//! What runs on this node and what was refused: carries out what the log of deployments says.
 //!
 //! Steps of one plan are done one after the other, in order; steps of different plans do not wait
 //! for each other, so that a plan that is stuck holds up nobody.
@@ -18,10 +18,9 @@ use tracing::field::display;
 use tracing::info;
 use tracing::warn;
 
-use crate::actors::checking;
+use crate::actors::deployments::Deployments;
 use crate::actors::edges::Ports;
 use crate::actors::pair::ManagerSlot;
-use crate::actors::plan::Folders;
 use crate::actors::slot::Draft;
 use crate::actors::slot::Slot;
 use crate::actors::tree::AddChild;
@@ -42,6 +41,8 @@ pub struct Office {
     pub config: Config,
     /// Registry and metrics.
     pub around: Surroundings,
+    /// The log that says which plans run.
+    pub deployments: Arc<Deployments>,
     /// Where the plans of this node meet.
     pub ports: Ports,
     /// Keeps other nodes out of the folder of data.
@@ -77,11 +78,17 @@ pub struct RefusedFile {
 impl Office {
     /// An office in which nothing runs yet; `lock` is held as long as it is there.
     #[must_use]
-    pub fn new(config: Config, around: Surroundings, lock: NodeLock) -> Self {
+    pub fn new(
+        config: Config,
+        around: Surroundings,
+        lock: NodeLock,
+        deployments: Arc<Deployments>,
+    ) -> Self {
         let office = Self {
             _lock: lock,
             config,
             around,
+            deployments,
             ports: Ports::default(),
             slots: RwLock::default(),
             refused: Mutex::default(),
@@ -127,10 +134,13 @@ impl Office {
         self.ready.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_ready(&self) {
-        if !self.ready.swap(true, Ordering::AcqRel) {
+    /// Whether it was not ready before.
+    pub(super) fn set_ready(&self) -> bool {
+        let is_new = !self.ready.swap(true, Ordering::AcqRel);
+        if is_new {
             info!(plans = self.slots().len(), "ready");
         }
+        is_new
     }
 
     /// Where plans are started; set again if that supervisor is ever raised anew.
@@ -170,17 +180,15 @@ impl Office {
         }
     }
 
-    /// Deploys a plan, or brings a new version of it in; the caller has the plan's turn.
-    ///
-    /// # Errors
-    /// If it cannot be started; then nothing of this name runs.
-    pub(super) async fn deploy(&self, draft: Draft, reading: Arc<Reading>) -> Result<(), String> {
+    /// Deploys a plan, or brings a new version of it in; the caller has the plan's turn. If it
+    /// cannot be started, its file is refused and nothing of this name runs.
+    pub(super) async fn deploy(&self, draft: Draft, reading: Arc<Reading>) {
         let (file, plan) = (draft.file.clone(), draft.name.to_string());
         let done = self.bring_in(draft).await;
         if let Err(reason) = &done {
             error!(plan, file, reason, "the plan could not be started");
             self.undeploy(&plan).await;
-            let (reason, reading) = (reason.clone(), Some(Arc::clone(&reading)));
+            let (reason, reading) = (reason.clone(), Some(reading));
             self.refuse(RefusedFile { file, plan, reason, reading });
         } else if !reading.diagnostics.is_empty() {
             let told = render::text(&reading.source, &reading.diagnostics, Colour::Never);
@@ -188,7 +196,6 @@ impl Office {
             warn!(plan, file, report = %report, "deployed with warnings");
         }
         self.count_plans();
-        done
     }
 
     async fn bring_in(&self, draft: Draft) -> Result<(), String> {
@@ -203,6 +210,8 @@ impl Office {
                 if stopped.is_some() {
                     self.undeploy(&plan).await;
                 }
+                let claimed = self.claim(&plan, draft.mark, draft.kept_by.as_deref());
+                claimed.map_err(|error| format!("what is kept of it cannot be used: {error}"))?;
                 self.around.metrics.keep(&plan);
                 let slot = Slot::new(draft.clone(), &self.config, &self.around, &self.ports)?;
                 self.slots
@@ -213,8 +222,9 @@ impl Office {
                     let _ = plans.send(AddChild(slot.group())).await;
                 }
                 info!(plan, file, warnings, "deployed");
-                if *slot.station.version().kept_text != *checking::text_to_keep(&draft.text) {
-                    info!(plan, file, "the file was changed while the node was down");
+                let version = slot.station.version();
+                if version.kept_text != draft.kept_text || version.number < draft.version {
+                    info!(plan, file, "the version kept runs first");
                     slot.update(draft).await.map_err(|closed| closed.to_string())?;
                 }
             }
@@ -234,19 +244,6 @@ impl Office {
         lock(&self.given_up).remove(plan);
         self.around.metrics.let_go(plan);
         self.count_plans();
-    }
-
-    /// Removes what is kept of a plan that was undeployed: one of that name begins empty.
-    pub(super) fn forget(&self, plan: &str) {
-        let Folders { journal, snapshots } = Folders::of(&self.config.node.data, plan);
-        for folder in [journal, snapshots] {
-            match std::fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    warn!(plan, folder = %folder.display(), %error, "cannot remove what was kept");
-                }
-                _ => {}
-            }
-        }
     }
 
     /// A file is not deployed; whatever ran from it runs on.

@@ -15,6 +15,7 @@ use crate::actors::edges;
 use crate::actors::edges::Edge;
 use crate::actors::edges::Ports;
 use crate::actors::edges::Rank;
+use crate::actors::marks::Mark;
 use crate::actors::plan::Closed;
 use crate::actors::plan::Confirmed;
 use crate::actors::plan::ConfirmedFile;
@@ -41,6 +42,7 @@ use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::config::Config;
+use crate::event::Text;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::render;
 use crate::language::render::Colour;
@@ -65,12 +67,20 @@ pub struct Draft {
     pub name: Arc<str>,
     /// The file it lies in.
     pub file: String,
-    /// Its text.
+    /// Its text, as it lies in the file.
     pub text: Arc<str>,
+    /// Its text as it runs and as its log keeps it: variables outside options are replaced.
+    pub kept_text: Arc<str>,
     /// The checked plan.
     pub plan: Arc<Plan>,
     /// What the check warned of.
     pub warnings: Vec<Diagnostic>,
+    /// The version's number.
+    pub version: u64,
+    /// By what the log of deployments knows the plan.
+    pub mark: Mark,
+    /// The node that has data of it from before it was in that log, if one does.
+    pub kept_by: Option<Text>,
 }
 
 /// A deployed plan.
@@ -156,7 +166,10 @@ impl Slot {
             Some(deployment) => {
                 (kept_draft(draft, deployment)?, deployment.number, deployment.secret)
             }
-            None => (draft, 1, secret()),
+            None => {
+                let number = draft.version;
+                (draft, number, secret())
+            }
         };
         let edges = edges::sinks(&draft.name, &draft.plan, ports);
         let confirmed = kept.confirmed.clone();
@@ -268,7 +281,7 @@ impl Slot {
         let ends: Vec<_> = sinks.iter().map(|sink| Arc::clone(&sink.end)).collect();
         let version = {
             let before = self.station.version();
-            let stamp = (before.number + 1, before.secret);
+            let stamp = (draft.version.max(before.number + 1), before.secret);
             let mut parts = self.parts();
             parts.file.clone_from(&draft.file);
             version(draft, stamp, &sink_edges, &ends, &mut parts.tails, self.limits, around)
@@ -366,9 +379,9 @@ fn new_end(
     Arc::new(PublisherEnd::new(edge.name.clone(), inbox, unpublished, confirmed))
 }
 
-/// The version that is kept, in place of the one in the folder.
+/// The version that is kept, in place of the one that is to run.
 fn kept_draft(draft: Draft, deployment: &Deployment) -> Result<Draft, String> {
-    if *checking::text_to_keep(&draft.text) == *deployment.text {
+    if *draft.kept_text == *deployment.text {
         return Ok(draft);
     }
     let reading = checking::check(&draft.name, &deployment.text);
@@ -380,8 +393,8 @@ fn kept_draft(draft: Draft, deployment: &Deployment) -> Result<Draft, String> {
              program:\n{faults}"
         ));
     };
-    let (text, warnings) = ((&*deployment.text).into(), reading.diagnostics);
-    Ok(Draft { name: draft.name, file: draft.file, text, plan, warnings })
+    let (text, warnings): (Arc<str>, _) = ((&*deployment.text).into(), reading.diagnostics);
+    Ok(Draft { text: Arc::clone(&text), kept_text: text, plan, warnings, ..draft })
 }
 
 /// Puts a version together; `ends` are those of `sinks`.
@@ -394,7 +407,7 @@ fn version(
     limits: SlotLimits,
     around: &Surroundings,
 ) -> Version {
-    let Draft { name, text, plan, warnings, .. } = draft;
+    let Draft { name, text, kept_text, plan, warnings, .. } = draft;
     let mut streams = Vec::with_capacity(plan.streams.len());
     for (id, stream) in plan.streams.iter().enumerate() {
         let shown: Arc<str> = stream.shown().into();
@@ -410,7 +423,7 @@ fn version(
     Version {
         number,
         name,
-        kept_text: checking::text_to_keep(&text).into(),
+        kept_text,
         text,
         plan,
         warnings,

@@ -148,6 +148,24 @@ impl Folder {
         self.declined.remove(file);
     }
 
+    /// Takes note that a change of a plan is offered of which no file tells.
+    pub fn offering(&mut self, file: &str, plan: &Text) {
+        self.offered.insert(plan.clone(), (file.to_owned(), None));
+    }
+
+    /// Whether a file is recorded to hold the version that runs.
+    #[must_use]
+    pub fn holds(&self, file: &str, plan: &Deployed) -> bool {
+        let is_it = |seen: &Seen| seen.base == plan.base && seen.hash == plan.text.hash();
+        self.records.get(file).is_some_and(is_it)
+    }
+
+    /// Whether any change is offered and not answered.
+    #[must_use]
+    pub fn awaits_any(&self) -> bool {
+        !self.offered.is_empty()
+    }
+
     /// Whether a change of this plan is offered and not answered.
     #[must_use]
     pub fn awaits(&self, plan: &str) -> bool {

@@ -13,6 +13,7 @@ use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use crate::event::hash_bytes;
 
 /// The version of the bytes; a catalogue of a newer one is refused.
 const FORMAT: u8 = 1;
@@ -21,6 +22,8 @@ const FORMAT: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
     position: u64,
+    /// Tells this log from every other.
+    id: u64,
     plans: BTreeMap<Text, Deployed>,
     /// The number that the next new plan gets.
     next: u32,
@@ -129,7 +132,7 @@ impl fmt::Display for Misfit {
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self { position: 0, plans: BTreeMap::new(), next: 1 }
+        Self { position: 0, id: 0, plans: BTreeMap::new(), next: 1 }
     }
 }
 
@@ -138,6 +141,12 @@ impl Catalogue {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// A number that no other log of deployments has; 0 before the first entry.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Whether no plan was ever deployed.
@@ -242,6 +251,10 @@ impl Catalogue {
     /// Why it has no effect.
     pub fn apply(&mut self, entry: &Entry) -> Result<Applied, Misfit> {
         self.position += 1;
+        if self.id == 0 {
+            // The first entry says who began the log, by its time and all that is in it.
+            self.id = hash_bytes(&entry.to_bytes()).max(1);
+        }
         self.check(entry)?;
         let (plan, at) = (entry.plan.clone(), entry.at);
         Ok(match &entry.change {
@@ -280,6 +293,7 @@ impl Catalogue {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
         self.position.encode(&mut bytes);
+        self.id.encode(&mut bytes);
         self.next.encode(&mut bytes);
         let plans = self.plans.iter().map(|(name, plan)| (name.clone(), plan.clone()));
         plans.collect::<Vec<_>>().encode(&mut bytes);
@@ -295,13 +309,14 @@ impl Catalogue {
         if u8::decode(from)? != FORMAT {
             return Err(Malformed);
         }
-        let (position, next) = (u64::decode(from)?, u32::decode(from)?);
+        let (position, id) = (u64::decode(from)?, u64::decode(from)?);
+        let next = u32::decode(from)?;
         let plans: Vec<(Text, Deployed)> = Vec::decode(from)?;
         let count = plans.len();
         let plans: BTreeMap<_, _> = plans.into_iter().collect();
         let known = |plan: &Deployed| (1..next).contains(&plan.base.number);
         if from.is_empty() && plans.len() == count && plans.values().all(known) {
-            Ok(Self { position, plans, next })
+            Ok(Self { position, id, plans, next })
         } else {
             Err(Malformed)
         }

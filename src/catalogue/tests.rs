@@ -44,6 +44,10 @@ fn plans_come_change_move_and_go() {
     let gone = change("a", Change::Undeploy { base: base(1, 2) });
     assert_eq!(done(&mut all, &gone), (Verb::Undeployed, 1, 2));
     assert_eq!((all.position(), all.plans().count()), (5, 1));
+    let mut other = Catalogue::default();
+    assert_eq!(other.id(), 0);
+    other.apply(&deploy("b", "b.siddhi", "1")).unwrap();
+    assert!(all.id() > 0 && all.id() != other.id(), "logs are told apart");
 }
 
 #[test]

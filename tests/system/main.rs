@@ -8,6 +8,7 @@ mod edges;
 mod edits;
 mod faults;
 mod flow;
+mod folder;
 mod ledger;
 mod load;
 mod manual;

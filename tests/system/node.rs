@@ -71,12 +71,17 @@ impl Node {
 
     /// Starts the process again without waiting until it listens: it may end before.
     pub fn start_again_unheard(&mut self) {
-        self.process = spawn(self.folder.path());
+        self.process = spawn(self.folder.path(), &[]);
     }
 
     /// Starts the process again in the same folder.
     pub fn start_again(&mut self) {
         (self.process, self.address) = run(self.folder.path());
+    }
+
+    /// Starts the process again with another value of a variable of its environment.
+    pub fn start_again_where(&mut self, name: &str, value: &str) {
+        (self.process, self.address) = run_where(self.folder.path(), &[(name, value)]);
     }
 
     /// Where it listens.
@@ -195,7 +200,7 @@ impl Node {
     }
 }
 
-fn spawn(folder: &Path) -> Child {
+fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.expect("a file");
     Command::new(env!("CARGO_BIN_EXE_twinflow"))
@@ -204,6 +209,7 @@ fn spawn(folder: &Path) -> Child {
         .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
         .env("LIMIT", "50")
         .env("SECRET_FOLDER", "secret")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -213,7 +219,11 @@ fn spawn(folder: &Path) -> Child {
 
 /// Starts a node in a folder and waits until it says where it listens.
 fn run(folder: &Path) -> (Child, SocketAddr) {
-    let mut process = spawn(folder);
+    run_where(folder, &[])
+}
+
+fn run_where(folder: &Path, environment: &[(&str, &str)]) -> (Child, SocketAddr) {
+    let mut process = spawn(folder, environment);
     let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
     let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
         line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').parse().ok()

@@ -150,9 +150,10 @@ fn a_changed_plan_goes_on_with_what_is_the_same_and_again_after_a_kill() {
     node.wait(SOON, "the new version runs", || {
         (node.get("/api/v1/plans/sums").json()["version"] == 2).then_some(())
     });
-    let log = node.log();
-    assert!(log.contains("window of query `sum`, aggregates of query `sum`"), "{log}");
-    assert!(log.contains("table `Seen`: its attributes changed"), "{log}");
+    let kept = "window of query `sum`, aggregates of query `sum`";
+    for told in [kept, "table `Seen`: its attributes changed"] {
+        node.wait(SOON, told, || node.log().contains(told).then_some(()));
+    }
     node.send("sums", "In", &json!({ "n": 7 }));
     node.wait(SOON, "the sum goes on", || (total(&node) == 180).then_some(()));
     node.kill_and_start();

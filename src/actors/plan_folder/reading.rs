@@ -5,12 +5,29 @@ use std::io;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::actors::plan_folder::settle::Listing;
 use crate::actors::plan_folder::settle::Signature;
+use crate::catalogue::ENDINGS;
 
-/// Files with these endings are plans; hidden files are not.
-const ENDINGS: [&str; 2] = [".siddhi", ".siddhiql"];
+/// What tells a folder from another one that lies in its place later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    made: Option<SystemTime>,
+}
+
+/// Which folder lies there.
+///
+/// # Errors
+/// If none does.
+pub fn identity(folder: &Path) -> io::Result<Identity> {
+    let metadata = fs::metadata(folder)?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    Ok(Identity { device, inode, made: metadata.created().ok() })
+}
 
 /// What reading a file gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +40,7 @@ pub enum Reading {
     Moving,
 }
 
-/// The plan files of a folder.
+/// The plan files of a folder: hidden files are none.
 ///
 /// # Errors
 /// If the folder cannot be listed.
@@ -83,7 +100,7 @@ pub fn read(folder: &Path, name: &str, listed: &Signature, bytes_max: usize) -> 
 }
 
 /// The state of a file, symbolic links followed; of a link that leads nowhere, of the link.
-fn signature(path: &Path) -> Option<Signature> {
+pub(super) fn signature(path: &Path) -> Option<Signature> {
     let metadata = fs::metadata(path).or_else(|_| fs::symlink_metadata(path)).ok()?;
     let modified_ns =
         i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());

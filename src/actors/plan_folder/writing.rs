@@ -10,11 +10,11 @@ use std::path::Path;
 ///
 /// # Errors
 /// If the folder cannot be written to.
-pub fn write(folder: &Path, file: &str, text: &str) -> io::Result<()> {
+pub fn write(folder: &Path, file: &str, text: &[u8]) -> io::Result<()> {
     // Hidden files are no plans, and this name is as long as the file's at most.
     let draft = folder.join(".twinflow.tmp");
     let written = fs::File::create(&draft).and_then(|mut open| {
-        open.write_all(text.as_bytes())?;
+        open.write_all(text)?;
         open.sync_all()
     });
     let placed = written.and_then(|()| fs::rename(&draft, folder.join(file)));
@@ -39,6 +39,22 @@ pub fn remove(folder: &Path, files: &[String]) -> io::Result<()> {
     sync(folder)
 }
 
+/// Renames a plan file to where no plan lies and nothing lay before; returns that name.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub fn put_aside(folder: &Path, file: &str) -> io::Result<String> {
+    let names = (1..).map(|count: u32| match count {
+        1 => format!("{file}.conflict"),
+        _ => format!("{file}.conflict.{count}"),
+    });
+    let is_free = |name: &String| folder.join(name).symlink_metadata().is_err();
+    let name = names.into_iter().find(is_free).expect("numbers do not end");
+    fs::rename(folder.join(file), folder.join(&name))?;
+    sync(folder)?;
+    Ok(name)
+}
+
 /// A renamed or removed file is so after a power loss, too.
 fn sync(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
@@ -51,8 +67,8 @@ mod tests {
     #[test]
     fn files_are_put_whole_replaced_and_removed() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "a.siddhi", "one").unwrap();
-        write(folder.path(), "a.siddhi", "two").unwrap();
+        write(folder.path(), "a.siddhi", b"one").unwrap();
+        write(folder.path(), "a.siddhi", b"two").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("a.siddhi")).unwrap(), "two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         remove(folder.path(), &["a.siddhi".to_owned(), "b.siddhi".to_owned()]).unwrap();
@@ -60,11 +76,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_aside_takes_the_place_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.siddhi.conflict", "a.siddhi.conflict.2", "a.siddhi.conflict.3"] {
+            fs::write(folder.path().join("a.siddhi"), name).unwrap();
+            assert_eq!(put_aside(folder.path(), "a.siddhi").unwrap(), name);
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), name);
+        }
+        assert!(put_aside(folder.path(), "a.siddhi").is_err(), "it is not there any more");
+    }
+
+    #[test]
     fn what_cannot_be_written_leaves_what_was() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("a.siddhi")).unwrap();
-        assert!(write(folder.path(), "a.siddhi", "one").is_err());
+        assert!(write(folder.path(), "a.siddhi", b"one").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(&folder.path().join("nowhere"), "a.siddhi", "one").is_err());
+        assert!(write(&folder.path().join("nowhere"), "a.siddhi", b"one").is_err());
     }
 }
