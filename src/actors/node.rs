@@ -31,6 +31,7 @@ use crate::actors::deployments::SoloLog;
 use crate::actors::handle::Handle;
 use crate::actors::office::Office;
 use crate::actors::pair;
+use crate::actors::pair::Hub;
 use crate::actors::plan::Folders;
 use crate::actors::plan_folder::known::Known;
 use crate::actors::rounds;
@@ -96,7 +97,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
         (Surroundings::alone(metrics), None)
     };
     info!(node = config.node.name, plans = %config.plans.folder.display(), "starting");
-    let deployments = deployments(&config)?;
+    let deployments = deployments(&config, around.pair.as_deref())?;
     let office = Arc::new(Office::new(config, around.clone(), lock, deployments));
     // First, so that it ends last: what plans finish at the end it commits.
     let mut children = Vec::from_iter(pair.map(|of| pair::child(of, ALWAYS, office.manager())));
@@ -114,10 +115,13 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
 }
 
 /// The log of deployments, as it was when the node ended.
-fn deployments(config: &Config) -> Result<Arc<Deployments>, DeploymentsError> {
+fn deployments(config: &Config, pair: Option<&Hub>) -> Result<Arc<Deployments>, DeploymentsError> {
     let data = config.persistence.enabled.then_some(config.node.data.as_path());
     let deployments = Arc::new(Deployments::open(data)?);
-    SoloLog::start(data.map(|data| Folders::of(data, NAME).journal), &deployments)?;
+    match pair {
+        Some(pair) => pair::deployments::start(pair, &config.node.data, &deployments)?,
+        None => SoloLog::start(data.map(|data| Folders::of(data, NAME).journal), &deployments)?,
+    }
     Ok(deployments)
 }
 

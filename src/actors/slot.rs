@@ -43,6 +43,7 @@ use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::config::Config;
 use crate::event::Text;
+use crate::ha::protocol::Plan as Number;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::render;
 use crate::language::render::Colour;
@@ -88,6 +89,8 @@ pub struct Draft {
 pub struct Slot {
     /// What outlives its actors.
     pub station: Arc<Station>,
+    /// The number of the plan's log.
+    number: Number,
     around: Surroundings,
     ports: Ports,
     limits: SlotLimits,
@@ -154,7 +157,7 @@ impl Slot {
     ) -> Result<Arc<Self>, String> {
         let limits = SlotLimits::of(config);
         let inbox = Inbox::new(limits.inbox);
-        let number_in_pair = pair_number(&draft.name);
+        let number_in_pair = Number(draft.mark.number);
         let kept = match &around.pair {
             Some(pair) => pair.kept(number_in_pair, &draft.name),
             None if config.persistence.enabled => Kept::open(&config.node.data, &draft.name),
@@ -198,7 +201,8 @@ impl Slot {
         let (sinks, sources) = (sinks.collect(), sources.collect());
         let parts = Mutex::new(Parts { file, tails, sinks, sources, confirmed, group: None });
         let (around, ports, thread) = (around.clone(), ports.clone(), Thread::start());
-        Ok(Arc::new(Self { station, around, ports, limits, thread, parts }))
+        let number = number_in_pair;
+        Ok(Arc::new(Self { station, number, around, ports, limits, thread, parts }))
     }
 
     /// The file the plan lies in.
@@ -314,7 +318,7 @@ impl Slot {
     pub fn close(&self) {
         self.station.inbox.close();
         if let Some(pair) = &self.around.pair {
-            pair.detach(pair_number(&self.station.name));
+            pair.detach(self.number);
         }
         let left = self.around.metrics.dead_letters(&self.station.name, "undeployed");
         while let Some(work) = self.station.inbox.take() {
@@ -432,11 +436,6 @@ fn version(
         secret,
         builder,
     }
-}
-
-/// The number of a plan's log in the pair.
-fn pair_number(plan: &str) -> crate::ha::protocol::Plan {
-    crate::ha::protocol::Plan(crc32c::crc32c(plan.as_bytes()).max(1))
 }
 
 /// What a plan's chance is drawn from.

@@ -24,6 +24,9 @@ use crate::actors::deployments::DeploymentsError;
 use crate::actors::deployments::NotOrdered;
 use crate::actors::deployments::Ordered;
 use crate::actors::gate::Part;
+use crate::actors::marks;
+use crate::actors::marks::Lying;
+use crate::actors::marks::Mark;
 use crate::actors::pair::Hub;
 use crate::actors::plan::Folders;
 use crate::actors::plan::JournalSource;
@@ -97,8 +100,8 @@ enum Told {
     Peer(Stamp),
 }
 
-/// Opens the log and starts its thread. Gives the plans that the log knows of, also where it is not
-/// certain yet that it stays as it is: their own logs have to be there before the pair begins.
+/// Opens the log and starts its thread, and opens the logs of the plans that it knows of, also where
+/// it is not certain yet that it stays as it is: they have to be there before the pair begins.
 ///
 /// # Errors
 /// If the journal cannot be used.
@@ -106,7 +109,7 @@ pub fn start(
     hub: &Hub,
     data: &Path,
     deployments: &Arc<Deployments>,
-) -> Result<Vec<(u32, String)>, DeploymentsError> {
+) -> Result<(), DeploymentsError> {
     let (wake, woken) = crossbeam_channel::bounded(1);
     let nudge = {
         let wake = wake.clone();
@@ -159,14 +162,22 @@ pub fn start(
         .spawn(work)
         .map_err(DeploymentsError::Thread)?;
     deployments.attach(Arc::new(PairLog { offers, wake }));
-    Ok(known)
+    for (name, plan) in known.plans() {
+        let mark = Mark { log: known.id(), number: plan.base.number };
+        // Data of another plan of that name is put aside when this one is deployed.
+        let is_own = marks::look(&Folders::of(data, name)).ok() == Some(Lying::Marked(mark));
+        if is_own && let Err(error) = hub.shelve(Plan(mark.number), name) {
+            error!(plan = %name, %error, "what is kept of the plan cannot be used");
+        }
+    }
+    Ok(())
 }
 
-/// The plans and their numbers after all that stands in the log.
+/// The plans after all that stands in the log.
 fn known(
     catalogue: &Catalogue,
     mut records: Records<RealDisk>,
-) -> Result<Vec<(u32, String)>, DeploymentsError> {
+) -> Result<Catalogue, DeploymentsError> {
     let mut catalogue = catalogue.clone();
     while let Some(record) = records.read_next()? {
         let position = record.position;
@@ -175,10 +186,7 @@ fn known(
         // One without effect here has none elsewhere.
         let _ = catalogue.apply(&entry);
     }
-    let number = |(name, plan): (&crate::event::Text, &crate::catalogue::Deployed)| {
-        (plan.base.number, name.to_string())
-    };
-    Ok(catalogue.plans().map(number).collect())
+    Ok(catalogue)
 }
 
 impl DeploymentLog for PairLog {
