@@ -1,6 +1,13 @@
 //! A node that is killed goes on where it was: nothing that was answered is lost.
 
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::Mutex;
 
 use serde_json::Value;
 use serde_json::json;
@@ -350,4 +357,73 @@ fn a_plan_that_never_ends_an_entry_is_given_up_and_the_others_go_on() {
     let refused = node.post("/api/v1/plans/texts/snapshots", "");
     assert!(refused.status >= 400, "{}", refused.text());
     assert_eq!(node.get("/health/live").status, 200);
+}
+
+/// Answers every request with 200 and keeps its body.
+fn receiver(listener: TcpListener) -> Arc<Mutex<Vec<Value>>> {
+    let taken = Arc::<Mutex<Vec<Value>>>::default();
+    let keeps = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+            loop {
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+                        break;
+                    }
+                    let line = line.to_ascii_lowercase();
+                    if let Some(value) = line.strip_prefix("content-length: ") {
+                        length = value.trim().parse().expect("a number");
+                    }
+                }
+                let mut body = vec![0; length];
+                if length == 0 || reader.read_exact(&mut body).is_err() {
+                    break;
+                }
+                keeps.lock().expect("whole").push(serde_json::from_slice(&body).expect("JSON"));
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                stream.write_all(answer).expect("the node reads");
+            }
+        }
+    });
+    taken
+}
+
+#[test]
+fn results_that_had_not_left_when_a_snapshot_was_taken_leave_after_a_kill() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it listens");
+    // For now nobody is there.
+    drop(listener);
+    let plan = format!(
+        "@app:name('p')\ndefine stream In (n long);\n\
+         @sink(type='http', publisher.url='http://{address}/', on.error='WAIT',\n\
+         @map(type='json'))\ndefine stream Out (n long);\n\
+         from In select n insert into Out;\n"
+    );
+    let mut node = Node::start(&[("p.siddhi", &plan)], "");
+    node.wait_for_plan("p");
+    for n in 1..=5 {
+        node.send("p", "In", &json!({ "n": n }));
+    }
+    // Two, so that the log before the older one is not needed any more.
+    for n in [6, 7] {
+        node.send("p", "In", &json!({ "n": n }));
+        let answer = node.post("/api/v1/plans/p/snapshots", "");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    node.kill();
+    let taken = receiver(TcpListener::bind(address).expect("the port is free again"));
+    node.start_again();
+    node.wait_for_plan("p");
+    node.send("p", "In", &json!({ "n": 8 }));
+    let numbers = || -> Vec<i64> {
+        let taken = taken.lock().expect("whole");
+        let number = |body: &Value| body["event"]["n"].as_i64().or(body["n"].as_i64());
+        taken.iter().filter_map(number).collect()
+    };
+    node.wait(SOON, "all results have come", || (numbers().len() >= 8).then_some(()));
+    assert_eq!(numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }

@@ -27,6 +27,7 @@ use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Question;
 use crate::actors::plan::Rows;
+use crate::actors::plan::StreamFront;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Told;
 use crate::actors::plan::Version;
@@ -34,6 +35,7 @@ use crate::actors::plan::Versions;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
 use crate::actors::plan::follow::Follow;
+use crate::actors::plan::outbox::Pending;
 use crate::actors::tree::PutError;
 use crate::actors::tree::Room;
 use crate::actors::tree::Taken;
@@ -74,7 +76,7 @@ pub struct Desk {
     pub(super) suspect: Option<Suspect>,
     busy: Arc<Busy>,
     /// Results that have not been handed to their publishers yet.
-    outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
+    pub(super) outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
     outputs: Vec<Output>,
     notes: Vec<Note>,
     account: Account,
@@ -102,7 +104,7 @@ impl Desk {
     /// If the plan's code panics at the start, or what is kept cannot be used.
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
-        let Kept { versions, replica, ledger, suspect, snapshots, .. } = kept;
+        let Kept { versions, replica, ledger, suspect, snapshots, pending, .. } = kept;
         let alone = ledger.mirrored().is_none();
         let is_new = alone && ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
@@ -127,6 +129,7 @@ impl Desk {
         }
         desk.versions.remember(&version);
         desk.begin_tails();
+        desk.send_pending(pending);
         desk.applied.send_replace(desk.replica.position());
         Ok(desk)
     }
@@ -163,12 +166,13 @@ impl Desk {
         &self.dead_letters
     }
 
-    /// The state as it stands, for a snapshot, and the epoch of its last entry.
+    /// The state as it stands, for a snapshot, the epoch of its last entry, and the results that have
+    /// not left yet.
     #[must_use]
-    pub fn save(&self) -> Option<(Saved, u64)> {
+    pub fn save(&self) -> Option<(Saved, u64, Vec<Pending>)> {
         let saved = self.replica.save()?;
         let epoch = self.ledger.epoch_at(saved.position);
-        Some((saved, epoch))
+        Some((saved, epoch, self.pending()))
     }
 
     /// Forgets what of the log lies before a position: a snapshot holds it.
@@ -227,6 +231,7 @@ impl Desk {
                 }
                 Err(PutError::Closed(parcel)) => {
                     end.unpublished.inc_by(parcel.batch.len() as u64);
+                    end.confirm(&parcel);
                 }
             }
         }
@@ -459,14 +464,29 @@ impl Desk {
         Ok(())
     }
 
+    /// Rows on their way to a publisher of a stream.
+    pub(super) fn parcel(&self, front: &StreamFront, number: u64, batch: Arc<Batch>) -> Parcel {
+        let secret = self.replica.deployment().map(|deployment| deployment.secret);
+        Parcel {
+            plan: Arc::clone(&self.version.name),
+            stream: Arc::clone(&front.name),
+            schema: Arc::clone(&front.schema),
+            generation: secret.unwrap_or(self.version.secret),
+            number,
+            epoch: 0,
+            reading: self.follow.reading,
+            batch,
+        }
+    }
+
     /// Sends results on their way; the rows of the input itself are not counted as put out.
     fn hand_out(&mut self, input: Option<(&str, usize)>) {
         for note in self.notes.drain(..) {
             write(&self.version.name, &note);
         }
         let Some(plan) = self.replica.plan() else { return };
-        let version = &self.version;
-        for output in self.outputs.drain(..) {
+        let version = Arc::clone(&self.version);
+        for output in std::mem::take(&mut self.outputs) {
             let Some(front) = version.front(plan, output.stream) else { continue };
             let own = input.filter(|(of, _)| *of == &*front.name).map_or(0, |(_, rows)| rows);
             front.put_out.inc_by(output.rows.len().saturating_sub(own) as u64);
@@ -475,16 +495,8 @@ impl Desk {
                 let end = front.publishers.iter().find(|end| *end.name == *name);
                 let last = number + output.rows.len() as u64 - 1;
                 let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
-                let parcel = Parcel {
-                    plan: Arc::clone(&version.name),
-                    stream: Arc::clone(&front.name),
-                    schema: Arc::clone(&front.schema),
-                    generation: self.replica.deployment().map_or(version.secret, |of| of.secret),
-                    number,
-                    epoch: 0,
-                    reading: self.follow.reading,
-                    batch: Arc::clone(&output.rows),
-                };
+                let parcel = self.parcel(front, number, Arc::clone(&output.rows));
+                end.outbox.put(number, &output.rows);
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
         }

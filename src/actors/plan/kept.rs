@@ -15,6 +15,8 @@ use crate::actors::plan::LedgerError;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Versions;
 use crate::actors::plan::Work;
+use crate::actors::plan::outbox;
+use crate::actors::plan::outbox::Pending;
 use crate::actors::tree::Inbox;
 use crate::disk::RealDisk;
 use crate::event::Text;
@@ -49,6 +51,8 @@ pub struct Kept {
     pub deployment: Option<Deployment>,
     /// Wakes the plan's thread whenever more of its log is safe.
     pub waker: Waker,
+    /// Results in the snapshot that had not left when it was taken.
+    pub pending: Vec<Pending>,
 }
 
 /// Wakes a plan's thread, once it has an inbox to be woken by.
@@ -118,8 +122,18 @@ impl Kept {
         let replica = Replica::new(Arc::clone(&versions) as Arc<dyn Maker>);
         let ledger = Ledger::in_memory();
         let (suspect, snapshots, confirmed, deployment) = (None, None, None, None);
-        let waker = Waker::default();
-        Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment, waker }
+        let (waker, pending) = (Waker::default(), Vec::new());
+        Self {
+            versions,
+            replica,
+            ledger,
+            suspect,
+            snapshots,
+            confirmed,
+            deployment,
+            waker,
+            pending,
+        }
     }
 
     /// Opens what is kept of a plan, or begins to keep it.
@@ -136,7 +150,7 @@ impl Kept {
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;
         let folders = Folders::of(data, plan);
         let snapshots = Snapshots::new(RealDisk, data, TENANT, plan)?;
-        let (mut replica, epoch) = restore(&snapshots, plan, &maker)?;
+        let Restored { mut replica, epoch, pending } = restore(&snapshots, plan, &maker)?;
         let options = Options::new(plan_id(TENANT, plan));
         let source =
             JournalSource { folder: folders.journal.clone(), options, wake: Arc::new(wake) };
@@ -183,28 +197,50 @@ impl Kept {
         let suspect =
             Suspect::open(&path).map_err(|error| KeptError::File { file: path, error })?;
         let (suspect, snapshots, confirmed) = (Some(suspect), Some(snapshots), Some(confirmed));
-        Ok(Self { versions, replica, ledger, suspect, snapshots, confirmed, deployment, waker })
+        Ok(Self {
+            versions,
+            replica,
+            ledger,
+            suspect,
+            snapshots,
+            confirmed,
+            deployment,
+            waker,
+            pending,
+        })
     }
 }
 
-/// The plan as the newest snapshot has it that is right in every byte, and the epoch of the last
-/// entry in it.
+/// A plan as a snapshot has it.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub replica: Replica,
+    /// The epoch of the last entry in it.
+    pub epoch: u64,
+    /// Results that had not left.
+    pub pending: Vec<Pending>,
+}
+
+/// The plan as the newest snapshot has it that is right in every byte.
 pub(super) fn restore(
     snapshots: &Snapshots<RealDisk>,
     plan: &str,
     maker: &Arc<dyn Maker>,
-) -> Result<(Replica, u64), KeptError> {
+) -> Result<Restored, KeptError> {
     let newest = snapshots.newest_valid()?;
     for (name, error) in &newest.passed_over {
         warn!(plan, snapshot = name, %error, "a snapshot cannot be used");
     }
     let Some((name, header, bytes)) = newest.found else {
-        return Ok((Replica::new(Arc::clone(maker)), 0));
+        let (replica, pending) = (Replica::new(Arc::clone(maker)), Vec::new());
+        return Ok(Restored { replica, epoch: 0, pending });
     };
     let state = snapshots.open(&name, bytes)?.read_all()?;
-    let replica = Replica::restore(Arc::clone(maker), &state).map_err(|reason| {
+    let unusable = |reason: String| {
         KeptError::State(format!("the snapshot `{name}` cannot be used: {reason}"))
-    })?;
+    };
+    let (pending, state) = outbox::split(&state).map_err(|error| unusable(error.to_string()))?;
+    let replica = Replica::restore(Arc::clone(maker), state).map_err(unusable)?;
     info!(plan, snapshot = name, position = header.position, bytes, "snapshot loaded");
-    Ok((replica, header.epoch))
+    Ok(Restored { replica, epoch: header.epoch, pending })
 }

@@ -24,6 +24,7 @@ mod ledger;
 mod mirrored;
 #[cfg(test)]
 mod mirrored_ledger_tests;
+pub mod outbox;
 mod question;
 mod resync;
 mod snapshots;

@@ -8,8 +8,11 @@ use tracing::info;
 
 use crate::actors::pair::Tell;
 use crate::actors::plan::Desk;
+use crate::actors::plan::StreamFront;
 use crate::actors::plan::Stuck;
 use crate::actors::plan::kept;
+use crate::actors::plan::outbox::Pending;
+use crate::event::Text;
 use crate::replica::Body;
 use crate::replica::Broken;
 use crate::replica::Maker;
@@ -24,10 +27,12 @@ impl Desk {
 
     /// Goes on from the snapshot that the other node sent.
     pub(super) fn install(&mut self, position: u64) -> Result<(), Stuck> {
-        self.restore(position)?;
+        let pending = self.restore(position)?;
+        self.void_results();
         self.suspect = None;
         self.restart_after(position);
         self.begin_tails();
+        self.send_pending(pending);
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "going on from the other node's snapshot");
         Ok(())
@@ -36,31 +41,67 @@ impl Desk {
     /// Applies the log anew from the other node's snapshot: what this node made of it was not the
     /// same. Results that wait here are void.
     pub(super) fn reload(&mut self, position: u64) -> Result<(), Stuck> {
-        self.restore(position)?;
-        self.follow.reading += 1;
-        for end in self.version.streams.iter().flat_map(|front| &front.publishers) {
-            end.read_anew(self.follow.reading);
-        }
+        let pending = self.restore(position)?;
+        self.void_results();
         self.ledger.rewind(position);
         self.begin_tails();
+        self.send_pending(pending);
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "the log is applied anew from there");
         Ok(())
     }
 
-    fn restore(&mut self, position: u64) -> Result<(), Stuck> {
+    /// What waits to be published was computed from another state.
+    fn void_results(&mut self) {
+        self.follow.reading += 1;
+        self.outgoing.clear();
+        for end in self.version.streams.iter().flat_map(|front| &front.publishers) {
+            end.read_anew(self.follow.reading);
+            end.outbox.clear();
+        }
+    }
+
+    /// The results that have not left, as far as they were computed.
+    pub(super) fn pending(&self) -> Vec<Pending> {
+        let mut pending = Vec::new();
+        for end in self.version.streams.iter().flat_map(|front| &front.publishers) {
+            end.outbox.forget(end.confirmed());
+            let publisher: Text = end.name.as_str().into();
+            let result = |(number, rows)| Pending { publisher: publisher.clone(), number, rows };
+            pending.extend(end.outbox.list().into_iter().map(result));
+        }
+        pending
+    }
+
+    /// Sends results that a snapshot held, unless they have left since.
+    pub(super) fn send_pending(&mut self, pending: Vec<Pending>) {
+        let version = Arc::clone(&self.version);
+        for Pending { publisher, number, rows } in pending {
+            let of = |front: &&StreamFront| front.publishers.iter().any(|e| *e.name == *publisher);
+            let Some(front) = version.streams.iter().find(of) else { continue };
+            let end = front.publishers.iter().find(|end| *end.name == *publisher);
+            let last = number + rows.len() as u64 - 1;
+            let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
+            end.outbox.put(number, &rows);
+            let parcel = self.parcel(front, number, rows);
+            self.outgoing.push_back((Arc::clone(end), parcel));
+        }
+    }
+
+    fn restore(&mut self, position: u64) -> Result<Vec<Pending>, Stuck> {
         let broken = |reason| Stuck::Broken(Broken(reason));
         let snapshots = self.snapshots.as_ref();
         let snapshots = snapshots.ok_or_else(|| broken("nothing is kept of the plan".into()))?;
         let maker = Arc::clone(&self.versions) as Arc<dyn Maker>;
-        let (replica, _) = kept::restore(snapshots, &self.version.name, &maker)
-            .map_err(|error| broken(error.to_string()))?;
+        let kept::Restored { replica, pending, .. } =
+            kept::restore(snapshots, &self.version.name, &maker)
+                .map_err(|error| broken(error.to_string()))?;
         if replica.position() != position {
             let found = replica.position();
             return Err(broken(format!("a snapshot of {position} was to be there, found {found}")));
         }
         self.replica = replica;
-        Ok(())
+        Ok(pending)
     }
 
     /// Has a fingerprint made of the state as it stands, on another thread, for the pair to compare.

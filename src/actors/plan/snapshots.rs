@@ -13,6 +13,7 @@ use crate::actors::clock;
 use crate::actors::plan::LedgerError;
 use crate::actors::plan::Station;
 use crate::actors::plan::kept::TENANT;
+use crate::actors::plan::outbox;
 use crate::disk::RealDisk;
 use crate::event::hash_bytes;
 use crate::snapshot::Header;
@@ -97,13 +98,13 @@ impl Station {
     pub fn take_snapshot(&self) -> Result<SnapshotTaken, SnapshotFailure> {
         let snapshots = self.snapshots.snapshots.as_ref().ok_or(SnapshotFailure::NotKept)?;
         let mut last = self.snapshots.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (saved, epoch, pause, began) = {
+        let (saved, epoch, pending, pause, began) = {
             let desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
             let began = clock::elapsed();
-            let (saved, epoch) = desk.save().ok_or(SnapshotFailure::NotStarted)?;
-            (saved, epoch, clock::elapsed().saturating_sub(began), began)
+            let (saved, epoch, pending) = desk.save().ok_or(SnapshotFailure::NotStarted)?;
+            (saved, epoch, pending, clock::elapsed().saturating_sub(began), began)
         };
-        let state = saved.to_bytes();
+        let state = outbox::with_state(&pending, saved.to_bytes());
         let header = Header {
             tenant: TENANT.to_owned(),
             plan: self.name.to_string(),

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::actors::plan::Confirmed;
 use crate::actors::plan::Tail;
+use crate::actors::plan::outbox::Outbox;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::Weigh;
 use crate::event::Schema;
@@ -77,6 +78,8 @@ pub struct PublisherEnd {
     pub unpublished: Counter,
     confirmed: Confirmed,
     reading: AtomicU64,
+    /// What was given to it and has not left.
+    pub outbox: Outbox,
 }
 
 impl StreamFront {
@@ -159,7 +162,8 @@ impl PublisherEnd {
         unpublished: Counter,
         confirmed: Confirmed,
     ) -> Self {
-        Self { name, inbox, unpublished, confirmed, reading: AtomicU64::new(0) }
+        let (reading, outbox) = (AtomicU64::new(0), Outbox::default());
+        Self { name, inbox, unpublished, confirmed, reading, outbox }
     }
 
     /// The number of the last result that has left or was put aside; 0 before the first.
@@ -172,6 +176,7 @@ impl PublisherEnd {
     /// plan's any more.
     #[must_use]
     pub fn is_void(&self, parcel: &Parcel) -> bool {
+        self.outbox.forget(self.confirmed());
         let has_left = self.confirmed() + 1 >= parcel.number + parcel.batch.len() as u64;
         has_left || parcel.reading < self.reading.load(Ordering::Acquire)
     }
@@ -184,6 +189,7 @@ impl PublisherEnd {
     /// Takes note that this parcel and all before it have left or were put aside.
     pub fn confirm(&self, parcel: &Parcel) {
         self.confirmed.confirm(parcel.number + parcel.batch.len() as u64 - 1);
+        self.outbox.forget(self.confirmed());
     }
 }
 
