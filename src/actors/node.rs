@@ -91,7 +91,7 @@ pub fn start(config: Config) -> Result<Handle, StartError> {
     let _begins_now = clock::elapsed();
     let metrics = Metrics::new(&config.node.name);
     let (around, pair) = if config.ha.enabled {
-        let pair = pair::prepare(&config)?;
+        let pair = pair::prepare(&config, &metrics)?;
         (Surroundings::paired(metrics, Arc::clone(pair.hub())), Some(pair))
     } else {
         (Surroundings::alone(metrics), None)

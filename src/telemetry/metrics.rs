@@ -47,6 +47,7 @@ struct Inner {
     snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
     uncertain: Family<QueueLabels, Counter>,
+    pair: PairFigures,
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
     restarts: Family<ActorLabels, Counter>,
     plans: Family<StateLabels, Gauge>,
@@ -135,6 +136,21 @@ struct NodeLabels {
     version: &'static str,
 }
 
+/// How the pair stands, as this node sees it; all zero on a node that is alone.
+#[derive(Debug, Default)]
+pub struct PairFigures {
+    /// Whether this node acts.
+    pub active: Gauge,
+    /// Whether the passive could take over without loss.
+    pub in_sync: Gauge,
+    /// Whether the other node is connected.
+    pub connected: Gauge,
+    /// The epoch acted in or followed.
+    pub epoch: Gauge,
+    /// Entries that the other node lacks.
+    pub lag: Gauge,
+}
+
 impl Metrics {
     /// The metrics of the node called `node`, all at zero.
     #[must_use]
@@ -147,6 +163,7 @@ impl Metrics {
             held_rows: Family::default(),
             snapshot_pause: Family::default(),
             uncertain: Family::default(),
+            pair: PairFigures::default(),
             queue_depth: Family::default(),
             latency: Family::new_with_constructor(latency_histogram),
             restarts: Family::default(),
@@ -209,6 +226,12 @@ impl Metrics {
         let labels = QueueLabels { plan: plan.to_owned(), queue: publisher.to_owned() };
         self.0.note(plan, Series::Uncertain(labels.clone()));
         self.0.uncertain.get_or_create_owned(&labels)
+    }
+
+    /// How the pair stands.
+    #[must_use]
+    pub fn pair(&self) -> &PairFigures {
+        &self.0.pair
     }
 
     /// Events waiting in a queue of a plan: `inbox`, or the name of a publisher.
@@ -327,6 +350,17 @@ impl Inner {
         list.register_with_unit("snapshot_pause", help, Unit::Seconds, pause);
         let help = "Parcels of results that may have left before a takeover, too";
         list.register("results_uncertain", help, self.uncertain.clone());
+        let pair = &self.pair;
+        list.register("active", "1 if this node acts", pair.active.clone());
+        let help = "1 if the passive could take over without loss";
+        list.register("in_sync", help, pair.in_sync.clone());
+        list.register("peer_connected", "1 if the other node is connected", pair.connected.clone());
+        list.register(
+            "epoch",
+            "The start of an active that is acted in or followed",
+            pair.epoch.clone(),
+        );
+        list.register("lag_entries", "Entries that the other node lacks", pair.lag.clone());
         let help = "Events waiting in a queue";
         list.register("queue_depth", help, self.queue_depth.clone());
         let help = "From acceptance of an event until its plan has applied it";

@@ -59,11 +59,14 @@ use crate::ha::protocol::Start;
 use crate::ha::protocol::Version;
 use crate::ha::protocol::Word;
 use crate::ha::settings;
+use crate::telemetry::metrics::Metrics;
 
 /// How often time passes for the protocol.
 const TICK: Duration = Duration::from_millis(10);
 /// An active that was heard within this time can be forwarded to; milliseconds.
 const REACHED: u64 = 1_000;
+/// How often the figures for people are brought up to date.
+const WATCH: Duration = Duration::from_millis(50);
 /// How often it is seen to that the kernel lock protects something.
 const LOCK_LOOK: Duration = Duration::from_secs(1);
 
@@ -117,6 +120,7 @@ pub struct AskStatus;
 #[derive(Debug)]
 pub(super) struct Estate {
     pub config: Config,
+    pub metrics: Metrics,
     pub hub: Arc<Hub>,
     /// Held as long as the process lives.
     pub lock: Option<NodeLock>,
@@ -129,12 +133,13 @@ pub(super) struct Estate {
 impl Estate {
     pub fn new(
         config: Config,
+        metrics: Metrics,
         hub: Arc<Hub>,
         (lock, peer_lock): (Option<NodeLock>, Option<PathBuf>),
         notes: Notes,
     ) -> Self {
         let (notes, has_lived) = (Mutex::new(notes), AtomicBool::new(false));
-        Self { config, hub, lock, peer_lock, notes, has_lived }
+        Self { config, metrics, hub, lock, peer_lock, notes, has_lived }
     }
 
     /// What has to be remembered.
@@ -155,6 +160,7 @@ pub struct HaManager {
     pub(super) fingerprints: Fingerprints,
     pub(super) status: Watched,
     looked_at_lock: Duration,
+    watched_at: Duration,
 }
 
 /// What a life of the manager is made of.
@@ -197,6 +203,7 @@ impl HaManager {
             fingerprints: Fingerprints::default(),
             status: Watched::default(),
             looked_at_lock: Duration::ZERO,
+            watched_at: Duration::ZERO,
         }
     }
 
@@ -275,8 +282,11 @@ impl HaManager {
         self.give(Input::Tick, None);
         self.reach();
         self.fence_tick();
-        self.watch();
         let elapsed = clock::elapsed();
+        if elapsed.saturating_sub(self.watched_at) > WATCH {
+            self.watched_at = elapsed;
+            self.watch();
+        }
         if elapsed.saturating_sub(self.looked_at_lock) > LOCK_LOOK {
             self.looked_at_lock = elapsed;
             if self.estate.lock.as_ref().is_some_and(|lock| !lock.is_intact()) {

@@ -22,6 +22,7 @@ use crate::ha::arbiter::lock::LockError;
 use crate::ha::arbiter::lock::NodeLock;
 use crate::ha::secret::SecretError;
 use crate::ha::settings;
+use crate::telemetry::metrics::Metrics;
 
 /// The file of notes in the folder of data.
 const NOTES: &str = "pair.json";
@@ -66,7 +67,7 @@ impl Prepared {
 ///
 /// # Errors
 /// What is in the way.
-pub fn prepare(config: &Config) -> Result<Prepared, PairError> {
+pub fn prepare(config: &Config, metrics: &Metrics) -> Result<Prepared, PairError> {
     settings::secret(&config.ha)?;
     let (mut lock, mut peer_lock) = (None, None);
     if let Some([mine, other]) = settings::lock_files(&config.ha) {
@@ -80,7 +81,13 @@ pub fn prepare(config: &Config) -> Result<Prepared, PairError> {
     let notes = Notes::begin(&file, has_logs, clock::now_ms())
         .map_err(|error| PairError::Notes { file, error })?;
     let hub = Arc::new(Hub::new(data.clone()));
-    Ok(Prepared(Arc::new(Estate::new(config.clone(), hub, (lock, peer_lock), notes))))
+    Ok(Prepared(Arc::new(Estate::new(
+        config.clone(),
+        metrics.clone(),
+        hub,
+        (lock, peer_lock),
+        notes,
+    ))))
 }
 
 /// The manager as a child that is raised again however often it falls.

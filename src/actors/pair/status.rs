@@ -175,6 +175,13 @@ impl HaManager {
             }
         }
         self.estate.hub.set_in_sync(status.role == Role::Active && status.in_sync);
+        let figures = self.estate.metrics.pair();
+        figures.active.set(i64::from(status.role == Role::Active));
+        figures.in_sync.set(i64::from(status.in_sync));
+        figures.connected.set(i64::from(self.status.linked));
+        figures.epoch.set(status.epoch.0.cast_signed());
+        let lag: u64 = status.plans.iter().filter_map(|plan| plan.lag()).sum();
+        figures.lag.set(lag.cast_signed());
         if status.role == Role::Active && self.status.told_sync != Some(status.in_sync) {
             if status.in_sync {
                 info!("the other node is in sync: it can take over without loss");

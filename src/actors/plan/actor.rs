@@ -148,6 +148,7 @@ impl PlanActor {
         if !desk.orders() {
             return Ok(desk.follow(&self.station.inbox));
         }
+        desk.answer_early();
         if desk.due_in() == Some(0) {
             desk.tick();
         }

@@ -189,6 +189,11 @@ impl Desk {
         &self.ledger
     }
 
+    /// Tells senders who wait for less than that their events are applied.
+    pub fn answer_early(&mut self) {
+        self.ledger.answer_early();
+    }
+
     /// Sees to it that what is ordered becomes safe.
     ///
     /// # Errors

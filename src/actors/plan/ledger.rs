@@ -314,9 +314,12 @@ impl Ledger {
 
     /// Tells senders whose entries are as safe as they wished, though not applied yet.
     pub fn answer_early(&mut self) {
-        let Some(answered) = self.mirrored.as_ref().map(|mirrored| mirrored.answered()) else {
+        let Some(mirrored) = &self.mirrored else { return };
+        let answered = mirrored.answered();
+        if answered <= mirrored.committed() {
+            // These are told once they are applied, which is soon.
             return;
-        };
+        }
         let due = self.waiting.iter_mut().take_while(|waiting| waiting.position <= answered);
         for waiting in due {
             if let Told::Sender(_, told) = &mut waiting.told

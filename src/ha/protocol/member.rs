@@ -240,6 +240,11 @@ impl Member {
         }
     }
 
+    /// The history that results are part of.
+    pub fn generation(&self) -> Option<Generation> {
+        self.generation
+    }
+
     /// This life.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
