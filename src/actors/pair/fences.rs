@@ -109,12 +109,8 @@ impl HaManager {
     /// Tells the other node which results of a plan have left since it was told last.
     pub(super) fn confirm(&mut self, plan: Plan) {
         let member = self.life.as_ref().map(|life| &life.member);
-        let Some(generation) = member
-            .filter(|m| m.epoch().is_some())
-            .and_then(|m| m.status(super::manager::now()).generation)
-        else {
-            return;
-        };
+        let acts = member.filter(|member| member.epoch().is_some());
+        let Some(generation) = acts.and_then(|member| member.generation()) else { return };
         let Some(log) = self.hub().log(plan) else { return };
         let mut news = Vec::new();
         for (publisher, upto) in log.mirrored.confirmed_results() {
