@@ -59,6 +59,12 @@ fn every_described_route_answers_as_described() {
                 continue;
             }
             let answer = ask(&node, method, &filled, body);
+            if filled.starts_with("/api/v1/ha") {
+                // This node is alone; the pair's own tests ask pairs.
+                assert_eq!(answer.json()["code"], "no-pair", "{method} {filled}");
+                assert!(operation["responses"]["409"].is_object(), "{method} {filled}");
+                continue;
+            }
             assert!(answer.status < 300, "{method} {filled}: {} {}", answer.status, answer.text());
             let described = &operation["responses"][answer.status.to_string()];
             assert!(described.is_object(), "{method} {filled}: {} is not told", answer.status);
