@@ -8,6 +8,7 @@ mod format;
 #[cfg(feature = "node")]
 mod pair;
 mod plan;
+pub mod reference;
 mod replay;
 mod report;
 #[cfg(feature = "node")]
@@ -51,6 +52,7 @@ enum Command {
     Check(check::Arguments),
     Fmt(format::Arguments),
     Plan(plan::Arguments),
+    Reference(reference::Arguments),
     Replay(replay::Arguments),
     Test(test::Arguments),
     #[cfg(feature = "node")]
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "node")]

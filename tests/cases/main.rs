@@ -5,6 +5,7 @@ mod endless;
 mod examples;
 mod generated;
 mod grammar;
+mod manual;
 mod pattern_grammar;
 mod replay;
 
