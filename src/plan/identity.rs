@@ -26,8 +26,8 @@ use crate::plan::logical::WindowCall;
 pub struct Identities {
     /// `@app:playback`: whether events move the clock, and its idle time.
     pub playback: Option<Option<(i64, i64)>>,
-    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state, each kind in
-    /// order of text.
+    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state,
+    /// each kind in order of text.
     pub units: Vec<Unit>,
 }
 
