@@ -13,6 +13,8 @@ mod replay;
 mod report;
 #[cfg(feature = "node")]
 mod run;
+#[cfg(feature = "node")]
+mod snapshot;
 pub mod test;
 #[cfg(feature = "node")]
 mod witness;
@@ -45,6 +47,8 @@ enum Command {
     Run(run::Arguments),
     #[cfg(feature = "node")]
     Status(pair::StatusArguments),
+    #[cfg(feature = "node")]
+    Snapshot(snapshot::Arguments),
     /// Say a word to a pair: a planned switch, or a promotion by hand
     #[cfg(feature = "node")]
     #[command(subcommand)]
@@ -66,6 +70,8 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         #[cfg(feature = "node")]
         Command::Status(arguments) => pair::status(&arguments),
+        #[cfg(feature = "node")]
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
         #[cfg(feature = "node")]
         Command::Ha(command) => pair::ha(&command),
         Command::Check(arguments) => check::run(&arguments),
