@@ -21,7 +21,6 @@ mod partition;
 mod patterns;
 mod pipeline;
 pub mod rows;
-mod script;
 mod selector;
 pub mod state;
 pub mod stream_functions;

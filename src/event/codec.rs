@@ -166,7 +166,10 @@ impl Encode for DataType {
 
 impl Encode for Bits {
     fn encode(&self, out: &mut Vec<u8>) {
-        self.words().to_vec().encode(out);
+        // Words without marks at the end say nothing: equal sets give equal bytes.
+        let words = self.words();
+        let marked = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+        words[..marked].to_vec().encode(out);
     }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         Vec::<u64>::decode(from).map(Bits::from_words)
@@ -242,7 +245,9 @@ fn decode_value(from: &mut &[u8], depth: usize) -> Result<Value, Malformed> {
 impl Encode for Column {
     fn encode(&self, out: &mut Vec<u8>) {
         self.values.data_type().encode(out);
-        self.nulls.encode(out);
+        // What is not kept is not read again, and so are its marks.
+        let marks = self.values.data_type().map_or(const { &Bits::new() }, |_| &self.nulls);
+        marks.encode(out);
         for_values!(&self.values, vector => vector.encode(out), absent => ());
     }
 
@@ -327,6 +332,32 @@ mod tests {
             for cut in 0..bytes.len() {
                 prop_assert!(Batch::decode(&mut &bytes[..cut]).is_err());
             }
+        }
+
+        #[test]
+        fn what_is_equal_has_equal_bytes(rows in proptest::collection::vec(0usize..300, 0..9)) {
+            let (mut marked, mut column) = (Bits::new(), Column::absent());
+            for row in &rows {
+                marked.set(*row);
+                marked.set(row + 200);
+                marked.unset(row + 200);
+                column.nulls.set(*row);
+            }
+            let plain: Bits = rows.iter().fold(Bits::new(), |mut plain, row| {
+                plain.set(*row);
+                plain
+            });
+            let bytes = |item: &dyn Fn(&mut Vec<u8>)| {
+                let mut bytes = Vec::new();
+                item(&mut bytes);
+                bytes
+            };
+            if marked == plain {
+                let of = |bits: &Bits| bytes(&|out| bits.encode(out));
+                prop_assert_eq!(of(&marked), of(&plain));
+            }
+            let of = |column: &Column| bytes(&|out| column.encode(out));
+            prop_assert_eq!(of(&column), of(&Column::absent()));
         }
 
         #[test]

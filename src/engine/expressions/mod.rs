@@ -1,7 +1,6 @@
 //! Typed expressions as kernels that compute a column at a time.
 
 mod arithmetic;
-pub mod by_row;
 mod comparison;
 mod compile;
 pub(crate) mod leaf;

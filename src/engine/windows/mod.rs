@@ -24,7 +24,6 @@ mod frequent;
 mod generations;
 #[cfg(test)]
 mod harness;
-mod latest;
 mod length;
 mod length_batch;
 mod lossy_frequent;
@@ -37,8 +36,6 @@ mod testing;
 mod time;
 mod time_batch;
 mod time_length;
-mod unique;
-mod unique_batch;
 
 use crate::engine::operator::Operator;
 use crate::event::Batch;
@@ -107,14 +104,6 @@ pub const ALL: &[&WindowDefinition] = &[
     &expression_batch::DEFINITION,
     &frequent::DEFINITION,
     &lossy_frequent::DEFINITION,
-    &unique::EVER,
-    &unique::FIRST,
-    &unique::LENGTH,
-    &unique::TIME,
-    &unique_batch::LENGTH,
-    &unique_batch::FIRST_LENGTH,
-    &unique_batch::TIME,
-    &unique_batch::FIRST_TIME,
 ];
 
 /// Finds a window by its name; letter case matters.

@@ -141,7 +141,10 @@ impl Sessions {
     /// Drops all sessions of a slot.
     pub fn forget(&mut self, slot: Slot) {
         let Some(keys) = self.slots.get_mut(slot as usize) else { return };
-        for pair in std::mem::take(keys).pairs {
+        // Places are given back in an order that a copy would keep.
+        let mut pairs = std::mem::take(keys).pairs;
+        pairs.sort_unstable_by_key(|pair| pair.born);
+        for pair in pairs {
             let rows = pair.current.rows.into_iter().chain(pair.previous.rows);
             rows.for_each(|place| self.rows.remove(place));
         }
@@ -152,9 +155,11 @@ impl Sessions {
         self.rows.save(state);
         state.put(&(self.slots.len() as u32));
         for keys in &self.slots {
-            let live = || keys.pairs.iter().filter(|pair| !pair.is_empty());
-            state.put(&(keys.born, live().count() as u32));
-            for pair in live() {
+            // Where a pair lies is of no account, and another place in a copy.
+            let mut live: Vec<&Pair> = keys.pairs.iter().filter(|pair| !pair.is_empty()).collect();
+            live.sort_unstable_by_key(|pair| pair.born);
+            state.put(&(keys.born, live.len() as u32));
+            for pair in live {
                 state.put(&pair.key);
                 state.put(&(pair.born, pair.scheduled));
                 for session in [&pair.current, &pair.previous] {
