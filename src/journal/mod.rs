@@ -14,10 +14,12 @@
 //!
 //! **Damage.** When a journal is opened, all its records are checked. Bytes at the very end that
 //! are no whole record are a write that never finished: they are cut off, and [`Opened::torn`]
-//! says so. Anything else that is wrong is an error that names file and offset; nothing is cut.
-//! Losing power may keep a later write and lose an earlier one. So each record says how far the
-//! disk was synced when it was made, and with [`Options::doubtful`] a hole of unwritten sectors
-//! that no record behind it claims to be synced counts as the end, with all that follows.
+//! says so. A last record that has decayed looks the same: where there is another copy, whoever
+//! finds a torn end though no power was lost had better ask for it. Anything else that is wrong is
+//! an error that names file and offset; nothing is cut. Losing power may keep a later write and
+//! lose an earlier one. So each record says how far the disk was synced when it was made, and with
+//! [`Options::doubtful`] a hole of unwritten sectors that no record behind it claims to be synced
+//! counts as the end, with all that follows.
 //!
 //! **After a failed write or fsync** nobody knows what is on the disk. Every later call fails until
 //! the journal is opened again, which takes what is whole and writes again what nothing proves to

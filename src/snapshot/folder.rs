@@ -74,32 +74,31 @@ impl<D: Disk> Snapshots<D> {
     /// The header is another plan's, [`SnapshotError::Full`], or what the system says.
     pub fn write(&self, header: &Header) -> Result<SnapshotWriter<D>, SnapshotError> {
         self.check_owner(&self.folder, header)?;
-        let existing = self.names()?;
-        let reserved = {
-            let mut busy = self.busy();
-            let taken = existing.iter().chain(busy.iter()).filter_map(|name| self.stamp(name));
-            let wanted = u64::try_from(header.created).unwrap_or(0);
-            let stamp = taken.max().map_or(wanted, |last| wanted.max(last.saturating_add(1)));
-            let name = format!("{stamp:013}_{}", self.plan);
-            busy.insert(name.clone());
-            Reserved { busy: Arc::clone(&self.busy), name }
-        };
-        SnapshotWriter::begin(self, reserved, header)
+        let wanted = u64::try_from(header.created).unwrap_or(0);
+        SnapshotWriter::begin(self, self.reserve(wanted)?, header)
     }
 
-    /// Begins to take over the file of a snapshot that another node made, under its name.
+    /// A name with the time wanted, or a later one that makes it the newest.
+    fn reserve(&self, wanted: u64) -> Result<Reserved, SnapshotError> {
+        let existing = self.names()?;
+        let mut busy = self.busy();
+        let taken = existing.iter().chain(busy.iter()).filter_map(|name| self.stamp(name));
+        let stamp = taken.max().map_or(wanted, |last| wanted.max(last.saturating_add(1)));
+        let name = format!("{stamp:013}_{}", self.plan);
+        busy.insert(name.clone());
+        Ok(Reserved { busy: Arc::clone(&self.busy), name })
+    }
+
+    /// Begins to take over the file of a snapshot that another node made. It keeps the time in its
+    /// name, unless there is a snapshot of that time or later already, made by another clock: what
+    /// is taken over counts as the newest.
     ///
     /// # Errors
-    /// The name is no snapshot's of this plan or just being written, [`SnapshotError::Full`], or
-    /// what the system says.
+    /// The name is no snapshot's of this plan, [`SnapshotError::Full`], or what the system says.
     pub fn receive(&self, name: &str) -> Result<SnapshotReceiver<D>, SnapshotError> {
-        let path = self.path(name)?;
-        if !self.busy().insert(name.to_owned()) {
-            let error = io::Error::from(io::ErrorKind::ResourceBusy);
-            return Err(SnapshotError::io("create", &path, error));
-        }
-        let reserved = Reserved { busy: Arc::clone(&self.busy), name: name.to_owned() };
-        SnapshotReceiver::begin(self, reserved)
+        let stamp = self.stamp(name);
+        let wanted = stamp.ok_or_else(|| SnapshotError::Name { name: name.to_owned() })?;
+        SnapshotReceiver::begin(self, self.reserve(wanted)?)
     }
 
     /// All snapshots, the newest first. Looks at front and end of each only.

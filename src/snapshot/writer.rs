@@ -94,14 +94,18 @@ impl<D: Disk> SnapshotWriter<D> {
 /// The file of a snapshot that another node made, coming in. Dropped before
 /// [`SnapshotReceiver::finish`], it leaves nothing.
 #[derive(Debug)]
-pub struct SnapshotReceiver<D: Disk>(Part<D>);
+pub struct SnapshotReceiver<D: Disk> {
+    part: Part<D>,
+    /// What it says of itself, once all of it was found right.
+    checked: Option<Header>,
+}
 
 impl<D: Disk> SnapshotReceiver<D> {
     pub(crate) fn begin(
         snapshots: &Snapshots<D>,
         reserved: Reserved,
     ) -> Result<Self, SnapshotError> {
-        Part::begin(snapshots, reserved).map(SnapshotReceiver)
+        Ok(SnapshotReceiver { part: Part::begin(snapshots, reserved)?, checked: None })
     }
 
     /// Appends bytes of the file.
@@ -109,20 +113,35 @@ impl<D: Disk> SnapshotReceiver<D> {
     /// # Errors
     /// [`SnapshotError::Full`] or what the system says.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.0.write(bytes)
+        self.checked = None;
+        self.part.write(bytes)
     }
 
-    /// Checks the whole file, makes it last and gives it its name.
+    /// Checks the whole file and makes it last, still without its name: whoever does not want it
+    /// after all drops this, and a restart does not find it.
     ///
     /// # Errors
-    /// The file is damaged or another plan's, or what the system says; there is no snapshot then.
-    pub fn finish(mut self) -> Result<Header, SnapshotError> {
-        let part = &mut self.0;
+    /// The file is damaged or another plan's, or what the system says.
+    pub fn check(&mut self) -> Result<Header, SnapshotError> {
+        let part = &mut self.part;
         part.sync()?;
         let reader = part.reader()?;
         part.snapshots.check_owner(&part.path, reader.header())?;
         let (header, _) = reader.verify()?;
-        part.publish()?;
+        self.checked = Some(header.clone());
+        Ok(header)
+    }
+
+    /// Checks the whole file, if that was not done, and gives it its name.
+    ///
+    /// # Errors
+    /// The file is damaged or another plan's, or what the system says; there is no snapshot then.
+    pub fn finish(mut self) -> Result<Header, SnapshotError> {
+        let header = match self.checked.take() {
+            Some(header) => header,
+            None => self.check()?,
+        };
+        self.part.publish()?;
         Ok(header)
     }
 }
