@@ -1,13 +1,12 @@
 //! `twinflow status` and `twinflow ha`: how a node and its pair stand, and words to the pair.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use crate::cli::client::Node;
-use crate::cli::client::fail;
-use crate::cli::client::say;
 
 /// Show how a node stands: its plans and, in a pair, who acts and how far the other one is.
 ///
@@ -148,4 +147,14 @@ fn yes(value: &Value) -> String {
 
 fn seconds(milliseconds: &Value) -> String {
     format!("{:.1} s", milliseconds.as_f64().unwrap_or(0.0) / 1_000.0)
+}
+
+fn say(text: &str) {
+    // Whoever read it may have gone.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }

@@ -3,6 +3,7 @@
 use crate::rehearsal;
 use crate::rehearsal::PlanText;
 use crate::rehearsal::Reading;
+use crate::rehearsal::Script;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -85,6 +86,15 @@ pub fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// # Errors
 /// Says what is not as it should be.
 pub fn play_file(path: &Path, seed: u64) -> Result<(), String> {
+    let (script, reading) = read_file(path)?;
+    rehearsal::rehearse(&script, &reading, seed).map_err(|failure| failure.to_string())
+}
+
+/// Reads a play and its plan.
+///
+/// # Errors
+/// If a file cannot be read, or is no play.
+pub fn read_file(path: &Path) -> Result<(Script, Reading), String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let script = rehearsal::read(&text)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
@@ -98,5 +108,5 @@ pub fn play_file(path: &Path, seed: u64) -> Result<(), String> {
             Reading::new(&file.display().to_string(), &plan)
         }
     };
-    rehearsal::rehearse(&script, &reading, seed).map_err(|failure| failure.to_string())
+    Ok((script, reading))
 }

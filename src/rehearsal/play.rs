@@ -90,7 +90,7 @@ pub fn rehearse(script: &Script, reading: &Reading, seed: u64) -> Result<(), Fai
     let Some(plan) = &reading.plan else {
         return Err(Failure::Plan(format!("the plan is refused:\n{}", messages(reading))));
     };
-    let steps = steps(script, plan).map_err(Failure::Script)?;
+    let steps = steps(script, plan)?;
     let wanted = wanted(script, plan).map_err(Failure::Script)?;
     let mut first: Option<Record> = None;
     for way in Way::all(seed) {
@@ -152,8 +152,11 @@ fn messages(reading: &Reading) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Finds names and types of what happens.
-fn steps(script: &Script, plan: &Plan) -> Result<Vec<Step>, Vec<ScriptFault>> {
+/// What happens in a script, with all names found and all values of the plan's types.
+///
+/// # Errors
+/// Names the lines that do not fit the plan.
+pub fn steps(script: &Script, plan: &Plan) -> Result<Vec<Step>, Failure> {
     let mut faults = Vec::new();
     let mut steps = Vec::new();
     for cue in &script.cues {
@@ -173,7 +176,7 @@ fn steps(script: &Script, plan: &Plan) -> Result<Vec<Step>, Vec<ScriptFault>> {
         };
         steps.push(Step { at: cue.at, act });
     }
-    if faults.is_empty() { Ok(steps) } else { Err(faults) }
+    if faults.is_empty() { Ok(steps) } else { Err(Failure::Script(faults)) }
 }
 
 fn send(plan: &Plan, name: &str, rows: &[WrittenRow], at: Millis) -> Result<Act, String> {

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// From where a rehearsed plan draws chance: the same always, so that a play can be repeated.
-const SECRET: u64 = 0x7265_6865_6172_7361;
+pub const SECRET: u64 = 0x7265_6865_6172_7361;
 
 /// The code of what was found only when a query was made ready to run.
 const CANNOT_RUN: &str = "E0001";

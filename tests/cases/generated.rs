@@ -2,6 +2,7 @@
 //! or not the state is saved and loaded in between, the same must come out.
 
 use crate::grammar;
+use crate::logged;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ fn no_cut_of_the_input_shows_in_the_results() {
             _ => panic!("seed {seed}: {:#?}\n{text}", reading.diagnostics),
         };
         let steps = grammar::input(&mut dice, &plan);
-        match compare(&plan, &steps, seed) {
+        match compare(&text, &plan, &steps, seed) {
             Ok(seen) => rows += seen,
             Err(_) => fail(seed, &text, &plan, steps),
         }
@@ -45,18 +46,22 @@ fn no_cut_of_the_input_shows_in_the_results() {
     assert!(rows as u64 > played * 20, "{played} plans gave only {rows} rows");
 }
 
-/// Plays in every way; a panic is a difference too.
-fn compare(plan: &Arc<Plan>, steps: &[Step], seed: u64) -> Result<usize, String> {
-    let played = catch_unwind(AssertUnwindSafe(|| compare_ways(plan, steps, seed)));
+/// Plays in every way, also through a pair and from a journal; a panic is a difference too.
+fn compare(text: &str, plan: &Arc<Plan>, steps: &[Step], seed: u64) -> Result<usize, String> {
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let rows = compare_ways(plan, steps, seed).map_err(|failure| failure.to_string())?;
+        logged::compare(text, plan, steps, seed)?;
+        Ok(rows)
+    }));
     match played {
-        Ok(compared) => compared.map_err(|failure| failure.to_string()),
+        Ok(compared) => compared,
         Err(_) => Err("the engine panicked".to_owned()),
     }
 }
 
 /// Leaves out what does not matter and shows the rest as a play.
 fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
-    let fails = |steps: &[Step]| compare(plan, steps, seed).is_err();
+    let fails = |steps: &[Step]| compare(text, plan, steps, seed).is_err();
     let mut place = 0;
     while place < steps.len() {
         let mut fewer = steps.clone();
@@ -72,7 +77,7 @@ fn fail(seed: u64, text: &str, plan: &Arc<Plan>, mut steps: Vec<Step>) {
             place += 1;
         }
     }
-    let failure = compare(plan, &steps, seed).expect_err("it failed before");
+    let failure = compare(text, plan, &steps, seed).expect_err("it failed before");
     let play = written(plan, &steps);
     panic!("SEED={seed} CASES=1\n-- plan\n{text}-- play\n{play}-- expect\n\n{failure}");
 }

@@ -5,7 +5,9 @@ mod endless;
 mod examples;
 mod generated;
 mod grammar;
-mod manual;
+mod journaled;
+mod logged;
+mod pair;
 mod pattern_grammar;
 mod replay;
 
@@ -13,6 +15,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use twinflow::cli::test::find;
 use twinflow::cli::test::play_file;
+use twinflow::cli::test::read_file;
+use twinflow::rehearsal::steps;
 
 /// Where random cuts come from; `SEED=n` gives others.
 fn seed() -> u64 {
@@ -29,6 +33,30 @@ fn plays() -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Plays a file through two replicas and from a journal; gives how many rows come out.
+fn play_logged(file: &Path, seed: u64) -> Result<usize, String> {
+    let (script, reading) = read_file(file)?;
+    let Some(plan) = &reading.plan else { return Ok(0) };
+    let steps = steps(&script, plan).map_err(|failure| failure.to_string())?;
+    logged::compare(reading.source.text(), plan, &steps, seed)
+}
+
+#[test]
+fn every_play_gives_the_same_through_a_pair_and_from_a_journal() {
+    let files = plays();
+    let mut rows = 0;
+    let mut failures = Vec::new();
+    for file in &files {
+        match play_logged(file, seed()) {
+            Ok(played) => rows += played,
+            Err(failure) => failures.push(format!("{}\n{failure}\n", file.display())),
+        }
+    }
+    assert!(rows > 5 * files.len() || !failures.is_empty(), "{rows} rows in all");
+    let (failed, all) = (failures.len(), files.len());
+    assert!(failures.is_empty(), "{failed} of {all} plays failed:\n\n{}", failures.join("\n"));
 }
 
 #[test]
