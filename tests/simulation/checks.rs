@@ -1,12 +1,15 @@
 //! What must be true at every moment: one voice, nothing acknowledged lost, one history for all.
 
-use crate::entries::Entries;
+use crate::entries::Applied;
+use crate::entries::Emission;
 use crate::entries::Entry;
-use crate::entries::digest;
+use crate::entries::Fallen;
 use crate::hosting::index;
 use crate::results::Seen;
 use crate::world::PLANS;
 use crate::world::World;
+use std::rc::Rc;
+use twinflow::ha::protocol::AckMode;
 use twinflow::ha::protocol::Generation;
 use twinflow::ha::protocol::NodeId;
 use twinflow::ha::protocol::Plan;
@@ -14,10 +17,26 @@ use twinflow::ha::protocol::Position;
 use twinflow::ha::protocol::Reason;
 use twinflow::ha::protocol::Role;
 
+/// An entry as whoever applied it first had it.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Unknown if it was lost, and came back in a snapshot.
+    entry: Option<Entry>,
+    /// A digest of the state after it, once somebody made one.
+    state: Option<u64>,
+    emissions: Rc<[Emission]>,
+}
+
+impl Past {
+    fn is_other(&self, entry: &Entry) -> bool {
+        self.entry.as_ref().is_some_and(|known| known != entry)
+    }
+}
+
 /// What was committed and applied, by whomever first.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    plans: [Vec<(Entry, u64)>; PLANS.len()],
+    plans: [Vec<Past>; PLANS.len()],
     /// What the outside saw.
     pub seen: [Seen; PLANS.len()],
     generation: Option<Generation>,
@@ -52,12 +71,12 @@ impl World {
         }
         let upto = history.len().min(last as usize).max(from);
         let held = if upto > from {
-            host.entries.read(plan, Position(from as u64), Position(upto as u64))
+            host.entries.held(plan, Position(from as u64), Position(upto as u64))
         } else {
-            Vec::new()
+            &[]
         };
         let differs =
-            held.iter().zip(&history[from..]).position(|(held, (entry, _))| held != entry);
+            held.iter().zip(&history[from..]).position(|(held, past)| past.is_other(held));
         match differs {
             Some(offset) => Some((from + offset + 1) as u64),
             None if upto < history.len() => Some(upto as u64 + 1),
@@ -94,40 +113,78 @@ impl World {
     }
 
     /// A node applies what it believes to be committed.
-    pub fn commit(&mut self, node: NodeId, plan: Plan, upto: Position) {
-        for (position, entry) in self.host_mut(node).entries.apply(plan, upto) {
-            let history = &mut self.history.plans[index(plan)];
-            match history.get(position.0 as usize - 1) {
-                Some((known, _)) if *known != entry => {
-                    let known = *known;
-                    self.violate(format!(
-                        "{node} applies {entry:?} at {position} of plan {plan}, where {known:?} was"
-                    ));
-                }
-                Some(_) => {}
-                None => {
-                    let before = history.last().map_or(0, |(_, digest)| *digest);
-                    history.push((entry, digest(before, &entry)));
-                    if history.len() as u64 != position.0 {
-                        self.violate(format!("{node} applies {position}, nobody those before it"));
-                    }
-                }
-            }
+    pub fn commit(&mut self, node: NodeId, plan: Plan, upto: Position) -> Result<(), Fallen> {
+        for applied in self.host_mut(node).entries.apply(plan, upto)? {
+            self.compare(node, plan, applied);
         }
-        let (applied, state) = self.host(node).entries.state(plan);
-        self.check_state(plan, applied, state);
+        Ok(())
+    }
+
+    /// Who applies an entry has to do what everybody did who applied it before.
+    fn compare(&mut self, node: NodeId, plan: Plan, applied: Applied) {
+        let Applied { position, entry, state, emissions, missed } = applied;
+        let loss = self.history.loss_allowed;
+        let promised = matches!(self.making.settings.ack, AckMode::Peer | AckMode::PeerDisk);
+        if missed && promised && !loss {
+            self.violate(format!("{node} applies {position} of plan {plan}, events before lack"));
+        }
+        let history = &mut self.history.plans[index(plan)];
+        let Some(past) = history.get_mut(position.0 as usize - 1) else {
+            let nobodys = position.0 as usize - 1 - history.len();
+            let unknown = Past { entry: None, state: None, emissions: Rc::new([]) };
+            history.extend(std::iter::repeat_n(unknown, nobodys));
+            history.push(Past { entry: Some(entry), state, emissions });
+            if nobodys > 0 && !loss {
+                self.violate(format!("{node} applies {position}, nobody those before it"));
+            }
+            return;
+        };
+        if past.is_other(&entry) {
+            let known = past.entry.clone();
+            return self.violate(format!(
+                "{node} applies {entry:?} at {position} of plan {plan}, where {known:?} was"
+            ));
+        }
+        let differs = state.is_some() && past.state.is_some_and(|past| Some(past) != state);
+        past.state = past.state.or(state);
+        let emits = past.emissions != emissions;
+        if differs && !loss {
+            self.violate(format!("the state of plan {plan} at {position} differs from before"));
+        }
+        if emits && !loss {
+            self.violate(format!("the results of plan {plan} at {position} differ from before"));
+        }
     }
 
     /// A state has to be the one that everybody had at this position.
     pub fn check_state(&mut self, plan: Plan, at: Position, state: u64) {
         let known = match at.0.checked_sub(1) {
             None => Some(0),
-            Some(index_in) => {
-                self.history.plans[index(plan)].get(index_in as usize).map(|(_, digest)| *digest)
-            }
+            Some(index_in) => match self.history.plans[index(plan)].get_mut(index_in as usize) {
+                Some(past) => Some(*past.state.get_or_insert(state)),
+                None => None,
+            },
         };
         if known != Some(state) && !self.history.loss_allowed {
             self.violate(format!("the state of plan {plan} at {at} differs from what it was"));
+        }
+    }
+
+    /// What producers were told is in the state, and what they were not told at most once.
+    pub fn check_producers(&mut self) {
+        let promised = matches!(self.making.settings.ack, AckMode::Peer | AckMode::PeerDisk);
+        if !promised || self.history.loss_allowed {
+            return;
+        }
+        for node in [NodeId::A, NodeId::B] {
+            for (number, producer) in self.workload.producers.iter().enumerate() {
+                let (plan, answered) = (producer.plan, producer.answered);
+                let last = self.host(node).entries.last_of(plan, number as u32);
+                if last.is_some_and(|last| last < answered) {
+                    let what = format!("{node} has {last:?} of producer {number}, not {answered}");
+                    return self.violate(what);
+                }
+            }
         }
     }
 
@@ -166,6 +223,11 @@ impl World {
                 let last = Position(lost - 1);
                 let seen = &mut self.history.seen[index(plan)];
                 seen.upto = seen.upto.min(last);
+                seen.forget_numbers();
+                let received = &self.history.plans[index(plan)][..seen.upto.0 as usize];
+                for emission in received.iter().flat_map(|past| past.emissions.iter()) {
+                    let _ = seen.take(emission);
+                }
                 for host in &mut self.hosts {
                     let out = &mut host.outgoing[index(plan)].0;
                     *out = (*out).min(last);
@@ -203,7 +265,7 @@ impl World {
     /// Whether every result was received.
     pub fn all_received(&self) -> bool {
         let lengths = self.history.plans.iter().map(|entries| entries.len() as u64);
-        lengths.zip(self.history.seen).all(|(length, seen)| seen.upto.0 == length)
+        lengths.zip(&self.history.seen).all(|(length, seen)| seen.upto.0 == length)
     }
 
     /// Whether a node said that it needs the operator.

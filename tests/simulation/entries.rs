@@ -1,253 +1,171 @@
-//! What a node does with entries: keeps them in a journal and applies them. Here they are bare
-//! numbers; the real replica, engine and journal format can take this place behind the same trait.
+//! What a node does with entries: keeps them in a journal, applies them, keeps the state. The
+//! bare numbers of `books` and the real thing of `real` stand behind the same trait.
 
 use crate::chance::Chance;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use twinflow::event::Text;
 use twinflow::ha::protocol::Epoch;
 use twinflow::ha::protocol::LogStart;
 use twinflow::ha::protocol::Plan;
 use twinflow::ha::protocol::Position;
-use twinflow::ha::protocol::Shape;
 
-/// An entry: what one producer sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub epoch: Epoch,
-    pub producer: u32,
-    pub sequence: u64,
+    pub body: Body,
 }
 
-/// The journals and states of a node's plans. What is written survives the process, what is synced
-/// survives the machine.
-pub trait Entries {
-    /// The logs as a new process finds them.
-    fn found(&self) -> Vec<(Plan, LogStart)>;
-    /// Makes an empty log, if there is none.
-    fn open(&mut self, plan: Plan);
-    /// Writes entries after a position, which is the last.
-    fn write(&mut self, plan: Plan, after: Position, entries: &[Entry]);
-    /// Reads entries after a position up to another.
-    fn read(&self, plan: Plan, after: Position, upto: Position) -> Vec<Entry>;
-    /// Forgets entries after a position.
-    fn cut(&mut self, plan: Plan, after: Position);
-    /// The entries up to here are in a snapshot only.
-    fn base(&self, plan: Plan) -> Position;
-    /// Position of the last entry.
-    fn last(&self, plan: Plan) -> Position;
-    /// Marks entries as being on disk.
-    fn synced(&mut self, plan: Plan, upto: Position);
-    /// Applies entries up to a position and gives them back.
-    fn apply(&mut self, plan: Plan, upto: Position) -> Vec<(Position, Entry)>;
-    /// A digest of the state, and the position it is of.
-    fn state(&self, plan: Plan) -> (Position, u64);
-    /// Saves the state and drops what it makes needless: the new base, if it moved.
-    fn save(&mut self, plan: Plan) -> Option<Position>;
-    /// Notes that the log held every committed entry.
-    fn whole(&mut self, plan: Plan);
-    /// The newest saved state.
-    fn saved(&self, plan: Plan) -> Saved;
-    /// Puts a saved state in place of state and log.
-    fn install(&mut self, plan: Plan, saved: Saved);
-    /// The process ends.
-    fn lose_process(&mut self);
-    /// The machine ends: what was not synced is gone, or a part of it; true if anything is.
-    fn lose_power(&mut self, disk: &mut Chance) -> bool;
-    /// The disk ends.
-    fn lose_disk(&mut self);
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Its producer's number and the producer's number for it.
+    Bare(u32, u64),
+    /// The bytes of a log entry.
+    Bytes(Rc<[u8]>),
 }
 
-/// A snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is to become an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// What a producer sent, and its number for it.
+    Send(u32, u64),
+    /// A new version of the plan.
+    Deploy(u64),
+}
+
+/// Results that one publisher was given by one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    pub publisher: Text,
+    /// The number of the first.
+    pub first: u64,
+    pub rows: u64,
+    /// Of what they say.
+    pub digest: u64,
+}
+
+/// An entry that was applied.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    pub position: Position,
+    pub entry: Entry,
+    /// A digest of the state after it, where one was made.
+    pub state: Option<u64>,
+    pub emissions: Rc<[Emission]>,
+    /// Results say that some producer's events are missing.
+    pub missed: bool,
+}
+
+/// A process cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fallen {
+    /// Its disk failed it, or it was ended in the middle of a write.
+    Ended,
+    /// What lies on the disk is not what was written; says in which file.
+    Damaged(String),
+    /// Something is wrong that nobody noticed.
+    Wrong(String),
+}
+
+/// What a new process finds.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub logs: Vec<(Plan, LogStart)>,
+    /// A write that never finished was cut off.
+    pub torn: bool,
+}
+
+/// A snapshot on its way.
+#[derive(Clone, Debug, Default)]
 pub struct Saved {
     pub base: Position,
     pub base_epoch: Epoch,
     pub digest: u64,
+    /// The file's name and its bytes, if there is one.
+    pub file: Option<(String, Rc<[u8]>)>,
 }
 
-/// Entries as bare numbers, the state as a digest of them.
-#[derive(Clone, Debug, Default)]
-pub struct Books {
-    plans: BTreeMap<Plan, Book>,
+/// What goes wrong with a disk by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    /// After so many writes that succeed the process ends in the middle of one.
+    EndAt(u64),
+    /// After so many writes that succeed one fails.
+    ErrorAt(u64),
 }
 
-#[derive(Clone, Debug, Default)]
-struct Book {
-    base: Position,
-    base_epoch: Epoch,
-    entries: Vec<Entry>,
-    synced: Position,
-    whole: bool,
-    older: Saved,
-    newest: Saved,
-    applied: Position,
-    digest: u64,
+/// Something that a node may do wrong with its files; the simulation has to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// An fsync does nothing.
+    NoSync,
+    /// A start takes the newest snapshot, though results up to it were not received.
+    NewestSnapshot,
+    /// A snapshot is sent though results up to it were not received.
+    SendsEarly,
 }
 
-impl Book {
-    fn last(&self) -> Position {
-        Position(self.base.0 + self.entries.len() as u64)
-    }
-
-    fn epoch_at(&self, position: Position) -> Epoch {
-        match position.0.checked_sub(self.base.0 + 1) {
-            Some(index) => self.entries[index as usize].epoch,
-            None => self.base_epoch,
-        }
-    }
+impl Flaw {
+    pub const ALL: [Flaw; 3] = [Flaw::NoSync, Flaw::NewestSnapshot, Flaw::SendsEarly];
 }
 
-/// The state after an entry.
-pub fn digest(before: u64, entry: &Entry) -> u64 {
-    let entry = entry.epoch.0 ^ (u64::from(entry.producer) << 40) ^ (entry.sequence << 16);
-    (before.rotate_left(7) ^ entry).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-impl Books {
-    fn book(&self, plan: Plan) -> &Book {
-        &self.plans[&plan]
-    }
-
-    fn book_mut(&mut self, plan: Plan) -> &mut Book {
-        self.plans.entry(plan).or_default()
-    }
-}
-
-impl Entries for Books {
-    fn found(&self) -> Vec<(Plan, LogStart)> {
-        let start = |(plan, book): (&Plan, &Book)| {
-            let (base, base_epoch) = (book.base, book.base_epoch);
-            let mut shape = Shape { base, base_epoch, spans: Vec::new(), last: base };
-            for (index, entry) in book.entries.iter().enumerate() {
-                shape.extend(entry.epoch, Position(base.0 + 1 + index as u64));
-            }
-            let applied = book.newest.base;
-            (*plan, LogStart { shape, synced: book.synced, applied, whole: book.whole })
-        };
-        self.plans.iter().map(start).collect()
-    }
-
-    fn open(&mut self, plan: Plan) {
-        self.plans.entry(plan).or_default();
-    }
-
-    fn write(&mut self, plan: Plan, after: Position, entries: &[Entry]) {
-        let book = self.book_mut(plan);
-        assert_eq!(book.last(), after, "entries are written where the log ends");
-        book.entries.extend_from_slice(entries);
-    }
-
-    fn read(&self, plan: Plan, after: Position, upto: Position) -> Vec<Entry> {
-        let book = self.book(plan);
-        let index = |position: Position| (position.0 - book.base.0) as usize;
-        book.entries[index(after)..index(upto)].to_vec()
-    }
-
-    fn cut(&mut self, plan: Plan, after: Position) {
-        let book = self.book_mut(plan);
-        book.entries.truncate((after.0 - book.base.0) as usize);
-        book.synced = book.synced.min(after);
-    }
-
-    fn base(&self, plan: Plan) -> Position {
-        self.plans.get(&plan).map(|book| book.base).unwrap_or_default()
-    }
-
-    fn last(&self, plan: Plan) -> Position {
-        self.plans.get(&plan).map(Book::last).unwrap_or_default()
-    }
-
-    fn synced(&mut self, plan: Plan, upto: Position) {
-        let book = self.book_mut(plan);
-        book.synced = book.synced.max(upto.min(book.last()));
-    }
-
-    fn apply(&mut self, plan: Plan, upto: Position) -> Vec<(Position, Entry)> {
-        let book = self.book_mut(plan);
-        let mut applied = Vec::new();
-        while book.applied < upto.min(book.last()) {
-            let entry = book.entries[(book.applied.0 - book.base.0) as usize];
-            book.applied = book.applied.next();
-            book.digest = digest(book.digest, &entry);
-            applied.push((book.applied, entry));
-        }
-        applied
-    }
-
-    fn state(&self, plan: Plan) -> (Position, u64) {
-        self.plans.get(&plan).map(|book| (book.applied, book.digest)).unwrap_or_default()
-    }
-
-    fn save(&mut self, plan: Plan) -> Option<Position> {
-        let book = self.book_mut(plan);
-        if book.applied <= book.newest.base {
-            return None;
-        }
-        // What a snapshot holds is as good as synced: it was written and fsynced itself.
-        book.older = book.newest;
-        let base_epoch = book.epoch_at(book.applied);
-        book.newest = Saved { base: book.applied, base_epoch, digest: book.digest };
-        let to = book.older;
-        if to.base <= book.base {
-            return None;
-        }
-        book.entries.drain(..(to.base.0 - book.base.0) as usize);
-        (book.base, book.base_epoch) = (to.base, to.base_epoch);
-        book.synced = book.synced.max(book.base);
-        Some(book.base)
-    }
-
-    fn whole(&mut self, plan: Plan) {
-        self.book_mut(plan).whole = true;
-    }
-
-    fn saved(&self, plan: Plan) -> Saved {
-        self.plans.get(&plan).map(|book| book.newest).unwrap_or_default()
-    }
-
-    fn install(&mut self, plan: Plan, saved: Saved) {
-        let Saved { base, base_epoch, digest } = saved;
-        let whole = self.book(plan).whole;
-        *self.book_mut(plan) = Book {
-            base,
-            base_epoch,
-            entries: Vec::new(),
-            synced: base,
-            whole,
-            older: saved,
-            newest: saved,
-            applied: base,
-            digest,
-        };
-    }
-
-    fn lose_process(&mut self) {
-        for book in self.plans.values_mut() {
-            book.applied = book.newest.base;
-            book.digest = book.newest.digest;
-        }
-    }
-
-    fn lose_power(&mut self, disk: &mut Chance) -> bool {
-        let mut lost = false;
-        for book in self.plans.values_mut() {
-            let unsynced = book.last().0 - book.synced.0;
-            let kept = if disk.permille(700) { 0 } else { disk.below(unsynced + 1) };
-            let keep = book.synced.0 + kept;
-            lost |= keep < book.last().0;
-            book.entries.truncate((keep - book.base.0) as usize);
-            if book.last() < book.newest.base {
-                // The snapshot goes further than what is left of the journal.
-                let Saved { base, base_epoch, .. } = book.newest;
-                (book.base, book.base_epoch) = (base, base_epoch);
-                book.entries.clear();
-            }
-            book.synced = book.last();
-        }
-        self.lose_process();
-        lost
-    }
-
-    fn lose_disk(&mut self) {
-        self.plans.clear();
-    }
+/// The journals and states of a node's plans. What is written survives the process, what is synced
+/// survives the machine.
+pub trait Entries: fmt::Debug {
+    /// A process begins. Results of entries up to the positions told were received, those of
+    /// later ones have to be had again.
+    fn start(&mut self, received: &[(Plan, Position)]) -> Result<Found, Fallen>;
+    /// Makes an empty log, if there is none.
+    fn open(&mut self, plan: Plan) -> Result<(), Fallen>;
+    /// What is ordered as entries, the last of which is it; before it may come what has to be
+    /// before. The node's clock says `at`.
+    fn make(&mut self, plan: Plan, epoch: Epoch, order: Order, at: i64) -> Vec<Entry>;
+    /// Writes entries after a position, which is the last.
+    fn write(&mut self, plan: Plan, after: Position, entries: &[Entry]) -> Result<(), Fallen>;
+    /// Reads entries after a position up to another from the journal.
+    fn read(&self, plan: Plan, after: Position, upto: Position) -> Result<Vec<Entry>, Fallen>;
+    /// The entries after a position up to another, as the node believes.
+    fn held(&self, plan: Plan, after: Position, upto: Position) -> &[Entry];
+    /// Forgets entries after a position.
+    fn cut(&mut self, plan: Plan, after: Position) -> Result<(), Fallen>;
+    /// The entries up to here are in a snapshot only.
+    fn base(&self, plan: Plan) -> Position;
+    /// Position of the last entry.
+    fn last(&self, plan: Plan) -> Position;
+    /// Makes entries last, at least up to a position.
+    fn sync(&mut self, plan: Plan, upto: Position) -> Result<(), Fallen>;
+    /// Applies entries up to a position and gives them back.
+    fn apply(&mut self, plan: Plan, upto: Position) -> Result<Vec<Applied>, Fallen>;
+    /// Up to which position the state goes, and a digest of it, if one was made.
+    fn state(&self, plan: Plan) -> (Position, Option<u64>);
+    /// The last number taken of a producer, if the state knows it.
+    fn last_of(&self, plan: Plan, producer: u32) -> Option<u64>;
+    /// The results of the entries after a position up to another; nothing if they are gone.
+    fn results(&self, plan: Plan, after: Position, upto: Position) -> Option<Vec<Emission>>;
+    /// Results up to here were received and will not be asked for again.
+    fn received(&mut self, plan: Plan, upto: Position);
+    /// Saves the state and drops what it makes needless: the new base, if it moved. Results up to
+    /// `received` were received.
+    fn save(&mut self, plan: Plan, received: Position) -> Result<Option<Position>, Fallen>;
+    /// Notes that the log held every committed entry.
+    fn whole(&mut self, plan: Plan);
+    /// The newest saved state of which all results were received.
+    fn saved(&self, plan: Plan, received: Position) -> Result<Option<Saved>, Fallen>;
+    /// Takes a saved state in and checks it; false if it is not right.
+    fn receive(&mut self, plan: Plan, saved: &Saved) -> Result<bool, Fallen>;
+    /// Puts the saved state that was taken in last in place of state and log.
+    fn install(&mut self, plan: Plan, saved: &Saved) -> Result<(), Fallen>;
+    /// The process ends.
+    fn lose_process(&mut self);
+    /// The machine ends: what was not synced is gone, or a part of it; true if anything is.
+    fn lose_power(&mut self, disk: &mut Chance) -> bool;
+    /// The disk is exchanged for a blank one.
+    fn lose_disk(&mut self);
+    /// The disk will fail, or will not; false if it never does.
+    fn arm(&mut self, fault: Option<DiskFault>) -> bool;
+    /// Turns over bits of a byte that was synced, perhaps of the last record of a journal; says
+    /// where, if there is one.
+    fn flip(&mut self, disk: &mut Chance, with_last: bool) -> Option<String>;
 }

@@ -2,6 +2,7 @@
 //! when a write that decides something is under way.
 
 use crate::chance::Chance;
+use crate::entries::Order;
 use crate::world::Event;
 use crate::world::PLANS;
 use crate::world::World;
@@ -16,7 +17,7 @@ use twinflow::ha::protocol::Word;
 /// Chance of faults, and what there was of them.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    chance: Chance,
+    pub chance: Chance,
     pub counts: BTreeMap<&'static str, u64>,
     pub slow_disk: [bool; 2],
     pub over: bool,
@@ -30,12 +31,15 @@ pub enum Mend {
     Reply(usize),
     Arbiter,
     Slow,
+    Stuck,
     Start(NodeId),
     Continue(NodeId),
     Disk(usize),
     Plan(NodeId, Plan),
     Kill(NodeId),
     Power(NodeId),
+    CutOff(NodeId),
+    Switch,
     Link,
 }
 
@@ -78,7 +82,7 @@ impl World {
         if kind < self.making.cut_off + self.making.deaf + self.making.switches {
             return self.fault_switch();
         }
-        match self.faults.chance.below(100) {
+        match self.faults.chance.below(114) {
             0..=5 => {
                 self.strike("link cut both ways", |world| world.network.peer = [false; 2]);
                 self.after(short, Event::Mend(Mend::Link));
@@ -127,7 +131,19 @@ impl World {
                 let later = self.faults.chance.spread(20_000, 3_000_000);
                 self.fault_kill(node.other(), later);
             }
-            _ if self.faults.chance.below(3) == 0 => self.fault_rare(node, short),
+            99 if self.faults.chance.below(3) == 0 => self.fault_rare(node, short),
+            100..=102 => self.fault_deployment(),
+            103..=105 => {
+                self.strike("arbiter stuck", |world| world.arbiter.stuck = Some(Vec::new()));
+                self.after(short, Event::Mend(Mend::Stuck));
+            }
+            106..=107 => {
+                let jump = self.faults.chance.spread(1, 600_000) as i64;
+                let jump = if self.faults.chance.below(2) == 0 { jump } else { -jump };
+                self.strike("clock jumps", |world| world.host_mut(node).wall += jump);
+            }
+            108..=110 => self.fault_disk(node),
+            111..=113 => self.fault_flip(node),
             _ => {}
         }
     }
@@ -145,15 +161,8 @@ impl World {
         }
     }
 
-    /// A machine may lose power while the other has everything that was acknowledged; at any time,
-    /// where a commit needs the disks of both.
     fn fault_power(&mut self, node: NodeId, back: u64) {
-        let other = node.other();
-        if self.host(other).dirty && self.holds_all(other) {
-            self.host_mut(other).dirty = false;
-        }
-        let dirty = self.host(other).dirty && !self.needs_both_disks();
-        if dirty || self.host(node).member.is_none() {
+        if !self.may_lose_power(node) || self.host(node).member.is_none() {
             return;
         }
         self.strike("power lost", |world| world.lose_power(node));
@@ -205,6 +214,39 @@ impl World {
         }
     }
 
+    /// A new version of a plan is deployed at the active, and perhaps it does not stay so.
+    fn fault_deployment(&mut self) {
+        let plan = self.faults.chance.pick(&PLANS);
+        for node in NODES {
+            let time = self.time(node);
+            let host = self.host(node);
+            let member = host.member.as_ref().filter(|_| !host.paused);
+            if !member.is_some_and(|member| member.may_append(time, plan)) {
+                continue;
+            }
+            self.workload.versions += 1;
+            let order = Order::Deploy(self.workload.versions);
+            self.strike("new version deployed", |world| world.append(node, plan, order));
+            return self.aim_at_deployment(node);
+        }
+    }
+
+    /// Something was just deployed: now and then the active does not stay so.
+    pub fn aim_at_deployment(&mut self, node: NodeId) {
+        if self.faults.over || self.faults.chance.below(2) == 0 {
+            return;
+        }
+        self.faults.count("aimed at a deployment");
+        let soon = self.faults.chance.spread(10, 100_000);
+        let mend = match self.faults.chance.below(5) {
+            0 | 1 => Mend::Switch,
+            2 => Mend::Kill(node),
+            3 => Mend::Power(node),
+            _ => Mend::CutOff(node),
+        };
+        self.after(soon, Event::Mend(mend));
+    }
+
     /// A node is alone with itself for about as long as a lease.
     fn fault_cut_off(&mut self, node: NodeId) {
         let lease = self.making.settings.lease * 1_000;
@@ -238,16 +280,8 @@ impl World {
     }
 
     fn fault_wipe(&mut self, node: NodeId, back: u64) {
-        let other = node.other();
-        let record = &self.arbiter.record;
-        let named = record.holder == Some(other) || record.in_sync.is_some();
-        let lacks = match &record.in_sync {
-            Some(peer) if record.holder == Some(node) => !peer.lacks.is_empty(),
-            _ => record.holder == Some(other) && !record.holder_lacks.is_empty(),
-        };
-        let whole = self.holds_all(other) && self.host(other).member.is_some() && !lacks;
-        if whole && named && !self.host(other).doubt && !self.host(other).blank {
-            self.host_mut(other).dirty = false;
+        if self.may_lose_disk(node) {
+            self.host_mut(node.other()).dirty = false;
             self.strike("disk lost", |world| world.wipe(node));
             self.after(back, Event::Mend(Mend::Start(node)));
         }
@@ -255,7 +289,8 @@ impl World {
 
     /// What may lose entries: both machines at once, or the operator's word.
     fn fault_rare(&mut self, node: NodeId, back: u64) {
-        if self.faults.chance.below(2) == 0 {
+        let is_damaged = self.hosts.iter().any(|host| host.flipped) && self.needs_both_disks();
+        if self.faults.chance.below(2) == 0 && !is_damaged {
             self.history.loss_allowed |= !self.needs_both_disks();
             self.strike("power lost on both", |world| {
                 world.lose_power(node);
@@ -386,6 +421,7 @@ impl World {
             Mend::Reply(side) => self.network.reply[side] = true,
             Mend::Arbiter => self.arbiter.up = true,
             Mend::Slow => self.arbiter.slow = 0,
+            Mend::Stuck => self.arbiter_goes_on(),
             Mend::Start(node) => self.start(node),
             Mend::Continue(node) => self.resume(node),
             Mend::Disk(side) => self.faults.slow_disk[side] = false,
@@ -394,7 +430,9 @@ impl World {
             }
             Mend::Kill(node) if !self.faults.over => self.fault_kill(node, 6_000_000),
             Mend::Power(node) if !self.faults.over => self.fault_power(node, 6_000_000),
-            Mend::Kill(_) | Mend::Power(_) => {}
+            Mend::CutOff(node) if !self.faults.over => self.fault_cut_off(node),
+            Mend::Switch if !self.faults.over => self.fault_switch(),
+            Mend::Kill(_) | Mend::Power(_) | Mend::CutOff(_) | Mend::Switch => {}
         }
     }
 
@@ -425,7 +463,9 @@ impl World {
         self.network.heal();
         self.arbiter.up = true;
         self.arbiter.slow = 0;
+        self.arbiter_goes_on();
         for node in NODES {
+            self.host_mut(node).entries.arm(None);
             self.resume(node);
             self.start(node);
             for plan in PLANS {

@@ -1,11 +1,15 @@
 //! What a process does with its member's wishes, and what happens to processes and machines.
 
-use crate::entries::Entries;
+use crate::entries::Entry;
+use crate::entries::Fallen;
+use crate::entries::Order;
 use crate::entries::Saved;
+use crate::faults::Mend;
 use crate::world::Event;
 use crate::world::Job;
 use crate::world::PLANS;
 use crate::world::Parcel;
+use crate::world::Things;
 use crate::world::World;
 use std::mem;
 use std::rc::Rc;
@@ -35,18 +39,30 @@ impl World {
         if let Some(member) = &mut self.host_mut(node).member {
             member.handle(now, input, &mut actions);
         }
-        for action in actions.drain(..) {
-            self.perform(node, action, parcel);
-        }
+        self.perform_all(node, &mut actions, parcel);
         self.scratch = actions;
     }
 
-    fn perform(&mut self, node: NodeId, action: Action, parcel: Option<&Parcel>) {
+    /// Does what is wished, until the process falls.
+    fn perform_all(&mut self, node: NodeId, actions: &mut Vec<Action>, parcel: Option<&Parcel>) {
+        for action in actions.drain(..) {
+            if let Err(fallen) = self.perform(node, action, parcel) {
+                return self.fell(node, fallen);
+            }
+        }
+    }
+
+    fn perform(
+        &mut self,
+        node: NodeId,
+        action: Action,
+        parcel: Option<&Parcel>,
+    ) -> Result<(), Fallen> {
         let life = self.host(node).life;
         match action {
             Action::Send(message) => self.post(node, message, Position(0), Vec::new()),
             Action::Ship { message, plan, after, upto } => {
-                let entries = self.host(node).entries.read(plan, after, upto);
+                let entries = self.host(node).entries.read(plan, after, upto)?;
                 self.post(node, message, after, entries);
             }
             Action::Ask { request, asking } => self.ask(node, life, request, asking),
@@ -55,22 +71,15 @@ impl World {
                 let delay = self.disk.spread(50, 50_000);
                 self.after(delay, Event::Lock { node, life, version, free });
             }
-            Action::SyncAll { token } => self.begin_sync(node, Some(token)),
-            Action::OpenLog { plan } => self.host_mut(node).entries.open(plan),
-            Action::Append { plan, after, upto } => self.write(node, plan, (after, upto), parcel),
-            Action::Cut { plan, after } => self.cut(node, plan, after),
-            Action::Commit { plan, upto } => self.commit(node, plan, upto),
-            Action::Answer { plan, upto } => self.answer(node, plan, upto),
-            Action::SendSnapshot { plan } => {
-                let saved = self.host(node).entries.saved(plan);
-                if self.network.peer[node.index()] {
-                    let (delays, times) = self.network.send();
-                    for delay in &delays[..times] {
-                        let to = node.other();
-                        self.after(delay * 10, Event::Snapshot { to, plan, saved });
-                    }
-                }
+            Action::SyncAll { token } => self.begin_sync(node, Some(token))?,
+            Action::OpenLog { plan } => self.host_mut(node).entries.open(plan)?,
+            Action::Append { plan, after, upto } => {
+                self.write(node, plan, (after, upto), parcel)?
             }
+            Action::Cut { plan, after } => self.cut(node, plan, after)?,
+            Action::Commit { plan, upto } => self.commit(node, plan, upto)?,
+            Action::Answer { plan, upto } => self.answer(node, plan, upto),
+            Action::SendSnapshot { plan } => self.send_snapshot(node, plan)?,
             Action::Install { .. } => self.faults.count("snapshot installed"),
             Action::Role { role, epoch, generation, down, reason } => {
                 self.tell(|| {
@@ -92,15 +101,25 @@ impl World {
             Action::RememberArbiter(id) => self.host_mut(node).arbiter = Some(id),
             Action::Alarm(alarm) => self.alarm(node, alarm),
         }
+        Ok(())
     }
 
-    fn post(
-        &mut self,
-        from: NodeId,
-        message: Message,
-        after: Position,
-        entries: Vec<crate::entries::Entry>,
-    ) {
+    fn send_snapshot(&mut self, node: NodeId, plan: Plan) -> Result<(), Fallen> {
+        let host = self.host(node);
+        let received = host.outgoing[index(plan)].0;
+        let Some(saved) = host.entries.saved(plan, received)? else { return Ok(()) };
+        if self.network.peer[node.index()] {
+            let generation = self.history.generations;
+            let (delays, times) = self.network.send();
+            for delay in &delays[..times] {
+                let (to, saved) = (node.other(), saved.clone());
+                self.after(delay * 10, Event::Snapshot { to, plan, saved, generation });
+            }
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, from: NodeId, message: Message, after: Position, entries: Vec<Entry>) {
         if !self.network.peer[from.index()] {
             return;
         }
@@ -138,19 +157,21 @@ impl World {
         plan: Plan,
         (after, upto): (Position, Position),
         parcel: Option<&Parcel>,
-    ) {
+    ) -> Result<(), Fallen> {
         let parcel = parcel.expect("entries come with the message");
         let from = (after.0 - parcel.after.0) as usize;
         let to = (upto.0 - parcel.after.0) as usize;
-        self.host_mut(node).entries.write(plan, after, &parcel.entries[from..to]);
+        self.host_mut(node).entries.write(plan, after, &parcel.entries[from..to])?;
         self.flush_soon(node);
+        Ok(())
     }
 
-    fn cut(&mut self, node: NodeId, plan: Plan, after: Position) {
+    fn cut(&mut self, node: NodeId, plan: Plan, after: Position) -> Result<(), Fallen> {
+        self.aim_at_disk(node, 100, 6);
         let host = self.host_mut(node);
         let (applied, _) = host.entries.state(plan);
         let last = host.entries.last(plan);
-        host.entries.cut(plan, after);
+        host.entries.cut(plan, after)?;
         host.verified[index(plan)] = host.verified[index(plan)].min(after.0);
         for job in host.jobs.values_mut() {
             for (_, upto) in job.reach.iter_mut().filter(|(of, _)| *of == plan) {
@@ -162,21 +183,24 @@ impl World {
         if applied > after {
             self.violate(format!("{node} cuts plan {plan} after {after}, but applied {applied}"));
         }
+        Ok(())
     }
 
-    /// Numbers and writes entries as the active.
-    pub fn append(&mut self, node: NodeId, plan: Plan, entries: &[(u32, u64)]) {
+    /// Numbers and writes what was ordered as the active.
+    pub fn append(&mut self, node: NodeId, plan: Plan, order: Order) {
+        let time = self.time(node).0;
         let host = self.host_mut(node);
         let Some(epoch) = host.member.as_ref().and_then(Member::epoch) else { return };
         let after = host.entries.last(plan);
-        let entry = |(producer, sequence): &(u32, u64)| {
-            let (producer, sequence) = (*producer, *sequence);
-            crate::entries::Entry { epoch, producer, sequence }
-        };
-        let made: Vec<_> = entries.iter().map(entry).collect();
-        host.entries.write(plan, after, &made);
+        let at = host.wall.saturating_add_unsigned(time);
+        let made = host.entries.make(plan, epoch, order, at);
+        if let Err(fallen) = host.entries.write(plan, after, &made) {
+            return self.fell(node, fallen);
+        }
         let last = Position(after.0 + made.len() as u64);
-        self.workload.took(node, plan, after, entries);
+        if let Order::Send(producer, sequence) = order {
+            self.workload.took(node, plan, last, (producer, sequence));
+        }
         self.flush_soon(node);
         self.give(node, Input::Appended { plan, last }, None);
     }
@@ -193,27 +217,37 @@ impl World {
     }
 
     /// Begins an fsync of everything that is written.
-    pub fn begin_sync(&mut self, node: NodeId, token: Option<u64>) {
+    pub fn begin_sync(&mut self, node: NodeId, token: Option<u64>) -> Result<(), Fallen> {
         self.jobs += 1;
         let job = self.jobs;
         let slow = if self.faults.slow_disk[node.index()] { 50 } else { 1 };
         let delay = self.disk.spread(100, self.making.fsync) * slow;
+        let early = self.making.things == Things::Real && self.disk.below(2) == 0;
         let host = self.host_mut(node);
         if token.is_none() {
             host.flushing = false;
         }
-        let reach = PLANS.iter().map(|plan| (*plan, host.entries.last(*plan))).collect();
-        host.jobs.insert(job, Job { token, reach });
+        let reach: Vec<_> = PLANS.iter().map(|plan| (*plan, host.entries.last(*plan))).collect();
+        for (plan, upto) in reach.iter().filter(|_| early) {
+            host.entries.sync(*plan, *upto)?;
+        }
+        host.jobs.insert(job, Job { token, reach, early });
         let life = host.life;
         self.after(delay, Event::Synced { node, life, job });
+        Ok(())
     }
 
     /// An fsync is done.
     pub fn end_sync(&mut self, node: NodeId, job: u64) {
-        let Some(Job { token, reach }) = self.host_mut(node).jobs.remove(&job) else { return };
+        let Some(job) = self.host_mut(node).jobs.remove(&job) else { return };
+        let Job { token, reach, early } = job;
         for (plan, upto) in reach {
             if upto > Position(0) {
-                self.host_mut(node).entries.synced(plan, upto);
+                let entries = &mut self.host_mut(node).entries;
+                let done = if early { Ok(()) } else { entries.sync(plan, upto) };
+                if let Err(fallen) = done {
+                    return self.fell(node, fallen);
+                }
                 self.give(node, Input::Synced { plan, upto }, None);
             }
         }
@@ -223,28 +257,44 @@ impl World {
     }
 
     /// A snapshot file is here; the member says whether it is of use.
-    pub fn snapshot_arrives(&mut self, node: NodeId, plan: Plan, saved: Saved) {
-        let Saved { base, base_epoch, .. } = saved;
+    pub fn snapshot_arrives(&mut self, node: NodeId, plan: Plan, saved: &Saved, generation: u64) {
+        let Saved { base, base_epoch, .. } = *saved;
+        let member = self.host(node).member.as_ref();
+        if member.is_none_or(|member| member.log(plan).is_none()) {
+            return;
+        }
+        self.aim_at_disk(node, 100, 12);
+        match self.host_mut(node).entries.receive(plan, saved) {
+            Ok(true) => {}
+            Ok(false) => return self.faults.count("damaged snapshot refused"),
+            Err(fallen) => return self.fell(node, fallen),
+        }
         let input = Input::SnapshotArrived { plan, base, base_epoch };
         let now = self.time(node);
         let mut actions = Vec::new();
         if let Some(member) = &mut self.host_mut(node).member {
             member.handle(now, input, &mut actions);
         }
-        for action in actions {
-            if let Action::Install { plan, base } = action {
-                self.tell(|| format!("{node} takes a snapshot of plan {plan} at {base}"));
-                self.check_state(plan, base, saved.digest);
-                let host = self.host_mut(node);
-                host.entries.install(plan, saved);
-                host.verified[index(plan)] = base.0;
-                self.workload.forget_after(node, plan, Position(0));
-                for job in self.host_mut(node).jobs.values_mut() {
-                    job.reach.retain(|(of, _)| *of != plan);
-                }
+        if actions.iter().any(|action| matches!(action, Action::Install { .. })) {
+            self.tell(|| format!("{node} takes a snapshot of plan {plan} at {base}"));
+            self.check_state(plan, base, saved.digest);
+            let current = generation == self.history.generations;
+            let host = self.host_mut(node);
+            if let Err(fallen) = host.entries.install(plan, saved) {
+                return self.fell(node, fallen);
             }
-            self.perform(node, action, None);
+            host.verified[index(plan)] = base.0;
+            if saved.file.is_some() && current {
+                // Whoever sent it saw to it that its results were received.
+                let received = &mut host.outgoing[index(plan)].0;
+                *received = (*received).max(base);
+            }
+            self.workload.forget_after(node, plan, Position(0));
+            for job in self.host_mut(node).jobs.values_mut() {
+                job.reach.retain(|(of, _)| *of != plan);
+            }
         }
+        self.perform_all(node, &mut actions, None);
     }
 
     /// Both nodes save their states and drop old entries.
@@ -255,8 +305,13 @@ impl World {
                 if host.member.is_none() || host.paused {
                     continue;
                 }
-                if let Some(base) = host.entries.save(plan) {
-                    self.give(node, Input::Trimmed { plan, base }, None);
+                self.aim_at_disk(node, 60, 12);
+                let host = self.host_mut(node);
+                let received = host.outgoing[index(plan)].0;
+                match host.entries.save(plan, received) {
+                    Ok(Some(base)) => self.give(node, Input::Trimmed { plan, base }, None),
+                    Ok(None) => {}
+                    Err(fallen) => self.fell(node, fallen),
                 }
             }
         }
@@ -281,21 +336,29 @@ impl World {
 
     /// Starts the node's process.
     pub fn start(&mut self, node: NodeId) {
+        if self.host(node).member.is_some() {
+            return;
+        }
         let settings = self.making.settings.clone();
         let now = self.time(node);
         self.lives += 1;
         let life = self.lives;
+        self.aim_at_disk(node, 60, 24);
         let host = self.host_mut(node);
-        if host.member.is_some() {
-            return;
-        }
         host.life = life;
+        let received = PLANS.map(|plan| (plan, host.outgoing[index(plan)].0));
+        let found = match host.entries.start(&received) {
+            Ok(found) => found,
+            Err(fallen) => return self.fell(node, fallen),
+        };
+        self.found(node, found.torn);
+        let host = self.host_mut(node);
         let journal = match (host.blank, host.doubt) {
             (true, _) => Journal::Blank,
             (false, true) => Journal::Doubtful,
             (false, false) => Journal::Sound,
         };
-        let plans = host.entries.found();
+        let plans = found.logs;
         let incarnation = Incarnation(life);
         let arbiter = host.arbiter;
         let ends: Vec<_> = plans.iter().map(|(_, log)| log.shape.end()).collect();
@@ -306,11 +369,59 @@ impl World {
         self.flush_soon(node);
     }
 
+    /// A process has opened what is there, and nothing in it was damaged.
+    fn found(&mut self, node: NodeId, torn: bool) {
+        if torn {
+            self.faults.count("torn write cut off");
+            self.found_torn(node);
+        }
+        for plan in PLANS {
+            let host = self.host_mut(node);
+            host.flipped = false;
+            let last = host.entries.last(plan).0;
+            let verified = &mut host.verified[index(plan)];
+            host.dirty |= *verified > last;
+            *verified = (*verified).min(last);
+            let (at, state) = host.entries.state(plan);
+            if let Some(state) = state {
+                self.check_state(plan, at, state);
+            }
+        }
+    }
+
+    /// Nobody can tell a write that never finished from a last entry that has decayed: the node
+    /// doubts what it has.
+    pub fn found_torn(&mut self, node: NodeId) {
+        self.host_mut(node).doubt |= !self.host(node).blank;
+    }
+
+    /// The node's process cannot go on.
+    pub fn fell(&mut self, node: NodeId, fallen: Fallen) {
+        self.tell(|| format!("{node} falls: {fallen:?}"));
+        match fallen {
+            Fallen::Wrong(what) => self.violate(format!("{node}: {what}")),
+            Fallen::Ended if self.host(node).falls_with_power && self.may_lose_power(node) => {
+                self.faults.count("power lost in a write");
+                self.lose_power(node);
+            }
+            Fallen::Ended => {
+                self.faults.count("ended in a write");
+                self.kill(node);
+            }
+            Fallen::Damaged(_) => {
+                self.faults.count("damage noticed");
+                self.give_up_disk(node);
+            }
+        }
+        let back = self.disk.spread(1_000, 2_000_000);
+        self.after(back, Event::Mend(Mend::Start(node)));
+    }
+
     /// The node's process ends at once.
     pub fn kill(&mut self, node: NodeId) {
         let host = self.host_mut(node);
         if host.member.take().is_none() {
-            return;
+            return host.entries.lose_process();
         }
         host.paused = false;
         host.waiting.clear();
@@ -351,6 +462,7 @@ impl World {
         host.outgoing = Default::default();
         host.blank = true;
         host.dirty = true;
+        host.flipped = false;
         host.arbiter = None;
         self.tell(|| format!("{node} has a blank disk"));
     }

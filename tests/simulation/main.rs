@@ -1,23 +1,31 @@
-//! The pair in one thread, from a seed: messages late, lost and doubled, links cut, processes
-//! killed and stopped, machines without power, clocks that disagree, an arbiter that is slow,
-//! stuck or away.
+//! The pair in one thread, from a seed: messages late, lost, doubled and out of order, links cut,
+//! processes killed and stopped, machines without power, disks that fail in the middle of a write
+//! or decay, clocks that disagree and jump, an arbiter that is slow, stuck or away.
 //!
-//! `SEEDS=n` runs n of them, `BASE=n` begins there, `SEED=n` tells the walk of one, `MUTANT=name`
-//! leaves out that rule, `WORLD=name` only chooses that mutant's worlds, `MUTANTS=all` tries every
-//! mutant.
+//! Most seeds have bare numbers for entries. The others run the real thing on a disk in memory:
+//! log entries, journal, replica, engine, snapshot files.
+//!
+//! `SEEDS=n` runs n of them, `BASE=n` begins there, `SEED=n` tells the walk of one, `ENTRIES=real`
+//! or `ENTRIES=bare` says which entries all of them have, `MUTANT=name` leaves out that rule,
+//! `WORLD=name` only chooses that mutant's worlds, `MUTANTS=all` tries every mutant.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 #![allow(clippy::print_stdout, reason = "the report is for people")]
 
 mod arbiter;
+mod books;
 mod chance;
 mod checks;
+mod disks;
 mod entries;
 mod faults;
 mod hosting;
+mod kept;
 mod mutants;
 mod network;
+mod orders;
 mod quiet;
+mod real;
 mod results;
 mod seeds;
 mod workload;
@@ -25,12 +33,27 @@ mod world;
 
 use twinflow::ha::protocol::Rules;
 use world::Making;
+use world::Things;
 
 /// A number from the environment.
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is no number: `{text}`")),
         Err(_) => default,
+    }
+}
+
+/// Of every so many seeds one has real entries, unless `ENTRIES` says which.
+const REAL_EVERY: u64 = 4;
+
+/// What the entries of a seed are.
+fn things(seed: u64) -> Things {
+    match std::env::var("ENTRIES").as_deref() {
+        Ok("real") => Things::Real,
+        Ok("bare") => Things::Bare,
+        Ok(other) => panic!("ENTRIES is `real` or `bare`, not `{other}`"),
+        Err(_) if seed.is_multiple_of(REAL_EVERY) => Things::Real,
+        Err(_) => Things::Bare,
     }
 }
 
@@ -42,7 +65,7 @@ fn making(seed: u64) -> Making {
     }
     match std::env::var("MUTANT") {
         Ok(name) => mutants::making(&name, seed),
-        Err(_) => Making::of(seed, |_| {}),
+        Err(_) => Making { things: things(seed), ..Making::of(seed, |_| {}) },
     }
 }
 
@@ -80,6 +103,11 @@ fn a_seed_gives_the_same_walk_every_time() {
         let [once, again] = walks.map(|walk| (walk.events, walk.answered, walk.counts));
         assert_eq!(once, again, "seed {seed}");
     }
+}
+
+#[test]
+fn flaws_of_files_are_found() {
+    mutants::hunt_flaws();
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The protocol with a rule left out: the simulation has to notice, or it proves nothing.
 
+use crate::entries::Flaw;
 use crate::seeds;
 use crate::world::Making;
+use crate::world::Things;
 use twinflow::ha::protocol::AckMode;
 use twinflow::ha::protocol::Rules;
 
@@ -84,4 +86,22 @@ pub fn hunt(which: Option<&str>) {
         }
     }
     assert!(missed.is_empty(), "rules that may be left out unnoticed: {missed:?}");
+}
+
+/// So many seeds with real entries may pass before a flaw has to be found.
+const REAL_SEEDS: u64 = 50;
+
+/// Looks for the first seed that notices each flaw.
+pub fn hunt_flaws() {
+    for flaw in Flaw::ALL {
+        let found = (1..=REAL_SEEDS).find_map(|seed| {
+            let making = Making { things: Things::Real, ..Making::of(seed, |_| {}) };
+            let flawed = Making { flaw: Some(flaw), ..making };
+            Some((seed, seeds::walk(seed, flawed, false).err()?.0))
+        });
+        let Some((seed, broken)) = found else {
+            panic!("{flaw:?} is not noticed in {REAL_SEEDS} seeds");
+        };
+        println!("{flaw:?}: found by seed {seed}: {broken}");
+    }
 }

@@ -34,6 +34,7 @@ pub struct Counts {
     pub lost: u64,
     pub doubled: u64,
     pub late: u64,
+    pub reordered: u64,
 }
 
 impl Network {
@@ -81,10 +82,12 @@ impl Network {
     pub fn send_to_peer(&mut self, from: usize, now: u64) -> ([u64; 2], usize) {
         let (mut delays, times) = self.send();
         for delay in delays[..times].iter_mut().filter(|delay| **delay < 2_000) {
+            let last = self.last[from];
             if self.ordered {
-                *delay = (now + *delay).max(self.last[from]) - now;
-                self.last[from] = now + *delay;
+                *delay = (now + *delay).max(last) - now;
             }
+            self.counts.reordered += u64::from(now + *delay < last);
+            self.last[from] = last.max(now + *delay);
         }
         (delays, times)
     }

@@ -3,6 +3,7 @@
 use crate::faults::Mend;
 use crate::world::Event;
 use crate::world::Making;
+use crate::world::Things;
 use crate::world::Violation;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -10,8 +11,9 @@ use std::time::Instant;
 use twinflow::ha::protocol::NodeId;
 
 /// What a seed saw.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Walk {
+    pub things: Things,
     pub events: u64,
     pub answered: u64,
     pub faults: u64,
@@ -34,12 +36,14 @@ pub fn walk(seed: u64, making: Making, trace: bool) -> Result<Walk, Violation> {
     counts.insert("message lost", messages.lost);
     counts.insert("message doubled", messages.doubled);
     counts.insert("message late", messages.late);
+    counts.insert("message reordered", messages.reordered);
     counts.insert("event sent again", world.workload.repeated);
-    for seen in world.history.seen {
+    for seen in &world.history.seen {
         *counts.entry("result seen twice, by id").or_default() += seen.repeated;
         *counts.entry("parcel of an old epoch refused").or_default() += seen.refused;
     }
     Ok(Walk {
+        things: world.making.things,
         events: world.workload.sent,
         answered: world.workload.answered,
         faults,
@@ -83,7 +87,8 @@ fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
     loop {
         world.run_until(world.now + 50_000)?;
         if world.has_settled() && world.all_received() {
-            return Ok(());
+            world.check_producers();
+            return world.violation.take().map_or(Ok(()), Err);
         }
         let waited = world.now - began;
         if waited > 20 * lease + 20_000_000 {
@@ -122,34 +127,47 @@ fn median<T: Copy + PartialOrd>(mut figures: Vec<T>) -> Option<T> {
     figures.get(figures.len() / 2).copied()
 }
 
-/// Many seeds, summed up.
+/// Many seeds, summed up: those with bare entries, those with real ones, all faults.
 pub fn report(walks: &[Walk]) -> String {
-    let of = |figure: fn(&Walk) -> u64| {
-        let figures = walks.iter().map(figure).collect();
-        median(figures).unwrap_or_default()
-    };
+    let mut text = String::new();
+    for things in [Things::Bare, Things::Real] {
+        let walks: Vec<&Walk> = walks.iter().filter(|walk| walk.things == things).collect();
+        if !walks.is_empty() {
+            text.push_str(&format!("{things:?} entries: {}\n", medians(&walks)));
+        }
+    }
     let total = |figure: fn(&Walk) -> u64| walks.iter().map(figure).sum::<u64>();
-    let time = median(walks.iter().map(|walk| walk.milliseconds).collect()).unwrap_or_default();
+    text.push_str(&format!(
+        "in all: {} promotions, {} switches, {} new generations\n",
+        total(|walk| walk.promotions),
+        total(|walk| walk.switches),
+        total(|walk| walk.generations),
+    ));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for walk in walks {
         for (kind, times) in &walk.counts {
             *counts.entry(kind).or_default() += times;
         }
     }
-    let mut text = format!(
+    for (kind, times) in counts {
+        text.push_str(&format!("  {kind}: {times}\n"));
+    }
+    text
+}
+
+fn medians(walks: &[&Walk]) -> String {
+    let of = |figure: fn(&Walk) -> u64| {
+        let figures = walks.iter().map(|walk| figure(walk)).collect();
+        median(figures).unwrap_or_default()
+    };
+    let time = median(walks.iter().map(|walk| walk.milliseconds).collect()).unwrap_or_default();
+    format!(
         "{} seeds; a seed in the median: {} client events ({} answered), {} faults, \
-         {} role changes, {time:.0} ms\nin all: {} promotions, {} switches, {} new generations\n",
+         {} role changes, {time:.0} ms",
         walks.len(),
         of(|walk| walk.events),
         of(|walk| walk.answered),
         of(|walk| walk.faults),
         of(|walk| walk.role_changes),
-        total(|walk| walk.promotions),
-        total(|walk| walk.switches),
-        total(|walk| walk.generations),
-    );
-    for (kind, times) in counts {
-        text.push_str(&format!("  {kind}: {times}\n"));
-    }
-    text
+    )
 }

@@ -2,7 +2,7 @@
 //! and the receivers of results.
 
 use crate::chance::Chance;
-use crate::entries::Entries;
+use crate::entries::Order;
 use crate::world::Event;
 use crate::world::PLANS;
 use crate::world::World;
@@ -24,6 +24,8 @@ pub struct Workload {
     pub sent: u64,
     pub answered: u64,
     pub repeated: u64,
+    /// How often a new version of a plan was deployed.
+    pub versions: u64,
     pub stopped: bool,
 }
 
@@ -33,7 +35,8 @@ pub struct Producer {
     pub plan: Plan,
     at: NodeId,
     sequence: u64,
-    answered: u64,
+    /// The last one that was answered.
+    pub answered: u64,
     sent_at: Option<u64>,
 }
 
@@ -56,16 +59,14 @@ impl Workload {
             sent: 0,
             answered: 0,
             repeated: 0,
+            versions: 0,
             stopped: false,
         }
     }
 
-    /// A node wrote events as entries after a position.
-    pub fn took(&mut self, node: NodeId, plan: Plan, after: Position, events: &[(u32, u64)]) {
-        let waiting = self.waiting.entry((node, plan)).or_default();
-        for (index, event) in events.iter().enumerate() {
-            waiting.insert(Position(after.0 + 1 + index as u64), *event);
-        }
+    /// A node wrote an event as the entry at a position.
+    pub fn took(&mut self, node: NodeId, plan: Plan, at: Position, event: (u32, u64)) {
+        self.waiting.entry((node, plan)).or_default().insert(at, event);
     }
 
     /// The entries after a position are gone, and with them whoever waits.
@@ -109,10 +110,10 @@ impl World {
         }
         let one = &mut self.workload.producers[producer];
         let again = one.sent_at.replace(now).is_some();
-        let event = (producer as u32, one.sequence);
+        let order = Order::Send(producer as u32, one.sequence);
         self.workload.sent += 1;
         self.workload.repeated += u64::from(again);
-        self.append(node, plan, &[event]);
+        self.append(node, plan, order);
     }
 
     /// A plan is deployed at the active when its first event comes.
@@ -122,8 +123,11 @@ impl World {
             member.epoch().is_some() && member.log(plan).is_none() && !host.paused
         });
         if lacks {
-            host.entries.open(plan);
+            if let Err(fallen) = host.entries.open(plan) {
+                return self.fell(node, fallen);
+            }
             self.give(node, Input::PlanAdded { plan, log: LogStart::default() }, None);
+            self.aim_at_deployment(node);
         }
     }
 

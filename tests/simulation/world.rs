@@ -2,13 +2,16 @@
 //! events.
 
 use crate::arbiter::Arbiter;
+use crate::books::Books;
 use crate::chance::Chance;
 use crate::checks::History;
-use crate::entries::Books;
+use crate::entries::Entries;
 use crate::entries::Entry;
+use crate::entries::Flaw;
 use crate::entries::Saved;
 use crate::faults::Faults;
 use crate::network::Network;
+use crate::real::Real;
 use crate::results::Results;
 use crate::workload::Workload;
 use std::cmp::Ordering;
@@ -50,7 +53,7 @@ pub enum Event {
     Flush { node: NodeId, life: u64 },
     Synced { node: NodeId, life: u64, job: u64 },
     Drained { node: NodeId, life: u64 },
-    Snapshot { to: NodeId, plan: Plan, saved: Saved },
+    Snapshot { to: NodeId, plan: Plan, saved: Saved, generation: u64 },
     Discard { node: NodeId, plan: Plan },
     Produce { producer: usize },
     Received(Results),
@@ -99,17 +102,23 @@ impl Ord for Due {
 }
 
 /// A node's machine and the process on it, if one runs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Host {
     pub member: Option<Member>,
     pub life: u64,
     pub paused: bool,
     pub waiting: VecDeque<Event>,
-    pub entries: Books,
+    pub entries: Box<dyn Entries>,
     pub doubt: bool,
     pub blank: bool,
     /// It lost entries that it had, and perhaps has not got them back.
     pub dirty: bool,
+    /// A byte on its disk was damaged, and perhaps nobody noticed yet.
+    pub flipped: bool,
+    /// How the next fall of its disk ends the process: with the machine, or alone.
+    pub falls_with_power: bool,
+    /// Milliseconds that the clock on the wall goes before the machine's own.
+    pub wall: i64,
     pub arbiter: Option<ArbiterId>,
     /// The clock: its value then, the moment then, and tenths of a microsecond a microsecond.
     pub clock: (u64, u64, u64),
@@ -123,16 +132,19 @@ pub struct Host {
 }
 
 impl Host {
-    fn new(rate: u64) -> Host {
+    fn new(rate: u64, entries: Box<dyn Entries>) -> Host {
         Host {
             member: None,
             life: 0,
             paused: false,
             waiting: VecDeque::new(),
-            entries: Books::default(),
+            entries,
             doubt: false,
             blank: true,
             dirty: false,
+            flipped: false,
+            falls_with_power: false,
+            wall: 1_000_000,
             arbiter: None,
             clock: (5_000_000, 0, rate),
             jobs: BTreeMap::new(),
@@ -156,12 +168,26 @@ pub struct Job {
     pub token: Option<u64>,
     /// What will be on disk.
     pub reach: Vec<(Plan, Position)>,
+    /// It was done as soon as it began, and only said late.
+    pub early: bool,
+}
+
+/// What nodes do with entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Things {
+    /// They count them.
+    Bare,
+    /// They run a plan and keep it on a disk.
+    Real,
 }
 
 /// How a world is made; chosen by the seed, but for what a mutant fixes.
 #[derive(Clone, Debug)]
 pub struct Making {
     pub settings: Settings,
+    pub things: Things,
+    /// What both nodes do wrong with their files.
+    pub flaw: Option<Flaw>,
     /// Microseconds between the beginnings of fsyncs.
     pub flush: (u64, u64),
     /// Microseconds of an fsync.
@@ -213,6 +239,8 @@ impl Making {
         let slowest = if disk_is_waited_for { (5_000, 20_000) } else { (500_000, 5_000_000) };
         Making {
             settings,
+            things: Things::Bare,
+            flaw: None,
             flush: chance.pick(&[(5_000, 20_000), (100_000, 300_000), slowest]),
             fsync: chance.pick(&[1_000, 10_000, 100_000]),
             fault_every: chance.pick(&[600_000, 1_500_000, 3_000_000]),
@@ -249,7 +277,13 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, making: Making, trace: bool) -> World {
         let mut clocks = Chance::new(seed, 4);
-        let hosts = [0; 2].map(|_| Host::new(clocks.range(9, 12)));
+        let hosts = [1, 2].map(|node| {
+            let entries: Box<dyn Entries> = match making.things {
+                Things::Bare => Box::new(Books::new()),
+                Things::Real => Box::new(Real::new(seed.wrapping_mul(64) + 16 * node, making.flaw)),
+            };
+            Host::new(clocks.range(9, 12), entries)
+        });
         let mut world = World {
             arbiter: Arbiter::new(making.settings.lease),
             network: Network::new(seed),
@@ -348,7 +382,7 @@ impl World {
             Event::Asked { node, request, asking, life } => {
                 return self.arbiter_asked(*node, *life, *request, asking);
             }
-            Event::Received(results) => return self.received(*results),
+            Event::Received(results) => return self.received(results),
             Event::Produce { producer } => return self.produce(*producer),
             Event::Save => return self.save(),
             Event::Fault => return self.fault(),
@@ -386,10 +420,16 @@ impl World {
             Event::Lock { version, free, .. } => {
                 self.give(node, Input::LockTested { version, free }, None);
             }
-            Event::Flush { .. } => self.begin_sync(node, None),
+            Event::Flush { .. } => {
+                if let Err(fallen) = self.begin_sync(node, None) {
+                    self.fell(node, fallen);
+                }
+            }
             Event::Synced { job, .. } => self.end_sync(node, job),
             Event::Drained { .. } => self.give(node, Input::Drained, None),
-            Event::Snapshot { plan, saved, .. } => self.snapshot_arrives(node, plan, saved),
+            Event::Snapshot { plan, saved, generation, .. } => {
+                self.snapshot_arrives(node, plan, &saved, generation);
+            }
             Event::Discard { plan, .. } => {
                 let word = twinflow::ha::protocol::Word::Discard { plan };
                 self.give(node, Input::Operator(word), None);
@@ -403,7 +443,18 @@ impl World {
         }
     }
 
+    /// The arbiter does at once all that it was asked while it was stuck.
+    pub fn arbiter_goes_on(&mut self) {
+        for (node, life, request, asking) in self.arbiter.stuck.take().unwrap_or_default() {
+            self.arbiter_asked(node, life, request, &asking);
+        }
+    }
+
     fn arbiter_asked(&mut self, node: NodeId, life: u64, request: RequestId, asking: &Asking) {
+        if let Some(stuck) = &mut self.arbiter.stuck {
+            stuck.push((node, life, request, asking.clone()));
+            return;
+        }
         if !self.arbiter.up {
             return;
         }

@@ -11,6 +11,7 @@ mod flow;
 mod folder;
 mod ledger;
 mod load;
+mod manual;
 mod node;
 mod restart;
 mod shipped;
