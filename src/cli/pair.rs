@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::actors::clock;
 use crate::cli::client::Node;
 
 /// Show how a node stands: its plans and, in a pair, who acts and how far the other one is.
@@ -107,7 +108,7 @@ fn write_pair(pair: &Value, out: &mut String) {
         let _ = writeln!(out, "{name:<15} {text}");
     };
     line("node", format!("{} ({})", word(&pair["node"]), word(&pair["place"])));
-    let age = seconds(&pair["role_age_ms"]);
+    let age = time(pair["role_age_ms"].as_i64().unwrap_or(0));
     line("role", format!("{} for {age}: {}", word(&pair["role"]), word(&pair["reason"])));
     line("epoch", pair["epoch"].to_string());
     let peer = match (pair["peer"].as_str(), pair["connected"] == true) {
@@ -126,7 +127,8 @@ fn write_pair(pair: &Value, out: &mut String) {
     };
     line("safe to switch", switch);
     if let Some(reason) = pair["failover_reason"].as_str() {
-        line("last takeover", format!("{reason}, at {} ms since 1970", pair["failover_at"]));
+        let ago = clock::now_ms() - pair["failover_at"].as_i64().unwrap_or(0);
+        line("last takeover", format!("{reason}, {} ago", time(ago)));
     }
     if let Some(alarm) = pair["alarm"].as_str() {
         line("alarm", alarm.to_owned());
@@ -145,8 +147,14 @@ fn yes(value: &Value) -> String {
     if *value == true { "yes" } else { "no" }.to_owned()
 }
 
-fn seconds(milliseconds: &Value) -> String {
-    format!("{:.1} s", milliseconds.as_f64().unwrap_or(0.0) / 1_000.0)
+/// A duration of so many milliseconds, in the unit that people would take.
+fn time(milliseconds: i64) -> String {
+    match milliseconds / 1_000 {
+        ..120 => format!("{:.1} s", milliseconds as f64 / 1_000.0),
+        seconds @ ..7_200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn say(text: &str) {

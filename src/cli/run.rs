@@ -132,8 +132,10 @@ async fn serve(
     }
     info!("stopping; a second signal ends at once");
     let in_order = async {
-        // The other node goes on at once, with nothing lost or repeated, if it can.
-        let _ = tokio::time::timeout(SWITCH_TIME, handle.wish(Word::Switch)).await;
+        if handle.pair().await.is_some_and(|pair| pair.safe_to_switch) {
+            // The other node goes on at once, with nothing lost or repeated.
+            let _ = tokio::time::timeout(SWITCH_TIME, handle.wish(Word::Switch)).await;
+        }
         handle.stop().await;
     };
     tokio::select! {

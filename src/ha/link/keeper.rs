@@ -189,7 +189,10 @@ impl Keeper {
                 return;
             }
             current.task.abort();
-            self.lost("a newer connection takes its place");
+            // As a rule both have dialled at once: nothing is wrong.
+            let reason = "a newer connection takes its place";
+            debug!("a connection to the peer ends: {reason}");
+            self.end(reason);
         }
         self.newest.set(Some(hello.incarnation));
         self.told.borrow_mut().clear();
@@ -215,8 +218,12 @@ impl Keeper {
     }
 
     fn lost(&self, reason: &str) {
-        self.queue.close();
         warn!("the link to the peer is lost: {reason}");
+        self.end(reason);
+    }
+
+    fn end(&self, reason: &str) {
+        self.queue.close();
         (self.hear)(Heard::Lost(reason.to_owned()));
     }
 
