@@ -1,5 +1,5 @@
 # `make` alone lists what there is.
-.PHONY: help demo run run-pair test simulate soak bench settings
+.PHONY: help demo run run-pair test simulate soak bench settings reference fuzz
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -28,6 +28,7 @@ test: ## everything that is tested: format, clippy, unit, integration and doc te
 SIMULATION = CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --no-default-features --locked --test simulation
 SEEDS ?= 2000
 BASE ?= 1
+TIME ?= 60
 
 simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENTRIES=real or bare
 	SEEDS=$(SEEDS) BASE=$(BASE) $(SIMULATION) every_seed -- --nocapture
@@ -35,10 +36,16 @@ simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENT
 soak: ## the simulation against itself: every rule of the pair left out has to be noticed
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
 
+fuzz: ## mutated plans for lexer, parser, checker and builder, for TIME=seconds from BASE=n
+	FUZZ_SECONDS=$(TIME) SEED=$(BASE) cargo test --locked --no-default-features --test fuzz -- --nocapture
+
 bench: ## events a second: the engine beside loops written by hand, over HTTP, and the journal
 	cargo bench --locked --bench throughput
 	cargo bench --locked --bench ingest
 	cargo bench --locked --bench journal
+
+reference: ## write the pages of the manual anew: what can stand in a plan, from the definitions
+	cargo run --locked --no-default-features -- reference --pages docs
 
 settings: ## write twinflow.toml anew: every setting with its default and what it means
 	cargo run --locked -- run --config /dev/null --print-config > twinflow.toml.tmp

@@ -250,6 +250,7 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ("ha/link/keeper.rs", "GREETING_TIME", "each within {} s | the connection is closed |"),
     ("ha/arbiter/server.rs", "CONNECTIONS_MAX", "| connections of a witness | {},"),
     ("ha/arbiter/server.rs", "FIRST_WAIT", "the first word within {} s |"),
+    ("engine/script/heap.rs", "MOST_STEPS", "| a call of a function of the plan | {} steps,"),
     ("publishers/file.rs", "OPEN_MAX", "| files open by a `file` sink | {} |"),
 ];
 

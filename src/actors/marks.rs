@@ -2,7 +2,8 @@
 //!
 //! A plan that was undeployed and one that has its name later are different plans, and a folder of
 //! data may come from another node, or from before there was a log. So data that is there is only
-//! used if its mark says that it is the plan's, or if the plan was deployed by the node that had it.
+//! used if its mark says that it is the plan's, or if the plan was deployed by the node that had
+//! it.
 
 use std::fs;
 use std::io;

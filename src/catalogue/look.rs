@@ -178,8 +178,8 @@ pub enum Step {
         refusal: Refusal,
     },
     /// A user's change is to be offered to the log. Until
-    /// [`Folder::answered`](crate::catalogue::Folder::answered) is called nothing else is wished for
-    /// this plan.
+    /// [`Folder::answered`](crate::catalogue::Folder::answered) is called nothing else is wished
+    /// for this plan.
     Offer {
         /// The file.
         file: String,

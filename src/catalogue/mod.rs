@@ -2,13 +2,15 @@
 //! wants of it.
 //!
 //! ```text
-//! folder of plans ─► Folder::follow ─► wishes ─► entries ─► the log ─► Catalogue::apply ─► what runs
-//!        ▲                                                                  │
-//!        └────────────────── files to be written ◄──────────────────────────┘
+//! folder of plans ─► Folder::follow ─► wishes ─► entries ─► the log
+//!        ▲                                                     │
+//!        └── files to be written ◄── Catalogue::apply ◄────────┘
+//!                                          │
+//!                                          └─► what runs
 //! ```
 //!
-//! The log says what runs; the folder is an input of it, as HTTP is. An [`Entry`] names the version it
-//! was made against, so that of two changes made at the same time the second is refused and not
+//! The log says what runs; the folder is an input of it, as HTTP is. An [`Entry`] names the version
+//! it was made against, so that of two changes made at the same time the second is refused and not
 //! lost. Nothing here touches a disk: whoever holds the log says when an entry counts.
 
 mod entry;

@@ -35,7 +35,9 @@ mod tests {
     fn names_of_plans_are_checked() {
         assert!(is_plan_name(&"x".repeat(100)) && !is_plan_name(&"x".repeat(101)));
         assert!(!is_plan_name("..") && !is_plan_name("") && is_plan_name("A-1_b.c"));
-        assert!(!is_plan_name("x/y") && !is_plan_name("a b") && !is_plan_name(super::super::NAME));
+        assert!(
+            !is_plan_name("x/y") && !is_plan_name("a b") && !is_plan_name(crate::catalogue::NAME)
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Speaks to a running node over HTTP, for the commands that ask it something.
 
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -62,4 +64,15 @@ impl Node {
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder();
     config.timeout_global(Some(TIME)).http_status_as_error(false).build().into()
+}
+
+/// Writes to standard output; whoever read it may have gone.
+pub fn say(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Says why a command did nothing.
+pub fn fail(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }

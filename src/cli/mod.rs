@@ -8,10 +8,13 @@ mod format;
 #[cfg(feature = "node")]
 mod pair;
 mod plan;
+pub mod reference;
 mod replay;
 mod report;
 #[cfg(feature = "node")]
 mod run;
+#[cfg(feature = "node")]
+mod snapshot;
 pub mod test;
 #[cfg(feature = "node")]
 mod witness;
@@ -44,6 +47,8 @@ enum Command {
     Run(run::Arguments),
     #[cfg(feature = "node")]
     Status(pair::StatusArguments),
+    #[cfg(feature = "node")]
+    Snapshot(snapshot::Arguments),
     /// Say a word to a pair: a planned switch, or a promotion by hand
     #[cfg(feature = "node")]
     #[command(subcommand)]
@@ -51,6 +56,7 @@ enum Command {
     Check(check::Arguments),
     Fmt(format::Arguments),
     Plan(plan::Arguments),
+    Reference(reference::Arguments),
     Replay(replay::Arguments),
     Test(test::Arguments),
     #[cfg(feature = "node")]
@@ -65,10 +71,13 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Status(arguments) => pair::status(&arguments),
         #[cfg(feature = "node")]
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
+        #[cfg(feature = "node")]
         Command::Ha(command) => pair::ha(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "node")]

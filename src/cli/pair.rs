@@ -1,13 +1,14 @@
 //! `twinflow status` and `twinflow ha`: how a node and its pair stand, and words to the pair.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use crate::actors::clock;
 use crate::cli::client::Node;
+use crate::cli::client::fail;
+use crate::cli::client::say;
 
 /// Show how a node stands: its plans and, in a pair, who acts and how far the other one is.
 ///
@@ -155,14 +156,4 @@ fn time(milliseconds: i64) -> String {
         seconds @ ..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
     }
-}
-
-fn say(text: &str) {
-    // Whoever read it may have gone.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
-fn fail(error: &str) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::FAILURE
 }

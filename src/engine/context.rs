@@ -124,4 +124,24 @@ impl Context {
     pub fn fault(&mut self, row: usize, message: impl Into<String>) {
         self.faults.push(Fault { row, message: message.into() });
     }
+
+    /// Sorts the faults since there were `before` of them by row, and leaves each row its first: a
+    /// row fails once, however many of its expressions do.
+    #[cold]
+    pub fn one_fault_a_row(&mut self, before: usize) {
+        let mut late = self.faults.split_off(before);
+        late.sort_by_key(|fault| fault.row);
+        late.dedup_by_key(|fault| fault.row);
+        self.faults.extend(late);
+    }
+
+    /// Takes back faults since there were `before` of them, of rows whose value nobody asks for:
+    /// the right side of an `and` whose left side does not hold is as if it were not computed.
+    #[inline]
+    pub fn pardon(&mut self, before: usize, unasked: impl Fn(usize) -> bool) {
+        if self.faults.len() > before {
+            let late = self.faults.split_off(before);
+            self.faults.extend(late.into_iter().filter(|fault| !unasked(fault.row)));
+        }
+    }
 }

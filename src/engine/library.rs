@@ -5,6 +5,7 @@ use crate::engine::aggregators::AggregatorSetup;
 use crate::engine::expressions::leaf;
 use crate::engine::functions;
 use crate::engine::functions::FunctionSetup;
+use crate::engine::script;
 use crate::engine::stream_functions;
 use crate::engine::windows;
 use crate::engine::windows::WindowSetup;
@@ -21,6 +22,7 @@ use crate::plan::signature::Count;
 use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
+use crate::plan::signature::ScriptFault;
 use crate::plan::signature::Signature;
 use crate::plan::signature::relabelled;
 
@@ -38,7 +40,7 @@ impl Library {
 /// The signatures of a kind, in the order of the manual.
 fn signatures(kind: Callable) -> Vec<&'static Signature> {
     match kind {
-        Callable::Function => functions::ALL.iter().map(|each| &each.signature).collect(),
+        Callable::Function => functions::all().map(|each| &each.signature).collect(),
         Callable::Aggregator => aggregators::ALL.iter().map(|each| &each.signature).collect(),
         Callable::Window => windows::ALL.iter().map(|each| &each.signature).collect(),
         Callable::StreamFunction => {
@@ -87,12 +89,17 @@ impl Catalog for Library {
                     arguments: arguments.to_vec(),
                     types: types.to_vec(),
                     added,
+                    holds: false,
                     stream: Text::new(),
                     span: Default::default(),
                 })
                 .map(drop)
             }
         }
+    }
+
+    fn script(&self, language: &str, body: &str) -> Result<(), ScriptFault> {
+        script::check(language, body)
     }
 
     fn added(&self, name: &str, arguments: &[Expr]) -> Vec<(&'static str, DataType)> {
@@ -107,7 +114,8 @@ fn verify_function(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> 
     // The arguments have been verified before, and only constants are looked at here.
     let operands = arguments.iter().map(|each| leaf::constant(&Value::Null, each.ty).into());
     let operands = operands.collect();
-    (definition.build)(FunctionSetup { arguments, operands, ty, site: 0 }).map(drop)
+    let name = definition.signature.name;
+    (definition.build)(FunctionSetup { name, arguments, operands, ty, site: 0 }).map(drop)
 }
 
 fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {

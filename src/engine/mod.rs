@@ -21,6 +21,7 @@ mod partition;
 mod patterns;
 mod pipeline;
 pub mod rows;
+mod script;
 mod selector;
 pub mod state;
 pub mod stream_functions;

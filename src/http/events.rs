@@ -1,8 +1,8 @@
 //! Events of a tail as JSON and as server-sent events, written straight from columns.
 //!
-//! An event's id is `<label>-<number>`: the number counts the events of the stream as the plan's log
-//! does, the same on both nodes of a pair and after a restart; the label tells the plan from one
-//! of its name before, whose numbers meant other events.
+//! An event's id is `<label>-<number>`: the number counts the events of the stream as the plan's
+//! log does, the same on both nodes of a pair and after a restart; the label tells the plan from
+//! one of its name before, whose numbers meant other events.
 
 use crate::actors::plan::Events;
 use crate::actors::plan::Tail;

@@ -30,6 +30,7 @@ use crate::plan::types::Aggregates;
 use crate::plan::types::Place;
 use crate::plan::types::later;
 use crate::plan::types::whole;
+use std::sync::Arc;
 
 /// The function that gives an event's own time.
 const EVENT_TIME: &str = "eventTimestamp";
@@ -63,6 +64,14 @@ impl Checker<'_> {
     pub(super) fn call(&mut self, call: &Call, place: &mut Place<'_>) -> Option<Expr> {
         let name = full_name(call);
         let catalog = self.catalog;
+        if call.namespace.is_none()
+            && let Some(function) = self.plan.functions.iter().find(|each| each.name == name)
+        {
+            let function = Arc::clone(function);
+            let ty = function.returns;
+            let arguments = self.arguments(call, place)?;
+            return Some(Expr { node: Node::Script { function, arguments }, ty });
+        }
         if let Some(signature) = catalog.function(&name) {
             if let Some(time) = self.event_time(call, place.scope) {
                 return time;
@@ -77,7 +86,7 @@ impl Checker<'_> {
         if let Some(signature) = catalog.aggregator(&name) {
             return self.aggregate(call, signature, place);
         }
-        if !self.functions.contains(&name) {
+        if !self.broken_functions.contains(&name) {
             self.unknown_call(
                 call,
                 codes::UNKNOWN_FUNCTION,
@@ -224,6 +233,11 @@ impl Checker<'_> {
 
     /// Where a name could be called, if not here.
     fn elsewhere(&self, name: &str) -> Option<String> {
+        if name.starts_with("env:") {
+            let help = "a plan reads no environment while it runs; write `${NAME}`, which is \
+                        filled in when the plan is deployed";
+            return Some(help.to_owned());
+        }
         if self.catalog.window(name).is_some() {
             return Some(format!("there is a window of that name: `#window.{name}(..)`"));
         }

@@ -278,6 +278,10 @@ impl<'a> Canonical<'a> {
                 self.word("call");
                 self.name(name);
             }
+            Node::Script { function, .. } => {
+                self.word("script");
+                self.debug(&(&function.language, &function.body, function.returns));
+            }
             Node::In(with, _, width) => {
                 self.word("in");
                 self.findable(*with);

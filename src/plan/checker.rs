@@ -40,8 +40,8 @@ pub(super) struct Checker<'a> {
     pub(super) targets: Vec<Span>,
     /// Where queries further down first fill a stream that is not defined.
     pub(super) filled_later: Names,
-    /// Names of functions that the plan defines.
-    pub(super) functions: Vec<String>,
+    /// Functions that the plan defines and that cannot be called.
+    pub(super) broken_functions: Vec<String>,
     /// The partition at hand.
     pub(super) partition: Option<PartitionId>,
     /// Inner streams of the partition at hand.
@@ -87,7 +87,7 @@ impl<'a> Checker<'a> {
             query_names: Names::default(),
             targets: Vec::new(),
             filled_later: Names::default(),
-            functions: Vec::new(),
+            broken_functions: Vec::new(),
             partition: None,
             inner: Names::default(),
             shared: Map::default(),

@@ -54,6 +54,8 @@ pub const ARGUMENT_FORM: &str = "P0306";
 pub const ARGUMENT_VALUE: &str = "P0307";
 /// An aggregator where none can stand.
 pub const AGGREGATOR_PLACE: &str = "P0308";
+/// A function of the plan whose body cannot be read.
+pub const FUNCTION_BODY: &str = "P0309";
 
 /// Two queries of one name.
 pub const QUERY_NAME_TAKEN: &str = "P0401";
@@ -296,6 +298,15 @@ pub const ALL: &[Explanation] = &[
         "Aggregators such as `sum` stand in `select` and `having`. To filter by one, give \
          it a name in `select` and use that in `having`.",
         "define stream A (a int, b string);\nfrom A[sum(a) > 5] select a insert into Out;",
+    ),
+    entry(
+        FUNCTION_BODY,
+        "function with a wrong body",
+        "The body of a function is JavaScript, as far as it is supported: statements, \
+         functions, texts, lists, objects, `Math` and `JSON`. It sees its arguments alone, \
+         as `data`.",
+        "define function f[javascript] return int { return wrong; };\n\
+         define stream A (a int, b string);\nfrom A select f(a) as c insert into Out;",
     ),
     entry(
         QUERY_NAME_TAKEN,

@@ -3,6 +3,7 @@
 use crate::event::DataType;
 use crate::event::Value;
 use crate::plan::logical::Findable;
+use std::sync::Arc;
 
 /// An expression and the type of its values.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +46,29 @@ pub enum Node {
         /// The call place, counted through the plan's text.
         site: u32,
     },
+    /// A function that the plan defines.
+    Script {
+        /// The function.
+        function: Arc<ScriptFunction>,
+        /// Its arguments, of any types.
+        arguments: Vec<Expr>,
+    },
     /// Whether any row of a table or named window satisfies a condition. The condition stands over
     /// the frame's columns followed by the table's.
     In(Findable, Box<Expr>, InWidth),
+}
+
+/// `define function`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptFunction {
+    /// Its name.
+    pub name: String,
+    /// The language of its body.
+    pub language: String,
+    /// Its body, without the outer braces.
+    pub body: String,
+    /// What it returns.
+    pub returns: DataType,
 }
 
 /// How many columns of the frame stand before the table's in the condition of an `in`.
@@ -148,7 +169,9 @@ impl Expr {
             | Node::Compare(_, left, right)
             | Node::And(left, right)
             | Node::Or(left, right) => vec![left, right],
-            Node::Call { arguments, .. } => arguments.iter().collect(),
+            Node::Call { arguments, .. } | Node::Script { arguments, .. } => {
+                arguments.iter().collect()
+            }
         }
     }
 
@@ -170,7 +193,7 @@ impl Expr {
                 left.map_columns(map);
                 right.map_columns(map);
             }
-            Node::Call { arguments, .. } => {
+            Node::Call { arguments, .. } | Node::Script { arguments, .. } => {
                 arguments.iter_mut().for_each(|argument| argument.map_columns(map));
             }
         }

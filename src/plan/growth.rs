@@ -18,6 +18,7 @@ use crate::plan::logical::Port;
 use crate::plan::logical::Selection;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
+use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
 use crate::plan::pattern::Role;
 use crate::plan::patterns::Layout;
@@ -117,6 +118,11 @@ impl Checker<'_> {
                 self.warn(table.span, message, help);
             }
         }
+        for call in self.lasting_windows() {
+            let message = format!("`{}` keeps an event of each key for ever", call.name);
+            let help = "`unique:time(key, 1 hour)` lets keys leave";
+            self.warn(call.span, message, help);
+        }
         let keys: Vec<(Span, bool)> = self.partition_keys(parsed);
         for (span, purged) in keys {
             if !purged {
@@ -126,6 +132,24 @@ impl Checker<'_> {
                 self.warn(span, message, help);
             }
         }
+    }
+
+    /// The windows that keep a row of each of unboundedly many keys, unless they are purged.
+    fn lasting_windows(&self) -> Vec<WindowCall> {
+        let lasts = |call: &&WindowCall| {
+            let signature = self.catalog.window(&call.name);
+            signature.is_some_and(|signature| signature.has(Trait::Lasts))
+                && call.arguments.iter().any(|key| key.ty != DataType::Bool)
+        };
+        let purged = |id: usize| self.plan.partitions[id].purge.is_some();
+        let queries = self.plan.queries.iter().filter(|each| !each.partition.is_some_and(purged));
+        let stages = queries.flat_map(|query| &query.ports).flat_map(|port| &port.stages);
+        let inline = stages.filter_map(|stage| match stage {
+            Stage::Window(call) => Some(call),
+            _ => None,
+        });
+        let named = self.plan.windows.iter().map(|window| &window.call);
+        inline.chain(named).filter(lasts).cloned().collect()
     }
 
     /// Where each partition with unbounded keys names the first of them, and whether it is purged.

@@ -26,8 +26,8 @@ use crate::plan::logical::WindowCall;
 pub struct Identities {
     /// `@app:playback`: whether events move the clock, and its idle time.
     pub playback: Option<Option<(i64, i64)>>,
-    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state, each kind in
-    /// order of text.
+    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state,
+    /// each kind in order of text.
     pub units: Vec<Unit>,
 }
 
@@ -286,7 +286,8 @@ fn windows_of(query: &Query, held: &dyn Fn(&Query, usize, usize) -> Held) -> Vec
     let mut windows = Vec::new();
     for (number, port) in query.ports.iter().enumerate() {
         for (step, stage) in port.stages.iter().enumerate() {
-            if matches!(stage, Stage::Window(call) if !holds_nothing(call)) {
+            let nothing = matches!(stage, Stage::Window(call) if holds_nothing(call));
+            if stage.holds_rows() && !nothing {
                 windows.push(Held { port: number, step, ..held(query, number, step) });
             }
         }
@@ -315,7 +316,7 @@ fn rows_of(plan: &Plan, query: &Query) -> Vec<Aspect> {
                 _ => filters.stage(stage),
             }
             // How they stand to each other.
-            filters.word(if matches!(stage, Stage::Window(_)) { "window" } else { "step" });
+            filters.word(if stage.holds_rows() { "window" } else { "step" });
         }
         filters.word("end");
         windows.word("end");
@@ -358,7 +359,7 @@ fn groups_of(plan: &Plan, query: &Query) -> Vec<Aspect> {
 }
 
 fn behind_windows(stages: &[Stage]) -> usize {
-    stages.iter().rposition(|stage| matches!(stage, Stage::Window(_))).map_or(0, |last| last + 1)
+    stages.iter().rposition(Stage::holds_rows).map_or(0, |last| last + 1)
 }
 
 fn hash_of<T: std::fmt::Debug>(value: &T) -> u64 {

@@ -24,6 +24,7 @@ use crate::plan::names::Meaning;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Callable;
+use crate::plan::signature::Trait;
 use crate::plan::types::Place;
 use std::rc::Rc;
 
@@ -248,6 +249,7 @@ impl Checker<'_> {
             arguments: fit.arguments,
             types,
             added,
+            holds: signature.has(Trait::Holds),
             stream: stream.into(),
             span: call.span,
         })

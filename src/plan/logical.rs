@@ -12,7 +12,9 @@ use crate::language::tree::Span;
 use crate::plan::aggregation::Aggregation;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
+use crate::plan::expression::ScriptFunction;
 use crate::plan::pattern::Pattern;
+use std::sync::Arc;
 
 /// Position in [`Plan::streams`].
 pub type StreamId = usize;
@@ -48,6 +50,8 @@ pub struct Plan {
     pub triggers: Vec<Trigger>,
     /// Partitions.
     pub partitions: Vec<Partition>,
+    /// Functions that the plan defines.
+    pub functions: Vec<Arc<ScriptFunction>>,
     /// Queries in order of text, those inside of partitions among them; then those that feed
     /// aggregations.
     pub queries: Vec<Query>,
@@ -297,6 +301,17 @@ pub enum Stage {
     Lookup(Lookup),
 }
 
+impl Stage {
+    /// Whether rows stay in it.
+    pub fn holds_rows(&self) -> bool {
+        match self {
+            Stage::Window(_) => true,
+            Stage::Function(call) => call.holds,
+            Stage::Filter(_) | Stage::Lookup(_) => false,
+        }
+    }
+}
+
 /// A window and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowCall {
@@ -338,6 +353,8 @@ pub struct FunctionCall {
     pub types: Vec<DataType>,
     /// Columns that the step appends.
     pub added: Schema,
+    /// Whether the step holds rows.
+    pub holds: bool,
     /// Name of the stream the rows come from, which some functions show.
     pub stream: Text,
     /// Where it stands.

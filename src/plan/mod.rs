@@ -19,6 +19,7 @@ pub mod difference;
 mod endpoints;
 mod events;
 pub mod expression;
+mod functions;
 mod graph;
 mod growth;
 pub mod identity;
@@ -192,10 +193,7 @@ impl Checker<'_> {
                 self.plan.aggregations.push(Aggregation::default());
                 self.introduce(&definition.name, Meaning::Aggregation(id));
             }
-            Definition::Function(definition) => {
-                self.functions.push(definition.name.text.clone());
-                self.not_supported(definition.span, "functions defined in a plan");
-            }
+            Definition::Function(definition) => self.define_function(definition),
         }
     }
 }

@@ -45,6 +45,7 @@ impl Checker<'_> {
         for (id, window) in plan.windows.iter().enumerate() {
             self.names.set(&window.name, Meaning::Window(id), window.span);
         }
+        self.plan.functions = plan.functions.clone();
         self.plan.streams = plan.streams.clone();
         self.plan.tables = plan.tables.clone();
         self.plan.windows = plan.windows.clone();

@@ -38,8 +38,11 @@ pub enum Trait {
     TakesCondition,
     /// An aggregator that remembers every value it has met.
     Remembers,
-    /// An aggregator from which nothing is ever taken back, so that its groups are never forgotten.
+    /// An aggregator from which nothing is ever taken back, so that its groups are never forgotten;
+    /// a window that keeps a row of each key for ever.
     Lasts,
+    /// A stream function that holds rows, as windows do.
+    Holds,
     /// A function whose result depends on how many rows there have been.
     Counts,
 }
@@ -132,6 +135,31 @@ impl ArgumentFault {
     }
 }
 
+/// What is wrong with the body of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptFault {
+    /// The byte of the body at which it is; `None`: the language.
+    pub at: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// Whether it is right but not supported.
+    pub not_supported: bool,
+    /// A name that stands there and is not known, and those that are; empty otherwise.
+    pub unknown: (String, Vec<String>),
+}
+
+impl ScriptFault {
+    /// A fault at a byte of the body.
+    pub fn at(at: usize, message: impl Into<String>) -> ScriptFault {
+        ScriptFault {
+            at: Some(at),
+            message: message.into(),
+            not_supported: false,
+            unknown: Default::default(),
+        }
+    }
+}
+
 /// All types.
 pub const ANY: &[DataType] = &DataType::ALL;
 /// The types of numbers.
@@ -189,6 +217,11 @@ pub trait Catalog {
         arguments: &[Expr],
         types: &[DataType],
     ) -> Result<(), ArgumentFault>;
+    /// Whether the body of a function can be run.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    fn script(&self, language: &str, body: &str) -> Result<(), ScriptFault>;
     /// The columns that a stream function appends, for arguments that fit.
     fn added(&self, name: &str, arguments: &[Expr]) -> Vec<(&'static str, DataType)>;
 }

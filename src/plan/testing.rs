@@ -15,6 +15,7 @@ use crate::plan::signature::NUMBER;
 use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
+use crate::plan::signature::ScriptFault;
 use crate::plan::signature::Signature;
 use crate::plan::signature::Trait;
 use crate::plan::signature::WHOLE;
@@ -201,6 +202,17 @@ fn find(kind: Callable, name: &str) -> Option<&'static Signature> {
 }
 
 impl Catalog for TestCatalog {
+    fn script(&self, language: &str, body: &str) -> Result<(), ScriptFault> {
+        if language != "javascript" {
+            let fault = ScriptFault::at(0, "another language");
+            return Err(ScriptFault { at: None, not_supported: true, ..fault });
+        }
+        match body.find("wrong") {
+            Some(at) => Err(ScriptFault::at(at, "this is wrong")),
+            None => Ok(()),
+        }
+    }
+
     fn function(&self, name: &str) -> Option<&Signature> {
         find(Callable::Function, name)
     }

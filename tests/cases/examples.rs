@@ -1,12 +1,64 @@
 //! The examples of everything that can be called are plans that can run, and use what they show.
 
 use std::sync::Arc;
+use twinflow::engine::context::Note;
 use twinflow::engine::core::PlanCore;
+use twinflow::engine::entry::Entry;
+use twinflow::engine::entry::Input;
+use twinflow::engine::entry::Outlet;
 use twinflow::engine::library::Library;
+use twinflow::event::Batch;
+use twinflow::event::DataType;
+use twinflow::event::Structure;
+use twinflow::event::Value;
+use twinflow::plan::logical::Origin;
 use twinflow::plan::signature::Callable;
 use twinflow::plan::signature::Catalog;
 use twinflow::plan::signature::Signature;
 use twinflow::rehearsal::Reading;
+
+/// Lets rows of all kinds run through a plan, and time pass.
+fn run(mut core: PlanCore) {
+    let plan = Arc::clone(core.plan());
+    core.start(1_000);
+    for at in [1_000, 2_000, 2_000, 90_000] {
+        for (stream, definition) in plan.streams.iter().enumerate() {
+            if definition.origin != Origin::Defined {
+                continue;
+            }
+            let types = definition.schema.types();
+            let mut batch = Batch::new(&types);
+            batch.push_row(at, &types.iter().map(|ty| value(*ty, at)).collect::<Vec<_>>());
+            batch.push_row(at, &vec![Value::Null; types.len()]);
+            let input = Input::Rows { stream, batch: &batch };
+            core.apply(&Entry { at, input }, &mut Nobody);
+        }
+    }
+    core.apply(&Entry { at: 1_000_000, input: Input::Tick }, &mut Nobody);
+}
+
+fn value(ty: DataType, at: i64) -> Value {
+    match ty {
+        DataType::Int => Value::Int(3),
+        DataType::Long => Value::Long(at),
+        DataType::Float => Value::Float(0.5),
+        DataType::Double => Value::Double(-1.5),
+        DataType::Bool => Value::Bool(true),
+        DataType::Text => Value::from("{'user': 'ann'}"),
+        DataType::Object => {
+            let entries = vec![("user".into(), Value::from("root"))];
+            Value::Object(Arc::new(Structure::Map(entries)))
+        }
+    }
+}
+
+struct Nobody;
+
+impl Outlet for Nobody {
+    fn stream(&mut self, _: usize, _: i64, _: &Batch) {}
+    fn query(&mut self, _: usize, _: i64, _: &Batch) {}
+    fn note(&mut self, _: Note) {}
+}
 
 /// Says what is wrong with an example.
 fn fault(signature: &Signature) -> Option<String> {
@@ -21,7 +73,7 @@ fn fault(signature: &Signature) -> Option<String> {
     let Some(plan) = reading.plan else {
         return Some(format!("{name}: {}\n{example}", messages.join("; ")));
     };
-    let built = PlanCore::build(Arc::clone(&plan), 1).err();
+    let built = PlanCore::build(Arc::clone(&plan), 1).map(run).err();
     let unused = !example.contains(&format!("{name}("));
     built
         .map(|error| format!("{name}: {}\n{example}", error.message))

@@ -7,6 +7,7 @@ mod generated;
 mod grammar;
 mod journaled;
 mod logged;
+mod manual;
 mod pair;
 mod pattern_grammar;
 mod replay;

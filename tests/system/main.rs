@@ -11,7 +11,6 @@ mod flow;
 mod folder;
 mod ledger;
 mod load;
-mod manual;
 mod node;
 mod restart;
 mod shipped;

@@ -2,7 +2,9 @@
 //! and whoever follows the catalogue is woken.
 //!
 //! ```text
-//! folder, http ─► Deployments::offer ─► DeploymentLog: orders ─► Deployments::committed ─► catalogue
+//! folder, http ─► Deployments::offer ─► DeploymentLog: orders
+//!                                             │
+//!              catalogue ◄─ Deployments::committed
 //! ```
 //!
 //! Where entries are ordered, and when they count, is behind [`DeploymentLog`]. A single node has
@@ -15,12 +17,12 @@
 //!   for every entry after [`Deployments::position`], in order, as it learns that it is committed:
 //!   those it finds in its journal, later those that come. A position that was applied is passed
 //!   over.
-//! - Its `offer` on the active calls [`Deployments::examine`], appends the entry that this gives and
-//!   answers with its position once it is committed. On the passive it sends the entry to the active
-//!   and answers what that answers. It may also append what came from the passive without a check
-//!   of the catalogue: an entry that does not fit has no effect, and the same on both nodes.
-//! - [`Deployments::save`] writes a snapshot and tells what may be released; a node that joins takes
-//!   one over with [`Deployments::install`].
+//! - Its `offer` on the active calls [`Deployments::examine`], appends the entry that this gives
+//!   and answers with its position once it is committed. On the passive it sends the entry to the
+//!   active and answers what that answers. It may also append what came from the passive without a
+//!   check of the catalogue: an entry that does not fit has no effect, and the same on both nodes.
+//! - [`Deployments::save`] writes a snapshot and tells what may be released; a node that joins
+//!   takes one over with [`Deployments::install`].
 
 mod error;
 mod solo;
@@ -94,8 +96,8 @@ struct State {
 }
 
 impl Deployments {
-    /// The catalogue as the newest snapshot below the folder of data has it; `None` where nothing is
-    /// kept.
+    /// The catalogue as the newest snapshot below the folder of data has it; `None` where nothing
+    /// is kept.
     ///
     /// # Errors
     /// If a snapshot is there that cannot be used.
@@ -154,7 +156,8 @@ impl Deployments {
                 Entry::from_bytes(bytes).map_err(|_| DeploymentsError::Unreadable { position })?;
             let outcome = Arc::make_mut(&mut state.catalogue).apply(&entry);
             if let Err(misfit) = &outcome {
-                info!(plan = %entry.plan, position, %misfit, "an entry of the deployments has no effect");
+                let plan = &entry.plan;
+                info!(%plan, position, %misfit, "an entry of the deployments has no effect");
             }
             state.outcomes.insert(position, outcome);
             if state.outcomes.len() > OUTCOMES_MAX {

@@ -100,8 +100,9 @@ enum Told {
     Peer(Stamp),
 }
 
-/// Opens the log and starts its thread, and opens the logs of the plans that it knows of, also where
-/// it is not certain yet that it stays as it is: they have to be there before the pair begins.
+/// Opens the log and starts its thread, and opens the logs of the plans that it knows of, also
+/// where it is not certain yet that it stays as it is: they have to be there before the pair
+/// begins.
 ///
 /// # Errors
 /// If the journal cannot be used.

@@ -1,8 +1,9 @@
 //! Whether the two nodes made the same of the same log: fingerprints of their states at equal
 //! positions, compared by the node that follows.
 //!
-//! They can only differ by a fault of this program or of the machine. Then a person is told, and the
-//! node that follows throws its state away and applies the log anew from a snapshot of the other.
+//! They can only differ by a fault of this program or of the machine. Then a person is told, and
+//! the node that follows throws its state away and applies the log anew from a snapshot of the
+//! other.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -116,7 +117,8 @@ impl HaManager {
         if let Err(error) = log.snapshots.keep_only(name) {
             return error!(plan = %log.name, %error, "old snapshots cannot be removed");
         }
-        info!(plan = %log.name, position = base, "the other node's state takes the place of this one's");
+        let (plan, position) = (&log.name, base);
+        info!(%plan, position, "the other node's state takes the place of this one's");
         log.mirrored.reload(base);
         (log.nudge)();
     }

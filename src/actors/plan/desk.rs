@@ -166,8 +166,8 @@ impl Desk {
         &self.dead_letters
     }
 
-    /// The state as it stands, for a snapshot, the epoch of its last entry, and the results that have
-    /// not left yet.
+    /// The state as it stands, for a snapshot, the epoch of its last entry, and the results that
+    /// have not left yet.
     #[must_use]
     pub fn save(&self) -> Option<(Saved, u64, Vec<Pending>)> {
         let saved = self.replica.save()?;

@@ -1,5 +1,5 @@
-//! Results that were computed and have not left yet: kept with each snapshot, since the log before it
-//! is not applied again.
+//! Results that were computed and have not left yet: kept with each snapshot, since the log before
+//! it is not applied again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

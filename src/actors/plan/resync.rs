@@ -104,7 +104,8 @@ impl Desk {
         Ok(pending)
     }
 
-    /// Has a fingerprint made of the state as it stands, on another thread, for the pair to compare.
+    /// Has a fingerprint made of the state as it stands, on another thread, for the pair to
+    /// compare.
     pub(super) fn fingerprint(&self) {
         let (Some(mirrored), Some(saved)) = (self.ledger.mirrored().cloned(), self.replica.save())
         else {

@@ -1,7 +1,8 @@
 //! The newest events of a stream, in bounded memory, for looking back and for following live.
 //!
-//! Events are numbered as the plan's log counts them, also across versions and restarts, and on both
-//! nodes of a pair alike: a follower may go on at the other node, with the same ids. A follower keeps no queue here: it holds a number and reads on from it, and is told how many
+//! Events are numbered as the plan's log counts them, also across versions and restarts, and on
+//! both nodes of a pair alike: a follower may go on at the other node, with the same ids. A
+//! follower keeps no queue here: it holds a number and reads on from it, and is told how many
 //! events it missed when it was too slow. So followers cost nothing and cannot hold up a plan.
 
 use std::collections::VecDeque;

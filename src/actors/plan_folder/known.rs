@@ -1,4 +1,5 @@
-//! What a node knows of its folder of plans; it outlives the actor, so that a fall undeploys nothing.
+//! What a node knows of its folder of plans; it outlives the actor, so that a fall undeploys
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -84,8 +85,8 @@ impl Known {
         }
     }
 
-    /// Looks at the folder at the moment `now` of a clock that only goes forward; when to look again
-    /// if something is still moving.
+    /// Looks at the folder at the moment `now` of a clock that only goes forward; when to look
+    /// again if something is still moving.
     ///
     /// # Errors
     /// If the folder cannot be listed.

@@ -22,8 +22,8 @@ use std::ops::Range;
 /// The column that holds the start of the bucket.
 pub const BUCKET: usize = 0;
 
-/// Which columns a cell has: the start of its bucket, the time of the latest row where that matters,
-/// group keys, running values.
+/// Which columns a cell has: the start of its bucket, the time of the latest row where that
+/// matters, group keys, running values.
 pub struct Layout {
     /// Types of the columns.
     pub types: Vec<DataType>,

@@ -1,7 +1,7 @@
 //! Aggregations: running values by bucket of time and group, in buckets of several lengths.
 //!
-//! A row goes into the bucket of its time, however late it comes. What is in a bucket depends on the
-//! rows alone and not on how they were cut into batches.
+//! A row goes into the bucket of its time, however late it comes. What is in a bucket depends on
+//! the rows alone and not on how they were cut into batches.
 
 mod cells;
 mod choice;

@@ -24,7 +24,6 @@ use crate::plan::difference::compare;
 use crate::plan::identity::Identities;
 use crate::plan::identity::Kind;
 use crate::plan::identity::Unit;
-use crate::plan::logical::Stage;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -117,7 +116,7 @@ impl PlanCore {
         let ports = pipeline.ports.iter_mut().zip(&self.plan.queries[query].ports).enumerate();
         for (port, (way, known)) in ports.filter(|_| pair.rows) {
             for (place, step) in way.steps.iter_mut().enumerate() {
-                if matches!(known.stages[place], Stage::Window(_)) {
+                if known.stages[place].holds_rows() {
                     let id = step_id(old_name, port, place);
                     whole(saved.section(&id, step.version())?, |state| step.load(state))?;
                 }

@@ -12,6 +12,7 @@ use crate::engine::expressions::logic;
 use crate::engine::expressions::native::for_number;
 use crate::engine::functions;
 use crate::engine::functions::FunctionSetup;
+use crate::engine::script;
 use crate::event::DataType;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
@@ -108,6 +109,10 @@ impl Compiler<'_> {
             Node::Not(inner) => logic::not(self.operand(inner)?),
             Node::IsNull(inner) => logic::is_null(self.operand(inner)?),
             Node::Call { name, arguments, site } => self.call(expr, name, arguments, *site)?,
+            Node::Script { function, arguments } => {
+                let operands = arguments.iter().map(|argument| self.operand(argument));
+                script::kernel(function, operands.collect::<Result<Vec<_>, _>>()?)?
+            }
             Node::In(findable, condition, width) => {
                 (self.compile_in)(*findable, condition, *width, self.layout)?
             }
@@ -142,7 +147,8 @@ impl Compiler<'_> {
             functions::find(name).ok_or_else(|| fault(format!("there is no function `{name}`")))?;
         let operands = arguments.iter().map(|argument| self.operand(argument));
         let operands = operands.collect::<Result<Vec<_>, _>>()?;
-        (definition.build)(FunctionSetup { arguments, operands, ty: expr.ty, site })
+        let name = definition.signature.name;
+        (definition.build)(FunctionSetup { name, arguments, operands, ty: expr.ty, site })
     }
 }
 

@@ -12,18 +12,22 @@ use crate::engine::expressions::lift::marked;
 use crate::event::Column;
 
 /// `and`, `or`: both operands are computed for all rows, which is cheaper than to ask which rows
-/// are settled.
+/// are settled. Faults of the right one where the left one settles the row are none.
 struct Join<F> {
     left: Operand,
     right: Operand,
     output: Output<bool>,
+    /// The value of the left operand that settles a row.
+    settles: bool,
     join: F,
 }
 
 impl<F: Fn(bool, bool) -> bool + Send> Kernel for Join<F> {
     fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column {
         let left = self.left.evaluate(frame, context);
+        let before = context.faults.len();
         let right = self.right.evaluate(frame, context);
+        context.pardon(before, |row| bool::rows(left)[row] == self.settles);
         let (output, _) = self.output.begin(frame.len());
         let pairs = bool::rows(left).iter().zip(bool::rows(right));
         for (result, (&left, &right)) in output.iter_mut().zip(pairs) {
@@ -35,12 +39,14 @@ impl<F: Fn(bool, bool) -> bool + Send> Kernel for Join<F> {
 
 /// Makes the kernel of `left and right`.
 pub fn and(left: Operand, right: Operand) -> Box<dyn Kernel> {
-    Box::new(Join { left, right, output: Output::new(), join: |left, right| left & right })
+    let join = |left, right| left & right;
+    Box::new(Join { left, right, output: Output::new(), settles: false, join })
 }
 
 /// Makes the kernel of `left or right`.
 pub fn or(left: Operand, right: Operand) -> Box<dyn Kernel> {
-    Box::new(Join { left, right, output: Output::new(), join: |left, right| left | right })
+    let join = |left, right| left | right;
+    Box::new(Join { left, right, output: Output::new(), settles: true, join })
 }
 
 struct Not {

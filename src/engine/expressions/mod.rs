@@ -1,6 +1,7 @@
 //! Typed expressions as kernels that compute a column at a time.
 
 mod arithmetic;
+pub mod by_row;
 mod comparison;
 mod compile;
 pub(crate) mod leaf;

@@ -218,7 +218,7 @@ fn interpret(expr: &Expr, row: &[Value]) -> Value {
             };
             best.unwrap_or_default()
         }
-        Node::In(..) => unreachable!("no such expression is made"),
+        Node::In(..) | Node::Script { .. } => unreachable!("no such expression is made"),
     }
 }
 

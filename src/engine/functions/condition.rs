@@ -182,11 +182,16 @@ struct Choose<T> {
 impl<T: Native> Kernel for Choose<T> {
     fn evaluate<'a>(&'a mut self, frame: &Frame<'a>, context: &mut Context) -> &'a Column {
         let condition = self.condition.evaluate(frame, context);
-        let then = self.then.evaluate(frame, context);
-        let otherwise = self.otherwise.evaluate(frame, context);
-        let (output, nulls) = self.output.begin(frame.len());
         // A null condition holds false.
         let conditions = bool::rows(condition);
+        // Both are computed for all rows; what cannot be where nobody asks is no fault.
+        let before = context.faults.len();
+        let then = self.then.evaluate(frame, context);
+        context.pardon(before, |row| !conditions[row]);
+        let before = context.faults.len();
+        let otherwise = self.otherwise.evaluate(frame, context);
+        context.pardon(before, |row| conditions[row]);
+        let (output, nulls) = self.output.begin(frame.len());
         let pairs = T::rows(then).iter().zip(T::rows(otherwise));
         for (result, (&holds, (then, otherwise))) in
             output.iter_mut().zip(conditions.iter().zip(pairs))

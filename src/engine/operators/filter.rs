@@ -47,6 +47,15 @@ impl Operator for Filter {
             }
         }
         // Rows that could not be computed do not pass either, and are counted as faults.
+        if context.faults.len() > faults {
+            context.one_fault_a_row(faults);
+            let failed = &context.faults[faults..];
+            self.kept.truncate(count);
+            self.kept.retain(|&row| {
+                failed.binary_search_by_key(&(row as usize), |fault| fault.row).is_err()
+            });
+            count = self.kept.len();
+        }
         let faults = context.faults.len() - faults;
         self.left_out += (input.len() - count).saturating_sub(faults) as u64;
         output.gather(input, &self.kept[..count]);

@@ -94,6 +94,7 @@ impl Selector {
         self.picker.cut(input);
         self.emit(input, context, selected);
         if !context.faults.is_empty() {
+            context.one_fault_a_row(0);
             self.emit_without_faults(input, context, selected);
         }
         if !earlier.is_empty() {
@@ -203,7 +204,7 @@ impl Selector {
     /// Selects once more, without the rows that could not be computed.
     fn emit_without_faults(&mut self, input: &Batch, context: &mut Context, selected: &mut Batch) {
         let faults = std::mem::take(&mut context.faults);
-        self.picker.leave_out(|row| faults.iter().any(|fault| fault.row == row));
+        self.picker.leave_out(|row| faults.binary_search_by_key(&row, |fault| fault.row).is_ok());
         selected.clear();
         self.emit(input, context, selected);
         context.faults = faults;

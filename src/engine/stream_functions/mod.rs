@@ -2,10 +2,12 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod kslack;
 mod log;
 mod pol2_cart;
 #[cfg(test)]
 mod testing;
+mod tokenize;
 
 use crate::engine::operator::Operator;
 use crate::event::DataType;
@@ -24,7 +26,16 @@ pub struct StreamFunctionDefinition {
 }
 
 /// All stream functions, in the order of the manual.
-pub const ALL: &[&StreamFunctionDefinition] = &[&log::DEFINITION, &pol2_cart::DEFINITION];
+pub const ALL: &[&StreamFunctionDefinition] = &[
+    &log::DEFINITION,
+    &pol2_cart::DEFINITION,
+    &tokenize::OF_TEXT,
+    &tokenize::OF_LIST,
+    &tokenize::OF_MAP,
+    &tokenize::OF_JSON_TEXT,
+    &tokenize::OF_JSON_OBJECT,
+    &kslack::DEFINITION,
+];
 
 /// Finds a stream function by its name; letter case matters.
 pub fn find(name: &str) -> Option<&'static StreamFunctionDefinition> {

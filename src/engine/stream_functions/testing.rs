@@ -16,6 +16,7 @@ pub fn call(name: &str, arguments: Vec<Expr>, types: &[DataType]) -> FunctionCal
         arguments,
         types: types.to_vec(),
         added: Schema::new(added.iter().copied()),
+        holds: false,
         stream: "Stream".into(),
         span: Default::default(),
     }

@@ -22,7 +22,8 @@ use std::ops::Range;
 /// Pairs looked at together.
 const PAIRS: usize = 4096;
 
-/// Finds rows of a table, of a named window or of an aggregation, for rows of a batch (the *asking* rows).
+/// Finds rows of a table, of a named window or of an aggregation, for rows of a batch (the *asking*
+/// rows).
 pub struct Finder {
     with: Findable,
     /// The index to be asked, and what to ask it for.

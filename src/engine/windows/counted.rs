@@ -181,7 +181,7 @@ impl Counted {
 }
 
 /// Writes the values of a key so that different keys differ.
-fn write_key(columns: &[usize], batch: &Batch, row: usize, into: &mut Vec<u8>) {
+pub(super) fn write_key(columns: &[usize], batch: &Batch, row: usize, into: &mut Vec<u8>) {
     into.clear();
     for &column in columns {
         write_value(&batch.columns[column], row, into);

@@ -24,6 +24,7 @@ mod frequent;
 mod generations;
 #[cfg(test)]
 mod harness;
+mod latest;
 mod length;
 mod length_batch;
 mod lossy_frequent;
@@ -36,6 +37,8 @@ mod testing;
 mod time;
 mod time_batch;
 mod time_length;
+mod unique;
+mod unique_batch;
 
 use crate::engine::operator::Operator;
 use crate::event::Batch;
@@ -104,6 +107,14 @@ pub const ALL: &[&WindowDefinition] = &[
     &expression_batch::DEFINITION,
     &frequent::DEFINITION,
     &lossy_frequent::DEFINITION,
+    &unique::EVER,
+    &unique::FIRST,
+    &unique::LENGTH,
+    &unique::TIME,
+    &unique_batch::LENGTH,
+    &unique_batch::FIRST_LENGTH,
+    &unique_batch::TIME,
+    &unique_batch::FIRST_TIME,
 ];
 
 /// Finds a window by its name; letter case matters.

@@ -1,15 +1,13 @@
-//! The page on sources and sinks is made from what the checker knows of them.
+//! The manual of ways into a plan, out of it, and of mappers.
 
-use std::fs;
-use std::path::Path;
-
-use twinflow::mappers;
-use twinflow::mappers::options::Definition;
-use twinflow::mappers::options::Form;
-use twinflow::mappers::options::OptionDefinition;
-use twinflow::mappers::options::Without;
-use twinflow::publishers;
-use twinflow::receivers;
+use crate::cli::reference::Entry;
+use crate::mappers;
+use crate::mappers::options::Definition;
+use crate::mappers::options::Form;
+use crate::mappers::options::OptionDefinition;
+use crate::mappers::options::Without;
+use crate::publishers;
+use crate::receivers;
 
 const HEAD: &str = "\
 # Sources and sinks
@@ -22,6 +20,37 @@ allowed, the value comes from each event.
 
 This page is made from what the checker knows.
 ";
+
+/// All entries, by kind.
+pub(super) fn endpoints() -> Vec<(&'static str, Vec<Entry>)> {
+    let entry = |definition: &'static Definition, mapper: Option<&str>| Entry {
+        name: definition.name,
+        section: section(definition, mapper),
+        summary: definition.help,
+    };
+    let sources = receivers::ALL.iter().map(|each| entry(each.options, Some(each.default_mapper)));
+    let sinks = publishers::ALL.iter().map(|each| entry(each.options, Some(each.default_mapper)));
+    let inputs = mappers::ALL.iter().map(|mapper| entry(mapper.input, None));
+    let outputs = mappers::ALL.iter().map(|mapper| entry(mapper.output, None));
+    vec![
+        ("Sources", sources.collect()),
+        ("Sinks", sinks.collect()),
+        ("Mappers of sources", inputs.collect()),
+        ("Mappers of sinks", outputs.collect()),
+    ]
+}
+
+/// The page of them all.
+pub(super) fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for (title, entries) in endpoints() {
+        page.push_str(&format!("\n## {title}\n"));
+        for entry in entries {
+            page.push_str(&format!("\n{}", entry.section));
+        }
+    }
+    page
+}
 
 fn form(form: Form) -> String {
     let between = |from: String, to: String| format!("{from} to {to}");
@@ -73,46 +102,18 @@ fn row(option: &OptionDefinition) -> String {
     format!("| `{key}` | {form}{dynamic} | {without} | {help} |\n")
 }
 
-fn section(page: &mut String, definition: &Definition, default_mapper: Option<&str>) {
+fn section(definition: &Definition, default_mapper: Option<&str>) -> String {
     let Definition { name, help, options, example, .. } = definition;
-    page.push_str(&format!("\n### {name}\n\n{help}"));
+    let mut out = format!("### {name}\n\n{help}");
     if let Some(mapper) = default_mapper {
-        page.push_str(&format!(" Without `@map` it uses `{mapper}`."));
+        out.push_str(&format!(" Without `@map` it uses `{mapper}`."));
     }
-    page.push('\n');
+    out.push('\n');
     if !options.is_empty() {
-        page.push_str("\n| option | value | without it | what it does |\n");
-        page.push_str("|--------|-------|------------|--------------|\n");
-        options.iter().for_each(|option| page.push_str(&row(option)));
+        out.push_str("\n| option | value | without it | what it does |\n");
+        out.push_str("|--------|-------|------------|--------------|\n");
+        options.iter().for_each(|option| out.push_str(&row(option)));
     }
-    page.push_str(&format!("\n```sql\n{}\n```\n", example.trim()));
-}
-
-fn page() -> String {
-    let mut page = HEAD.to_owned();
-    page.push_str("\n## Sources\n");
-    for source in receivers::ALL {
-        section(&mut page, source.options, Some(source.default_mapper));
-    }
-    page.push_str("\n## Sinks\n");
-    for sink in publishers::ALL {
-        section(&mut page, sink.options, Some(sink.default_mapper));
-    }
-    page.push_str("\n## Mappers of sources\n");
-    mappers::ALL.iter().for_each(|mapper| section(&mut page, mapper.input, None));
-    page.push_str("\n## Mappers of sinks\n");
-    mappers::ALL.iter().for_each(|mapper| section(&mut page, mapper.output, None));
-    page
-}
-
-#[test]
-fn the_page_on_sources_and_sinks_tells_what_is_so() {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sources-and-sinks.md");
-    let expected = page();
-    if fs::read_to_string(&found).is_ok_and(|found| found == expected) {
-        return;
-    }
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sources-and-sinks.md");
-    fs::write(&made, expected).expect("a file");
-    panic!("{} is not as it should be: copy {} there", found.display(), made.display());
+    out.push_str(&format!("\n```sql\n{}\n```\n", example.trim()));
+    out
 }
