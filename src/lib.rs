@@ -44,6 +44,9 @@
 //! # Ok::<(), twinflow::engine::build::BuildError>(())
 //! ```
 //!
+//! Functions, aggregators, windows and stream functions of one's own are brought along by an
+//! [`Extension`](engine::library::Extension); `examples/extension.rs` shows how.
+//!
 //! The rooms of the house are explained, with who may use whom, in `ARCHITECTURE.md`. A pure room
 //! is declared under `#[deny(clippy::disallowed_methods, clippy::disallowed_types)]`: what that
 //! forbids stands in `.clippy.toml`.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::cli::check;
 use crate::cli::report;
 use crate::engine::identity::identities;
+use crate::engine::library::Library;
 use crate::plan::difference::Difference;
 use crate::plan::difference::compare;
 use crate::plan::logical::Plan;
@@ -80,7 +81,8 @@ fn diff(arguments: &Diff) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
-    let difference = compare(&identities(&old), &identities(&new));
+    let library = Library::standard();
+    let difference = compare(&identities(&old, &library), &identities(&new, &library));
     match arguments.json {
         true => println!("{}", document(&difference)),
         false => print!("{}", shown(&difference)),
@@ -148,7 +150,7 @@ insert into Means;
         let plan = |name: &str, text: &str| {
             let file = folder.path().join(name);
             fs::write(&file, text).unwrap();
-            identities(&read(&file).unwrap())
+            identities(&read(&file).unwrap(), &Library::standard())
         };
         compare(&plan("old.siddhi", old), &plan("new.siddhi", new))
     }

@@ -1,10 +1,10 @@
 //! Checked plan to running parts: the only reader of the plan's structure here.
 
-use crate::engine::aggregators;
 use crate::engine::aggregators::Aggregator;
 use crate::engine::aggregators::AggregatorSetup;
 use crate::engine::expressions::Kernel;
 use crate::engine::expressions::compile_with;
+use crate::engine::library::Library;
 use crate::engine::needs;
 use crate::engine::operator::Operator;
 use crate::engine::operators::Filter;
@@ -19,10 +19,8 @@ use crate::engine::pipeline::Pipeline;
 use crate::engine::pipeline::Target;
 use crate::engine::pipeline::Way;
 use crate::engine::selector::Selector;
-use crate::engine::stream_functions;
 use crate::engine::tables::TableWriter;
 use crate::engine::tables::membership;
-use crate::engine::windows;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowSetup;
 use crate::event::Batch;
@@ -70,12 +68,13 @@ impl From<ArgumentFault> for BuildError {
 /// Makes running parts of a plan.
 pub struct Builder<'a> {
     plan: &'a Plan,
+    library: &'a Library,
 }
 
 impl<'a> Builder<'a> {
-    /// For the parts of `plan`.
-    pub fn new(plan: &'a Plan) -> Builder<'a> {
-        Builder { plan }
+    /// For the parts of `plan`, which was checked with `library`.
+    pub fn new(plan: &'a Plan, library: &'a Library) -> Builder<'a> {
+        Builder { plan, library }
     }
 
     /// Makes an expression over groups of so many columns.
@@ -90,7 +89,7 @@ impl<'a> Builder<'a> {
                 not_supported: error.not_supported,
             })
         };
-        Ok(compile_with(expr, layout, &compile_in)?)
+        Ok(compile_with(expr, layout, self.library, &compile_in)?)
     }
 
     /// Makes several expressions over the same columns.
@@ -114,7 +113,8 @@ impl<'a> Builder<'a> {
         name: &str,
         setup: &AggregatorSetup<'_>,
     ) -> Result<Box<dyn Aggregator>, BuildError> {
-        let definition = aggregators::find(name).ok_or_else(|| unknown("aggregator", name))?;
+        let definition = self.library.find_aggregator(name);
+        let definition = definition.ok_or_else(|| unknown("aggregator", name))?;
         Ok((definition.build)(setup)?)
     }
 
@@ -151,8 +151,10 @@ impl<'a> Builder<'a> {
         expired: bool,
         findable: bool,
     ) -> Result<Box<dyn Window>, BuildError> {
-        let definition = windows::find(&call.name).ok_or_else(|| unknown("window", &call.name))?;
+        let definition = self.library.find_window(&call.name);
+        let definition = definition.ok_or_else(|| unknown("window", &call.name))?;
         let setup = WindowSetup {
+            library: self.library,
             arguments: &call.arguments,
             types: &call.types,
             names: &call.names,
@@ -180,7 +182,7 @@ impl<'a> Builder<'a> {
             for stage in &port.stages {
                 if let Stage::Window(call) = stage {
                     windowed = true;
-                    expired |= wants_expired(query, call);
+                    expired |= wants_expired(query, call, self.library);
                 }
             }
             let first_operator = *next_operator;
@@ -232,7 +234,7 @@ impl<'a> Builder<'a> {
         counts: bool,
     ) -> Result<Way, BuildError> {
         let types = types_along(source, stages);
-        let (needs, leaving) = needs::kept(query, stages, &types);
+        let (needs, leaving) = needs::kept(query, stages, &types, self.library);
         let mut steps: Vec<Box<dyn Operator>> = Vec::new();
         let mut buffers = Vec::new();
         for (place, stage) in stages.iter().enumerate() {
@@ -245,13 +247,14 @@ impl<'a> Builder<'a> {
                     Box::new(Filter::new(self.kernel(condition, &[before.len()])?, counts))
                 }
                 Stage::Window(call) => {
-                    let expired = wants_expired(query, call);
+                    let expired = wants_expired(query, call, self.library);
                     self.window(call, keep, &leaving[place + 1], expired, false)?
                 }
                 Stage::Function(call) => {
-                    let definition = stream_functions::find(&call.name)
-                        .ok_or_else(|| unknown("stream function", &call.name))?;
-                    (definition.build)(call)?
+                    let definition = self.library.find_stream_function(&call.name);
+                    let definition =
+                        definition.ok_or_else(|| unknown("stream function", &call.name))?;
+                    (definition.build)(call, self.library)?
                 }
                 Stage::Lookup(lookup) => Box::new(LookupStep::build(lookup, before, self)?),
             });
@@ -262,7 +265,7 @@ impl<'a> Builder<'a> {
     /// Which columns of its source a query reads.
     fn reads(&self, query: &Query, stages: &[Stage], source: &[DataType]) -> Vec<bool> {
         let types = types_along(source.to_vec(), stages);
-        needs::of_rows(&query.selection, stages, &types).swap_remove(0)
+        needs::of_rows(&query.selection, stages, &types, self.library).swap_remove(0)
     }
 
     fn target(&self, output: &Output, outputs: &[DataType]) -> Result<Target, BuildError> {
@@ -374,9 +377,10 @@ pub(super) fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<Da
 
 /// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must
 /// take them back, as no reset does that for it.
-pub(super) fn wants_expired(query: &Query, call: &WindowCall) -> bool {
+pub(super) fn wants_expired(query: &Query, call: &WindowCall, library: &Library) -> bool {
     query.events.expired()
-        || !query.selection.aggregates.is_empty() && !windows::has(&call.name, Trait::StartsAnew)
+        || !query.selection.aggregates.is_empty()
+            && !library.window_has(&call.name, Trait::StartsAnew)
 }
 
 /// Whether a stage gives each row it takes, or leaves it out for good.

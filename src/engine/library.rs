@@ -1,13 +1,17 @@
 //! Everything that can be called in a plan, as the checker asks for it.
 
 use crate::engine::aggregators;
+use crate::engine::aggregators::AggregatorDefinition;
 use crate::engine::aggregators::AggregatorSetup;
 use crate::engine::expressions::leaf;
 use crate::engine::functions;
+use crate::engine::functions::FunctionDefinition;
 use crate::engine::functions::FunctionSetup;
 use crate::engine::script;
 use crate::engine::stream_functions;
+use crate::engine::stream_functions::StreamFunctionDefinition;
 use crate::engine::windows;
+use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
 use crate::event::DataType;
 use crate::event::Schema;
@@ -24,50 +28,181 @@ use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::ScriptFault;
 use crate::plan::signature::Signature;
+use crate::plan::signature::Trait;
 use crate::plan::signature::relabelled;
+use std::fmt;
+use std::sync::Arc;
 
-/// All functions, aggregators, windows and stream functions that the engine brings.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Library;
+/// What an embedder brings along: definitions of its own, written as those of the engine are.
+///
+/// Names are best given a namespace, as in `acme:score`: a name that the engine has is the engine's.
+/// What is brought must be a function of what it is given, as the engine is: it reads no clock, file
+/// or chance, and state goes through `save` and `load`.
+pub trait Extension: Send + Sync {
+    /// Scalar functions.
+    fn functions(&self) -> &'static [FunctionDefinition] {
+        &[]
+    }
+
+    /// Aggregators.
+    fn aggregators(&self) -> &'static [AggregatorDefinition] {
+        &[]
+    }
+
+    /// Windows.
+    fn windows(&self) -> &'static [WindowDefinition] {
+        &[]
+    }
+
+    /// Stream functions.
+    fn stream_functions(&self) -> &'static [StreamFunctionDefinition] {
+        &[]
+    }
+}
+
+/// All functions, aggregators, windows and stream functions that a plan may call: those that the
+/// engine brings, and those of extensions.
+#[derive(Clone, Default)]
+pub struct Library {
+    extensions: Vec<Arc<dyn Extension>>,
+}
 
 impl Library {
     /// What every plan may call.
     pub fn standard() -> Library {
-        Library
+        Library::default()
+    }
+
+    /// The same and what an extension brings.
+    pub fn with(mut self, extension: impl Extension + 'static) -> Library {
+        self.extensions.push(Arc::new(extension));
+        self
+    }
+
+    /// A scalar function.
+    pub fn find_function(&self, name: &str) -> Option<&'static FunctionDefinition> {
+        let own = self.extensions.iter().flat_map(|each| each.functions());
+        functions::all().chain(own).find(|definition| definition.signature.name == name)
+    }
+
+    /// An aggregator.
+    pub fn find_aggregator(&self, name: &str) -> Option<&'static AggregatorDefinition> {
+        let own = self.extensions.iter().flat_map(|each| each.aggregators());
+        let all = aggregators::ALL.iter().copied().chain(own);
+        all.into_iter().find(|definition| definition.signature.name == name)
+    }
+
+    /// A window.
+    pub fn find_window(&self, name: &str) -> Option<&'static WindowDefinition> {
+        let own = self.extensions.iter().flat_map(|each| each.windows());
+        let all = windows::ALL.iter().copied().chain(own);
+        all.into_iter().find(|definition| definition.signature.name == name)
+    }
+
+    /// A stream function.
+    pub fn find_stream_function(&self, name: &str) -> Option<&'static StreamFunctionDefinition> {
+        let own = self.extensions.iter().flat_map(|each| each.stream_functions());
+        let all = stream_functions::ALL.iter().copied().chain(own);
+        all.into_iter().find(|definition| definition.signature.name == name)
+    }
+
+    /// Whether the window of a name is set apart by something.
+    pub fn window_has(&self, name: &str, what: Trait) -> bool {
+        self.find_window(name).is_some_and(|definition| definition.signature.has(what))
+    }
+
+    /// The names of a kind, in the order of the manual.
+    fn all_names(&self, kind: Callable) -> Vec<&'static str> {
+        let own = self.extensions.iter();
+        match kind {
+            Callable::Function => {
+                let own = own.flat_map(|each| each.functions());
+                functions::all().chain(own).map(|each| each.signature.name).collect()
+            }
+            Callable::Aggregator => {
+                let own = own.flat_map(|each| each.aggregators());
+                let all = aggregators::ALL.iter().copied().chain(own);
+                all.map(|each| each.signature.name).collect()
+            }
+            Callable::Window => {
+                let own = own.flat_map(|each| each.windows());
+                let all = windows::ALL.iter().copied().chain(own);
+                all.map(|each| each.signature.name).collect()
+            }
+            Callable::StreamFunction => {
+                let own = own.flat_map(|each| each.stream_functions());
+                let all = stream_functions::ALL.iter().copied().chain(own);
+                all.map(|each| each.signature.name).collect()
+            }
+        }
+    }
+
+    fn verify_function(&self, name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
+        let definition = self.find_function(name).ok_or_else(|| unknown(name))?;
+        let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
+        // The arguments have been verified before, and only constants are looked at here.
+        let operands = arguments.iter().map(|each| leaf::constant(&Value::Null, each.ty).into());
+        let operands = operands.collect();
+        let name = definition.signature.name;
+        (definition.build)(FunctionSetup { name, arguments, operands, ty, site: 0 }).map(drop)
+    }
+
+    fn verify_aggregator(&self, name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
+        let definition = self.find_aggregator(name).ok_or_else(|| unknown(name))?;
+        let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
+        let arguments: Vec<DataType> = arguments.iter().map(|argument| argument.ty).collect();
+        (definition.build)(&AggregatorSetup { arguments: &arguments, ty, expired: true }).map(drop)
+    }
+
+    fn verify_window(
+        &self,
+        name: &str,
+        arguments: &[Expr],
+        types: &[DataType],
+    ) -> Result<(), ArgumentFault> {
+        let definition = self.find_window(name).ok_or_else(|| unknown(name))?;
+        let keep = vec![true; types.len()];
+        let (keep, leaving) = (keep.as_slice(), keep.as_slice());
+        let setup = WindowSetup {
+            library: self,
+            arguments,
+            types,
+            names: &[],
+            predicate: None,
+            keep,
+            leaving,
+            expired: true,
+            findable: true,
+        };
+        (definition.build)(&setup).map(drop)
     }
 }
 
-/// The signatures of a kind, in the order of the manual.
-fn signatures(kind: Callable) -> Vec<&'static Signature> {
-    match kind {
-        Callable::Function => functions::all().map(|each| &each.signature).collect(),
-        Callable::Aggregator => aggregators::ALL.iter().map(|each| &each.signature).collect(),
-        Callable::Window => windows::ALL.iter().map(|each| &each.signature).collect(),
-        Callable::StreamFunction => {
-            stream_functions::ALL.iter().map(|each| &each.signature).collect()
-        }
+impl fmt::Debug for Library {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Library with {} extensions", self.extensions.len())
     }
 }
 
 impl Catalog for Library {
     fn function(&self, name: &str) -> Option<&Signature> {
-        functions::find(name).map(|definition| &definition.signature)
+        self.find_function(name).map(|definition| &definition.signature)
     }
 
     fn aggregator(&self, name: &str) -> Option<&Signature> {
-        aggregators::find(name).map(|definition| &definition.signature)
+        self.find_aggregator(name).map(|definition| &definition.signature)
     }
 
     fn window(&self, name: &str) -> Option<&Signature> {
-        windows::find(name).map(|definition| &definition.signature)
+        self.find_window(name).map(|definition| &definition.signature)
     }
 
     fn stream_function(&self, name: &str) -> Option<&Signature> {
-        stream_functions::find(name).map(|definition| &definition.signature)
+        self.find_stream_function(name).map(|definition| &definition.signature)
     }
 
     fn names(&self, kind: Callable) -> Vec<&'static str> {
-        signatures(kind).into_iter().map(|signature| signature.name).collect()
+        self.all_names(kind)
     }
 
     fn verify(
@@ -78,13 +213,13 @@ impl Catalog for Library {
         types: &[DataType],
     ) -> Result<(), ArgumentFault> {
         match kind {
-            Callable::Function => verify_function(name, arguments),
-            Callable::Aggregator => verify_aggregator(name, arguments),
-            Callable::Window => verify_window(name, arguments, types),
+            Callable::Function => self.verify_function(name, arguments),
+            Callable::Aggregator => self.verify_aggregator(name, arguments),
+            Callable::Window => self.verify_window(name, arguments, types),
             Callable::StreamFunction => {
                 let added = Schema::new(self.added(name, arguments));
-                let definition = stream_functions::find(name).ok_or_else(|| unknown(name))?;
-                (definition.build)(&FunctionCall {
+                let definition = self.find_stream_function(name).ok_or_else(|| unknown(name))?;
+                let call = FunctionCall {
                     name: name.into(),
                     arguments: arguments.to_vec(),
                     types: types.to_vec(),
@@ -92,8 +227,8 @@ impl Catalog for Library {
                     holds: false,
                     stream: Text::new(),
                     span: Default::default(),
-                })
-                .map(drop)
+                };
+                (definition.build)(&call, self).map(drop)
             }
         }
     }
@@ -103,43 +238,9 @@ impl Catalog for Library {
     }
 
     fn added(&self, name: &str, arguments: &[Expr]) -> Vec<(&'static str, DataType)> {
-        let definition = stream_functions::find(name);
+        let definition = self.find_stream_function(name);
         definition.map_or(Vec::new(), |definition| (definition.added)(arguments.len()).to_vec())
     }
-}
-
-fn verify_function(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
-    let definition = functions::find(name).ok_or_else(|| unknown(name))?;
-    let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
-    // The arguments have been verified before, and only constants are looked at here.
-    let operands = arguments.iter().map(|each| leaf::constant(&Value::Null, each.ty).into());
-    let operands = operands.collect();
-    let name = definition.signature.name;
-    (definition.build)(FunctionSetup { name, arguments, operands, ty, site: 0 }).map(drop)
-}
-
-fn verify_aggregator(name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
-    let definition = aggregators::find(name).ok_or_else(|| unknown(name))?;
-    let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
-    let arguments: Vec<DataType> = arguments.iter().map(|argument| argument.ty).collect();
-    (definition.build)(&AggregatorSetup { arguments: &arguments, ty, expired: true }).map(drop)
-}
-
-fn verify_window(name: &str, arguments: &[Expr], types: &[DataType]) -> Result<(), ArgumentFault> {
-    let definition = windows::find(name).ok_or_else(|| unknown(name))?;
-    let keep = vec![true; types.len()];
-    let (keep, leaving) = (keep.as_slice(), keep.as_slice());
-    let setup = WindowSetup {
-        arguments,
-        types,
-        names: &[],
-        predicate: None,
-        keep,
-        leaving,
-        expired: true,
-        findable: true,
-    };
-    (definition.build)(&setup).map(drop)
 }
 
 fn unknown(name: &str) -> ArgumentFault {

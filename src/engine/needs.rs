@@ -1,7 +1,7 @@
 //! Which columns somebody reads, at each place of a query: what nobody reads is neither copied nor
 //! kept.
 
-use crate::engine::windows;
+use crate::engine::library::Library;
 use crate::event::DataType;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
@@ -16,22 +16,28 @@ pub fn kept(
     query: &Query,
     stages: &[Stage],
     types: &[Vec<DataType>],
+    library: &Library,
 ) -> (Vec<Vec<bool>>, Vec<Vec<bool>>) {
-    let needs = of_rows(&query.selection, stages, types);
+    let needs = of_rows(&query.selection, stages, types, library);
     let leaving = match query.events.expired() {
         true => needs.clone(),
-        false => of_expired_rows(&query.selection, stages, types),
+        false => of_expired_rows(&query.selection, stages, types, library),
     };
     (needs, leaving)
 }
 
 /// The columns that are read before each stage, and after the last. `types` are those of the
 /// columns at the same places.
-pub fn of_rows(selection: &Selection, stages: &[Stage], types: &[Vec<DataType>]) -> Vec<Vec<bool>> {
+pub fn of_rows(
+    selection: &Selection,
+    stages: &[Stage],
+    types: &[Vec<DataType>],
+    library: &Library,
+) -> Vec<Vec<bool>> {
     let sorted = selection.order_by.iter().map(|(key, _)| key);
     let read =
         taken_back(selection).chain(&selection.outputs).chain(&selection.having).chain(sorted);
-    before_each(read, stages, types)
+    before_each(read, stages, types, library)
 }
 
 /// The same of expired rows, where the query does not put them out.
@@ -39,8 +45,9 @@ fn of_expired_rows(
     selection: &Selection,
     stages: &[Stage],
     types: &[Vec<DataType>],
+    library: &Library,
 ) -> Vec<Vec<bool>> {
-    before_each(taken_back(selection), stages, types)
+    before_each(taken_back(selection), stages, types, library)
 }
 
 /// What aggregates read of a row that they take back.
@@ -53,6 +60,7 @@ fn before_each<'a>(
     read: impl Iterator<Item = &'a Expr>,
     stages: &[Stage],
     types: &[Vec<DataType>],
+    library: &Library,
 ) -> Vec<Vec<bool>> {
     let mut needed = vec![false; types[stages.len()].len()];
     mark(read, &mut needed);
@@ -62,7 +70,7 @@ fn before_each<'a>(
         if let Stage::Window(call) = stage {
             // A window reads its own rows again, so that what it reads must be kept by it too.
             mark(call.arguments.iter(), &mut needed);
-            if windows::has(&call.name, Trait::ReadsAll) {
+            if library.window_has(&call.name, Trait::ReadsAll) {
                 needed.fill(true);
             }
             *all.last_mut().expect("begun with one") = needed.clone();

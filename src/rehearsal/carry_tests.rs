@@ -279,7 +279,8 @@ fn reordered() -> String {
 }
 
 fn difference(old: &str, new: &str) -> Difference {
-    compare(&identities(&plan(old)), &identities(&plan(new)))
+    let library = Library::standard();
+    compare(&identities(&plan(old), &library), &identities(&plan(new), &library))
 }
 
 #[test]

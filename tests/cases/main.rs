@@ -3,6 +3,7 @@
 
 mod endless;
 mod examples;
+mod extension;
 mod generated;
 mod grammar;
 mod journaled;

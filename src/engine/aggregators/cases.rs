@@ -3,8 +3,8 @@
 use crate::engine::aggregators::ALL;
 use crate::engine::aggregators::AggregateRows;
 use crate::engine::aggregators::Aggregator;
+use crate::engine::aggregators::AggregatorDefinition;
 use crate::engine::aggregators::AggregatorSetup;
-use crate::engine::aggregators::find;
 use crate::engine::expressions::testing::column;
 use crate::engine::state::SavedState;
 use crate::engine::state::StateWriter;
@@ -20,6 +20,11 @@ use crate::event::Structure;
 use crate::event::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// An aggregator of the list.
+fn find(name: &str) -> Option<&'static AggregatorDefinition> {
+    ALL.iter().copied().find(|definition| definition.signature.name == name)
+}
 
 const NUMBERS: &[DataType] = &[Int, Long, DataType::Float, Double];
 

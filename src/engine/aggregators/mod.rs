@@ -98,11 +98,6 @@ pub const ALL: &[&AggregatorDefinition] = &[
     &union_set::DEFINITION,
 ];
 
-/// Finds an aggregator by its name; letter case matters.
-pub fn find(name: &str) -> Option<&'static AggregatorDefinition> {
-    ALL.iter().copied().find(|definition| definition.signature.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ use crate::engine::cron::Cron;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
+use crate::engine::library::Library;
 use crate::engine::partition::Partition;
 use crate::engine::pipeline::Cause;
 use crate::engine::pipeline::Pipeline;
@@ -48,6 +49,8 @@ use std::sync::Arc;
 /// A plan that runs.
 pub struct PlanCore {
     plan: Arc<Plan>,
+    /// What the plan may call.
+    library: Library,
     streams: Vec<StreamNode>,
     pipelines: Vec<Pipeline>,
     partitions: Vec<Partition>,

@@ -25,7 +25,8 @@ impl PlanCore {
     /// If a part of the query cannot be run; the plan's state is then as it was.
     pub fn query(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, BuildError> {
         let plan = Arc::clone(&self.plan);
-        let builder = Builder::new(&plan);
+        let library = self.library.clone();
+        let builder = Builder::new(&plan, &library);
         let mut selector =
             Selector::build(&query.selection, OutputEvents::Current, false, false, &builder)?;
         let outputs = query.selection.schema.types();

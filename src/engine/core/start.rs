@@ -16,6 +16,7 @@ use crate::engine::core::bounds::Allowance;
 use crate::engine::core::bounds::Bounds;
 use crate::engine::cron::Cron;
 use crate::engine::identity::identities;
+use crate::engine::library::Library;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
@@ -36,7 +37,19 @@ impl PlanCore {
     /// # Errors
     /// If a part of the plan cannot be run.
     pub fn build(plan: Arc<Plan>, secret: u64) -> Result<PlanCore, BuildError> {
-        let builder = Builder::new(&plan);
+        PlanCore::build_with(plan, secret, Library::standard())
+    }
+
+    /// As [`PlanCore::build`], for a plan that was checked with this library.
+    ///
+    /// # Errors
+    /// If a part of the plan cannot be run.
+    pub fn build_with(
+        plan: Arc<Plan>,
+        secret: u64,
+        library: Library,
+    ) -> Result<PlanCore, BuildError> {
+        let builder = Builder::new(&plan, &library);
         let mut operators = Vec::new();
         let mut windows = Vec::new();
         let mut context =
@@ -108,7 +121,7 @@ impl PlanCore {
             partitions,
             windows,
             triggers,
-            identities: Box::new(identities(&plan)),
+            identities: Box::new(identities(&plan, &library)),
             operators,
             gatherers,
             gathering_windows,
@@ -123,6 +136,7 @@ impl PlanCore {
             bounds: Bounds::default(),
             allowance: Allowance::new(Bounds::default(), 0),
             plan,
+            library,
         };
         core.connect();
         Ok(core)

@@ -10,8 +10,8 @@ use crate::engine::expressions::comparison;
 use crate::engine::expressions::leaf;
 use crate::engine::expressions::logic;
 use crate::engine::expressions::native::for_number;
-use crate::engine::functions;
 use crate::engine::functions::FunctionSetup;
+use crate::engine::library::Library;
 use crate::engine::script;
 use crate::event::DataType;
 use crate::plan::expression::Comparison;
@@ -32,7 +32,11 @@ pub type CompileIn<'a> =
 ///
 /// # Errors
 /// A fault of an argument of a function, or that something cannot be run.
-pub fn compile(expr: &Expr, layout: &[usize]) -> Result<Box<dyn Kernel>, ArgumentFault> {
+pub fn compile(
+    expr: &Expr,
+    layout: &[usize],
+    library: &Library,
+) -> Result<Box<dyn Kernel>, ArgumentFault> {
     let no_in = |_: Findable, _: &Expr, _: InWidth, _: &[usize]| {
         Err(ArgumentFault {
             argument: None,
@@ -40,7 +44,7 @@ pub fn compile(expr: &Expr, layout: &[usize]) -> Result<Box<dyn Kernel>, Argumen
             not_supported: true,
         })
     };
-    compile_with(expr, layout, &no_in)
+    compile_with(expr, layout, library, &no_in)
 }
 
 /// As [`compile`], with kernels for `in` made by `compile_in`.
@@ -50,9 +54,10 @@ pub fn compile(expr: &Expr, layout: &[usize]) -> Result<Box<dyn Kernel>, Argumen
 pub fn compile_with(
     expr: &Expr,
     layout: &[usize],
+    library: &Library,
     compile_in: CompileIn<'_>,
 ) -> Result<Box<dyn Kernel>, ArgumentFault> {
-    Compiler { layout, compile_in }.kernel(expr)
+    Compiler { layout, library, compile_in }.kernel(expr)
 }
 
 /// Splits a column's number into group and place there.
@@ -69,6 +74,7 @@ fn place(layout: &[usize], column: usize) -> (usize, usize) {
 
 struct Compiler<'a> {
     layout: &'a [usize],
+    library: &'a Library,
     compile_in: CompileIn<'a>,
 }
 
@@ -143,8 +149,9 @@ impl Compiler<'_> {
         arguments: &[Expr],
         site: u32,
     ) -> Result<Box<dyn Kernel>, ArgumentFault> {
+        let definition = self.library.find_function(name);
         let definition =
-            functions::find(name).ok_or_else(|| fault(format!("there is no function `{name}`")))?;
+            definition.ok_or_else(|| fault(format!("there is no function `{name}`")))?;
         let operands = arguments.iter().map(|argument| self.operand(argument));
         let operands = operands.collect::<Result<Vec<_>, _>>()?;
         let name = definition.signature.name;
@@ -190,7 +197,7 @@ mod tests {
             ),
             ty: DataType::Bool,
         };
-        let mut kernel = compile(&more, &[1, 1]).expect("it is well typed");
+        let mut kernel = compile(&more, &[1, 1], &Library::standard()).expect("it is well typed");
         let result = kernel.evaluate(&frame, &mut Context::default());
         assert_eq!(result.bools()[..3], [false, true, true]);
     }

@@ -3,13 +3,22 @@
 use crate::engine::context::Context;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
-use crate::engine::expressions::compile;
+use crate::engine::library::Library;
 use crate::event::Column;
 use crate::event::DataType;
 use crate::event::Millis;
 use crate::event::Value;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
+use crate::plan::signature::ArgumentFault;
+
+/// Makes a kernel with what the engine brings.
+///
+/// # Errors
+/// As those of compiling.
+pub fn compile(expr: &Expr, layout: &[usize]) -> Result<Box<dyn Kernel>, ArgumentFault> {
+    crate::engine::expressions::compile(expr, layout, &Library::standard())
+}
 
 /// A column of values.
 pub fn column(ty: DataType, values: &[Value]) -> Column {

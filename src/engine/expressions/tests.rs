@@ -1,8 +1,8 @@
 //! Expressions computed a column at a time against a plain interpreter that takes a row at a time.
 
 use crate::engine::context::Context;
-use crate::engine::expressions::compile;
 use crate::engine::expressions::testing::column;
+use crate::engine::expressions::testing::compile;
 use crate::engine::expressions::testing::cut;
 use crate::engine::expressions::testing::run;
 use crate::engine::expressions::testing::values;

@@ -2,9 +2,9 @@
 
 use crate::engine::context::Context;
 use crate::engine::context::Entropy;
-use crate::engine::expressions::compile;
 use crate::engine::expressions::testing::call;
 use crate::engine::expressions::testing::column;
+use crate::engine::expressions::testing::compile;
 use crate::engine::expressions::testing::run;
 use crate::engine::expressions::testing::values;
 use crate::event::DataType;

@@ -142,11 +142,6 @@ pub fn all() -> impl Iterator<Item = &'static FunctionDefinition> {
     FAMILIES.iter().copied().flatten()
 }
 
-/// Finds a function by its name; letter case matters.
-pub fn find(name: &str) -> Option<&'static FunctionDefinition> {
-    all().find(|definition| definition.signature.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! attribute, as far as waiting for late ones helps.
 
 use crate::engine::context::Context;
+use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::engine::rows::Place;
 use crate::engine::rows::Pool;
@@ -62,7 +63,7 @@ from Readings#reorder:kslack(at, 1000L) select at, celsius insert into Ordered;"
     build,
 };
 
-fn build(call: &FunctionCall) -> Result<Box<dyn Operator>, ArgumentFault> {
+fn build(call: &FunctionCall, _: &Library) -> Result<Box<dyn Operator>, ArgumentFault> {
     let constant = |place: usize| call.arguments.get(place).and_then(|each| each.as_constant());
     let column = call.arguments.first().and_then(|argument| argument.as_column());
     let column = column.ok_or_else(|| ArgumentFault::at(0, "expected an attribute"))?;

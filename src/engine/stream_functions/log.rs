@@ -7,6 +7,7 @@ use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
 use crate::engine::expressions::compile;
 use crate::engine::expressions::number_text::value_text;
+use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
@@ -66,13 +67,13 @@ struct Log {
     stream: Text,
 }
 
-fn build(call: &FunctionCall) -> Result<Box<dyn Operator>, ArgumentFault> {
+fn build(call: &FunctionCall, library: &Library) -> Result<Box<dyn Operator>, ArgumentFault> {
     let layout = [call.types.len()];
     let mut arguments = call.arguments.iter().peekable();
     let texts = call.arguments.iter().filter(|argument| argument.ty == DataType::Text).count();
     let priority = match (texts, arguments.peek()) {
         (2, Some(argument)) => {
-            let priority = priority(argument, &layout)?;
+            let priority = priority(argument, &layout, library)?;
             arguments.next();
             priority
         }
@@ -80,15 +81,19 @@ fn build(call: &FunctionCall) -> Result<Box<dyn Operator>, ArgumentFault> {
     };
     let mut of_type = |ty| {
         let argument = arguments.next_if(|argument| argument.ty == ty);
-        argument.map(|argument| compile(argument, &layout)).transpose()
+        argument.map(|argument| compile(argument, &layout, library)).transpose()
     };
     let (message, is_event_logged) = (of_type(DataType::Text)?, of_type(DataType::Bool)?);
     Ok(Box::new(Log { priority, message, is_event_logged, stream: call.stream.clone() }))
 }
 
-fn priority(argument: &Expr, layout: &[usize]) -> Result<Priority, ArgumentFault> {
+fn priority(
+    argument: &Expr,
+    layout: &[usize],
+    library: &Library,
+) -> Result<Priority, ArgumentFault> {
     let Some(name) = argument.as_constant().and_then(|constant| constant.as_text()) else {
-        return Ok(Priority::Computed(compile(argument, layout)?));
+        return Ok(Priority::Computed(compile(argument, layout, library)?));
     };
     level(name).map(Priority::Fixed).ok_or_else(|| {
         let levels = "'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL' or 'OFF'";
@@ -166,7 +171,7 @@ mod tests {
     fn lines(arguments: Vec<Expr>) -> Vec<Note> {
         let types = [DataType::Text, DataType::Int];
         let call = call("log", arguments, &types);
-        let mut log = build(&call).expect("it is well typed");
+        let mut log = build(&call, &Library::standard()).expect("it is well typed");
         let mut context = Context::default();
         let mut input =
             rows(&types, &[&["root".into(), Value::Int(7)], &["off".into(), Value::Null]]);
@@ -215,6 +220,6 @@ mod tests {
         assert_eq!(named.len(), 1, "the second row names `off`");
         assert_eq!(named[0].level, Level::Info, "`root` is no level");
         let unknown = call("log", vec![text("LOUD"), text("m")], &[]);
-        assert_eq!(build(&unknown).err().expect("refused").argument, Some(0));
+        assert_eq!(build(&unknown, &Library::standard()).err().expect("refused").argument, Some(0));
     }
 }

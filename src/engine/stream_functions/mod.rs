@@ -9,6 +9,7 @@ mod pol2_cart;
 mod testing;
 mod tokenize;
 
+use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::event::DataType;
 use crate::plan::logical::FunctionCall;
@@ -22,7 +23,7 @@ pub struct StreamFunctionDefinition {
     /// The columns it appends, by number of arguments.
     pub added: fn(usize) -> &'static [(&'static str, DataType)],
     /// Makes the step, or says which argument it cannot take.
-    pub build: fn(&FunctionCall) -> Result<Box<dyn Operator>, ArgumentFault>,
+    pub build: fn(&FunctionCall, &Library) -> Result<Box<dyn Operator>, ArgumentFault>,
 }
 
 /// All stream functions, in the order of the manual.
@@ -36,11 +37,6 @@ pub const ALL: &[&StreamFunctionDefinition] = &[
     &tokenize::OF_JSON_OBJECT,
     &kslack::DEFINITION,
 ];
-
-/// Finds a stream function by its name; letter case matters.
-pub fn find(name: &str) -> Option<&'static StreamFunctionDefinition> {
-    ALL.iter().copied().find(|definition| definition.signature.name == name)
-}
 
 #[cfg(test)]
 mod tests {

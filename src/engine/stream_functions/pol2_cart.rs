@@ -42,9 +42,9 @@ from Echoes#pol2Cart(bearing, distance) select x, y insert into Positions;",
         3 => &[("x", DataType::Double), ("y", DataType::Double), ("z", DataType::Double)],
         _ => &[("x", DataType::Double), ("y", DataType::Double)],
     },
-    build: |call| {
+    build: |call, library| {
         let layout = [call.types.len()];
-        let arguments = call.arguments.iter().map(|argument| compile(argument, &layout));
+        let arguments = call.arguments.iter().map(|argument| compile(argument, &layout, library));
         let mut arguments = arguments.collect::<Result<Vec<_>, _>>()?.into_iter();
         let missing = || ArgumentFault {
             argument: None,
@@ -104,6 +104,7 @@ fn append(column: &mut Column, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::library::Library;
     use crate::engine::stream_functions::testing::call;
     use crate::engine::stream_functions::testing::rows;
     use crate::event::Value;
@@ -114,7 +115,7 @@ mod tests {
         let types = [DataType::Double; 3];
         let arguments = (0..3).map(|place| Expr::column(place, DataType::Double)).collect();
         let call = call("pol2Cart", arguments, &types);
-        let mut step = (DEFINITION.build)(&call).expect("it is well typed");
+        let mut step = (DEFINITION.build)(&call, &Library::standard()).expect("it is well typed");
         let values = |values: [f64; 3]| values.map(Value::Double);
         let null = [Value::Null, Value::Double(1.0), Value::Null];
         let input = rows(&types, &[&values([0.0, 2.0, 7.0]), &values([90.0, 3.0, -1.0]), &null]);

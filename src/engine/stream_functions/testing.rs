@@ -1,6 +1,6 @@
 //! What tests of stream functions share: a checked call and rows.
 
-use crate::engine::stream_functions::find;
+use crate::engine::library::Library;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Schema;
@@ -10,7 +10,9 @@ use crate::plan::logical::FunctionCall;
 
 /// A call as the checker would leave it, on rows of `Stream`.
 pub fn call(name: &str, arguments: Vec<Expr>, types: &[DataType]) -> FunctionCall {
-    let added = (find(name).expect("it is listed").added)(arguments.len());
+    let added = (Library::standard().find_stream_function(name).expect("it is listed").added)(
+        arguments.len(),
+    );
     FunctionCall {
         name: name.into(),
         arguments,

@@ -11,6 +11,7 @@ use crate::engine::functions::json_text::read;
 use crate::engine::functions::json_text::write;
 use crate::engine::functions::pattern::Pattern;
 use crate::engine::functions::text_search::parts;
+use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
@@ -55,11 +56,11 @@ pub const OF_TEXT: StreamFunctionDefinition = StreamFunctionDefinition {
 from Logins#str:tokenize(roles, ',') select user, token as role insert into Roles;",
     },
     added: |_| &[("token", DataType::Text)],
-    build: |call| {
+    build: |call, library| {
         let mut pattern = Pattern::new(&call.arguments, 1, false)?;
         let regex = text(call, 1);
         let distinct = flag(call, 2, false);
-        build(call, false, move |value| {
+        build(call, library, false, move |value| {
             let Value::Text(text) = value else { return Err("argument 1 is null".into()) };
             let mut tokens: Vec<Vec<Value>> = Vec::new();
             for part in parts(pattern.of(&regex)?, text) {
@@ -87,8 +88,8 @@ pub const OF_LIST: StreamFunctionDefinition = StreamFunctionDefinition {
 from Events#list:tokenize(tags) select index, value insert into Tags;",
     },
     added: |_| &[("index", DataType::Int), ("value", DataType::Object)],
-    build: |call| {
-        build(call, true, |value| match structure(value) {
+    build: |call, library| {
+        build(call, library, true, |value| match structure(value) {
             Some(Structure::List(values) | Structure::Set(values)) => {
                 let rows = values.iter().enumerate();
                 Ok(rows.map(|(at, value)| vec![Value::Int(at as i32), value.clone()]).collect())
@@ -112,8 +113,8 @@ pub const OF_MAP: StreamFunctionDefinition = StreamFunctionDefinition {
 from Events#map:tokenize(event) select key, value insert into Pairs;",
     },
     added: |_| &[("key", DataType::Object), ("value", DataType::Object)],
-    build: |call| {
-        build(call, true, |value| match structure(value) {
+    build: |call, library| {
+        build(call, library, true, |value| match structure(value) {
             Some(Structure::Map(entries)) => {
                 let rows = entries.iter();
                 Ok(rows.map(|(key, value)| vec![Value::Text(key.clone()), value.clone()]).collect())
@@ -134,8 +135,8 @@ pub const OF_JSON_TEXT: StreamFunctionDefinition = StreamFunctionDefinition {
 from Lines#json:tokenize(line, '$.items') select jsonElement insert into Items;",
     },
     added: |_| &[("jsonElement", DataType::Text)],
-    build: |call| {
-        tokens_of_json(call, |value| match value {
+    build: |call, library| {
+        tokens_of_json(call, library, |value| match value {
             Value::Text(_) | Value::Null => value,
             other => {
                 let mut text = Text::new();
@@ -157,7 +158,7 @@ pub const OF_JSON_OBJECT: StreamFunctionDefinition = StreamFunctionDefinition {
 from Lines#json:tokenizeAsObject(line, '$.items') select jsonElement insert into Items;",
     },
     added: |_| &[("jsonElement", DataType::Object)],
-    build: |call| tokens_of_json(call, |value| value),
+    build: |call, library| tokens_of_json(call, library, |value| value),
 };
 
 fn structure(value: &Value) -> Option<&Structure> {
@@ -179,11 +180,12 @@ fn flag(call: &FunctionCall, place: usize, otherwise: bool) -> bool {
 
 fn tokens_of_json(
     call: &FunctionCall,
+    library: &Library,
     shape: fn(Value) -> Value,
 ) -> Result<Box<dyn Operator>, ArgumentFault> {
     let path = Path::parse(&text(call, 1)).map_err(|message| ArgumentFault::at(1, message))?;
     let fails = flag(call, 2, true);
-    build(call, true, move |value| {
+    build(call, library, true, move |value| {
         let root = match value {
             Value::Text(text) => read(text)?,
             other => other.clone(),
@@ -203,10 +205,11 @@ fn tokens_of_json(
 
 fn build(
     call: &FunctionCall,
+    library: &Library,
     together: bool,
     split: impl FnMut(&Value) -> Result<Vec<Vec<Value>>, Trouble> + Send + 'static,
 ) -> Result<Box<dyn Operator>, ArgumentFault> {
-    let value = compile(&call.arguments[0], &[call.types.len()])?;
+    let value = compile(&call.arguments[0], &[call.types.len()], library)?;
     Ok(Box::new(Tokenize { name: call.name.clone(), value, together, split }))
 }
 

@@ -1,6 +1,5 @@
 //! A condition on the rows that a window holds, with the running values of its aggregates.
 
-use crate::engine::aggregators;
 use crate::engine::aggregators::AggregateRows;
 use crate::engine::aggregators::Aggregator;
 use crate::engine::aggregators::AggregatorSetup;
@@ -57,17 +56,21 @@ impl Condition {
     ///
     /// # Errors
     /// If a function in it does not take its arguments.
-    pub fn new(predicate: &Predicate, types: &[DataType]) -> Result<Condition, ArgumentFault> {
+    pub fn new(
+        predicate: &Predicate,
+        types: &[DataType],
+        library: &Library,
+    ) -> Result<Condition, ArgumentFault> {
         let width = types.len();
         let layout = [width, predicate.aggregates.len(), 2 * width + 2];
         let mut aggregates = Vec::new();
         for call in &predicate.aggregates {
-            let definition = aggregators::find(&call.name).ok_or_else(|| {
+            let definition = library.find_aggregator(&call.name).ok_or_else(|| {
                 ArgumentFault::at(0, format!("there is no aggregator `{}`", call.name))
             })?;
             let arguments: Vec<DataType> = call.arguments.iter().map(|each| each.ty).collect();
             let setup = AggregatorSetup { arguments: &arguments, ty: call.ty, expired: true };
-            let kernel = |argument| compile(argument, &[width]);
+            let kernel = |argument| compile(argument, &[width], library);
             aggregates.push(Aggregate {
                 running: (definition.build)(&setup)?,
                 arguments: call.arguments.iter().map(kernel).collect::<Result<_, _>>()?,
@@ -78,7 +81,7 @@ impl Condition {
         let values = predicate.aggregates.iter().map(|call| Column::new(call.ty)).collect();
         Ok(Condition {
             aggregates,
-            kernel: compile(&predicate.condition, &layout)?,
+            kernel: compile(&predicate.condition, &layout, library)?,
             reads: reads(predicate, width),
             row: Batch::new(types),
             values,
@@ -90,11 +93,16 @@ impl Condition {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str, names: &[Text], types: &[DataType]) -> Result<Condition, String> {
-        let predicate = check_predicate(text, names, types, &Library::standard())
+    pub fn parse(
+        text: &str,
+        names: &[Text],
+        types: &[DataType],
+        library: &Library,
+    ) -> Result<Condition, String> {
+        let predicate = check_predicate(text, names, types, library)
             .map_err(|faults| faults.first().map(|fault| fault.message.clone()))
             .map_err(|message| message.unwrap_or_default())?;
-        Condition::new(&predicate, types).map_err(|fault| fault.message)
+        Condition::new(&predicate, types, library).map_err(|fault| fault.message)
     }
 
     /// The condition that a window's first argument holds: a constant text, or an attribute that is
@@ -106,16 +114,16 @@ impl Condition {
     pub fn of(setup: &WindowSetup<'_>) -> Result<Option<Condition>, ArgumentFault> {
         let Some(argument) = setup.arguments.first() else { return Ok(None) };
         if let Some(predicate) = setup.predicate {
-            return Condition::new(predicate, setup.types).map(Some);
+            return Condition::new(predicate, setup.types, setup.library).map(Some);
         }
         if argument.ty == DataType::Bool {
             let condition: Expr = argument.clone();
             let predicate = Predicate { aggregates: Vec::new(), condition };
-            return Condition::new(&predicate, setup.types).map(Some);
+            return Condition::new(&predicate, setup.types, setup.library).map(Some);
         }
         match argument.as_constant().and_then(|value| value.as_text()) {
             Some(text) if setup.names.len() == setup.types.len() => {
-                let parsed = Condition::parse(text, setup.names, setup.types);
+                let parsed = Condition::parse(text, setup.names, setup.types, setup.library);
                 parsed.map(Some).map_err(|message| ArgumentFault::at(0, message))
             }
             _ => Ok(None),
@@ -219,6 +227,7 @@ pub struct Conditions {
     by_slot: Vec<Option<(Text, Condition)>>,
     names: Vec<Text>,
     types: Vec<DataType>,
+    library: Library,
 }
 
 impl Conditions {
@@ -235,6 +244,7 @@ impl Conditions {
             by_slot: Vec::new(),
             names: setup.names.to_vec(),
             types: setup.types.to_vec(),
+            library: setup.library.clone(),
         })
     }
 
@@ -258,7 +268,7 @@ impl Conditions {
         if known.as_ref().is_some_and(|(known, _)| known == text) {
             return Ok(Renewed::Same);
         }
-        let condition = Condition::parse(text, &self.names, &self.types)
+        let condition = Condition::parse(text, &self.names, &self.types, &self.library)
             .map_err(|message| format!("`{text}` is no condition: {message}"))?;
         match known.replace((text.clone(), condition)) {
             Some(_) => Ok(Renewed::Other),
@@ -316,7 +326,7 @@ impl Conditions {
                 self.by_slot.push(None);
                 continue;
             };
-            let mut condition = Condition::parse(&text, &self.names, &self.types)
+            let mut condition = Condition::parse(&text, &self.names, &self.types, &self.library)
                 .map_err(|message| LoadError::Other(format!("`{text}`: {message}")))?;
             condition.load(state)?;
             self.by_slot.push(Some((text, condition)));

@@ -5,6 +5,7 @@
 //! A new window is covered by its line in the list; one that takes texts tells here what texts.
 
 use crate::engine::context::Context;
+use crate::engine::library::Library;
 use crate::engine::state::SavedState;
 use crate::engine::state::StateWriter;
 use crate::engine::windows::ALL;
@@ -86,6 +87,7 @@ impl Kit {
     pub fn build(&self) -> Result<Box<dyn Window>, ArgumentFault> {
         let names: Vec<Text> = self.names.iter().map(|&name| name.into()).collect();
         (self.definition.build)(&WindowSetup {
+            library: &Library::standard(),
             arguments: &self.arguments,
             types: self.types,
             names: &names,

@@ -40,6 +40,7 @@ mod time_length;
 mod unique;
 mod unique_batch;
 
+use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -49,7 +50,6 @@ use crate::plan::expression::Expr;
 use crate::plan::logical::Predicate;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
-use crate::plan::signature::Trait;
 
 /// A step that keeps rows which can be looked at.
 pub trait Window: Operator {
@@ -68,6 +68,8 @@ pub struct WindowDefinition {
 
 /// What a window is made from.
 pub struct WindowSetup<'a> {
+    /// What can be called in conditions.
+    pub library: &'a Library,
     /// The arguments; they fit one of the signature's overloads.
     pub arguments: &'a [Expr],
     /// Types of the columns.
@@ -116,13 +118,3 @@ pub const ALL: &[&WindowDefinition] = &[
     &unique_batch::TIME,
     &unique_batch::FIRST_TIME,
 ];
-
-/// Finds a window by its name; letter case matters.
-pub fn find(name: &str) -> Option<&'static WindowDefinition> {
-    ALL.iter().copied().find(|definition| definition.signature.name == name)
-}
-
-/// Whether the window of a name is set apart by something.
-pub fn has(name: &str, what: Trait) -> bool {
-    find(name).is_some_and(|definition| definition.signature.has(what))
-}
