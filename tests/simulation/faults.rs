@@ -467,6 +467,10 @@ impl World {
         for node in NODES {
             self.host_mut(node).entries.arm(None);
             self.resume(node);
+            if self.host(node).flipped {
+                // What has decayed is noticed now, and not when all is quiet.
+                self.kill(node);
+            }
             self.start(node);
             for plan in PLANS {
                 self.give(node, Input::PlanBroken { plan, broken: false }, None);
