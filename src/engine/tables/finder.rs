@@ -135,7 +135,7 @@ impl Finder {
     }
 
     /// Appends, for the asking rows of `range` in order, the rows that satisfy the condition: in
-    /// order of the primary key if that is one number, else of insertion.
+    /// order of the table's key if that is one number or text, else of insertion.
     pub fn find(
         &mut self,
         batch: &Batch,
@@ -310,8 +310,8 @@ impl Finder {
     }
 }
 
-/// Puts the rows found for each asking row, from a place on, in order of a primary key that is one
-/// number.
+/// Puts the rows found for each asking row, from a place on, in order of the table's key, if
+/// it has one to be ordered by.
 fn order_by_key(table: &MemoryTable, before: usize, pairs: &mut Pairs) {
     let Some(column) = table.key_order() else { return };
     let mut keys = Column::new(table.types()[column]);

@@ -1,5 +1,5 @@
 //! Tables in memory: rows found by primary key, by index or one by one, in order of insertion, or
-//! of the primary key where it is one number.
+//! of the table's key where it is one number or text.
 //!
 //! Rows lie in segments that are shared with whoever froze the state and copied on the first write
 //! after. A row keeps its number until so many rows were deleted that the table is packed.
@@ -69,9 +69,11 @@ impl MemoryTable {
         }
     }
 
-    /// The column by which rows are found in order: a primary key that is one number.
+    /// The column by which rows are found in order: a primary key that is one number or text, else
+    /// the first index if that is of text.
     fn key_order(&self) -> Option<usize> {
         match self.indexes.first()?.columns() {
+            &[column] if self.types[column] == DataType::Text => Some(column),
             &[column] if self.has_key && self.types[column].is_numeric() => Some(column),
             _ => None,
         }
