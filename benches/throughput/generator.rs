@@ -40,6 +40,28 @@ pub fn trades(events: usize, rows: usize) -> impl Iterator<Item = Batch> {
     })
 }
 
+/// `user string, ip string, success bool, ts long`.
+pub const LOGIN: [DataType; 4] = [DataType::Text, DataType::Text, DataType::Bool, DataType::Long];
+
+/// Logins in batches of so many rows.
+pub fn logins(events: usize, rows: usize) -> impl Iterator<Item = Batch> {
+    let users: Vec<Text> = (0..10_000).map(|n| Text::from(format!("u{n}"))).collect();
+    let mut draws = draws().zip(0_i64..).take(events);
+    let empty = Batch::new(&LOGIN);
+    std::iter::from_fn(move || {
+        let mut batch = empty.empty_like(rows);
+        for (z, i) in draws.by_ref().take(rows) {
+            let ip = format!("10.0.{}.{}", z >> 20 & 255, z >> 28 & 255);
+            batch.columns[0].texts_mut().push(users[(z >> 44) as usize % 10_000].clone());
+            batch.columns[1].texts_mut().push(Text::from(ip));
+            batch.columns[2].bools_mut().push(z & 15 != 0);
+            batch.columns[3].longs_mut().push(START + i);
+            batch.push_head(START + i, Kind::Current, 0);
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 /// The thousand rows that the table workload looks up.
 pub fn symbols() -> Batch {
     let mut batch = Batch::new(&[DataType::Text, DataType::Text, DataType::Double]);

@@ -144,6 +144,145 @@ pub fn batch_group(batches: &[Batch]) -> usize {
     rows
 }
 
+/// W05.
+pub fn pattern(batches: &[Batch]) -> usize {
+    let mut rows = 0;
+    let mut waiting: Map<Text, VecDeque<(i64, f64)>> = Map::default();
+    let (mut symbols, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
+    for batch in batches {
+        symbols.clear();
+        first.clear();
+        second.clear();
+        let (texts, prices, _) = columns(batch);
+        for row in 0..batch.len() {
+            let (price, time) = (prices[row], batch.timestamps[row]);
+            if price < 50.0 {
+                if let Some(waiting) = waiting.get_mut(&texts[row]) {
+                    for (began, price_then) in waiting.drain(..) {
+                        if time - began <= 1_000 {
+                            symbols.push(texts[row].clone());
+                            first.push(price_then);
+                            second.push(price);
+                        }
+                    }
+                }
+            } else if price > 99.0 {
+                waiting.entry(texts[row].clone()).or_default().push_back((time, price));
+            }
+        }
+        rows += symbols.len();
+        black_box((&symbols, &first, &second));
+    }
+    rows
+}
+
+/// W06.
+pub fn sequence(batches: &[Batch]) -> usize {
+    let mut rows = 0;
+    let mut before = (f64::INFINITY, f64::INFINITY);
+    let mut out = (Vec::new(), Vec::new(), Vec::new());
+    for batch in batches {
+        out.0.clear();
+        out.1.clear();
+        out.2.clear();
+        for &price in columns(batch).1 {
+            if before.0 < before.1 && before.1 < price {
+                out.0.push(before.0);
+                out.1.push(before.1);
+                out.2.push(price);
+            }
+            before = (before.1, price);
+        }
+        rows += out.0.len();
+        black_box(&out);
+    }
+    rows
+}
+
+/// A hundred thousand matches that wait for nothing that comes.
+pub fn pending(batches: &[Batch]) -> usize {
+    let mut waiting: Map<(i64, Text), Vec<i64>> = Map::default();
+    let mut order: VecDeque<(i64, (i64, Text))> = VecDeque::new();
+    let (mut symbols, mut second) = (Vec::new(), Vec::new());
+    let mut rows = 0;
+    for batch in batches {
+        symbols.clear();
+        second.clear();
+        let (texts, prices, volumes) = columns(batch);
+        let times = batch.columns[3].longs();
+        for row in 0..batch.len() {
+            while order.front().is_some_and(|(began, _)| times[row] - began > 200_000) {
+                let (_, key) = order.pop_front().expect("there is a front");
+                waiting.remove(&key);
+            }
+            let wanted = (times[row], texts[row].clone());
+            if waiting.get(&wanted).is_some() {
+                symbols.push(texts[row].clone());
+                second.push(prices[row]);
+            }
+            if prices[row] > 50.0 {
+                let key = (volumes[row], texts[row].clone());
+                waiting.entry(key.clone()).or_default().push(times[row]);
+                order.push_back((times[row], key));
+            }
+        }
+        rows += symbols.len();
+        black_box((&symbols, &second));
+    }
+    rows
+}
+
+/// W10.
+pub fn pipeline(batches: &[Batch]) -> usize {
+    let mut rows = 0;
+    let mut counts: Map<Text, i64> = Map::default();
+    let mut failed: VecDeque<(i64, Text)> = VecDeque::new();
+    let mut suspects: Map<Text, Vec<(i64, i64)>> = Map::default();
+    let mut second: Option<i64> = None;
+    let mut stats = [0_i64; 2];
+    let (mut users, mut fails, mut ips) = (Vec::new(), Vec::new(), Vec::new());
+    for batch in batches {
+        users.clear();
+        fails.clear();
+        ips.clear();
+        let (names, from) = (batch.columns[0].texts(), batch.columns[1].texts());
+        let (success, times) = (batch.columns[2].bools(), batch.columns[3].longs());
+        for row in 0..batch.len() {
+            let (name, time) = (&names[row], times[row]);
+            let end = *second.get_or_insert(time + 1_000);
+            if time >= end {
+                rows += stats.iter().filter(|&&count| count > 0).count();
+                stats = [0; 2];
+                second = Some(end + 1_000);
+            }
+            stats[usize::from(success[row])] += 1;
+            if success[row] {
+                for (began, count) in suspects.remove(name).unwrap_or_default() {
+                    if time - began <= 5_000 {
+                        users.push(name.clone());
+                        fails.push(count);
+                        ips.push(from[row].clone());
+                    }
+                }
+                continue;
+            }
+            while failed.front().is_some_and(|(began, _)| began + 60_000 <= time) {
+                let (_, gone) = failed.pop_front().expect("there is a front");
+                *counts.get_mut(&gone).expect("it was counted") -= 1;
+            }
+            failed.push_back((time, name.clone()));
+            let count = counts.entry(name.clone()).or_default();
+            *count += 1;
+            if *count >= 3 {
+                suspects.entry(name.clone()).or_default().push((time, *count));
+            }
+        }
+        rows += users.len();
+        black_box((&users, &fails, &ips));
+    }
+    rows
+}
+
 /// W08.
 pub fn partition(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]

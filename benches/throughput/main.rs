@@ -13,7 +13,6 @@ mod generator;
 mod limits;
 mod workloads;
 
-use generator::trades;
 use std::time::Instant;
 use twinflow::engine::context::Note;
 use twinflow::engine::core::PlanCore;
@@ -83,20 +82,20 @@ fn measure(workload: &Workload, settings: &Settings) {
         let speeds = match rows {
             1 => runs(settings, |clock| fresh(workload, settings, clock)),
             _ => {
-                let batches: Vec<_> = trades(events, rows).collect();
+                let batches: Vec<_> = (workload.events)(events, rows).collect();
                 runs(settings, |clock| clock.time(|| play(workload, &batches)))
             }
         };
         return println!("{:<14} {:>23}", workload.name, show(&speeds));
     }
-    let batched: Vec<_> = trades(events, BATCH).collect();
+    let batched: Vec<_> = (workload.events)(events, BATCH).collect();
     let mut rows = 0;
     let in_batches = runs(settings, |clock| rows = clock.time(|| play(workload, &batched)));
     if events == 2_000_000 {
         assert_eq!(rows, workload.rows_out, "{}: rows out", workload.name);
     }
     let filled = runs(settings, |clock| {
-        clock.time(|| play(workload, &trades(events, BATCH).collect::<Vec<_>>()));
+        clock.time(|| play(workload, &(workload.events)(events, BATCH).collect::<Vec<_>>()));
     });
     let mut limit_rows = 0;
     let limit = runs(settings, |clock| limit_rows = clock.time(|| (workload.limit)(&batched)));
@@ -188,7 +187,7 @@ impl Player {
         for name in workload.watch {
             core.watch_stream(plan.stream(name).expect("a stream of the plan"));
         }
-        let stream = plan.stream("S").expect("all workloads read it");
+        let stream = plan.stream(workload.stream).expect("the workload reads it");
         Player { core, stream, counter: Counter(0) }
     }
 
@@ -214,7 +213,7 @@ fn play(workload: &Workload, batches: &[Batch]) -> usize {
 /// are as fresh in the cache as events that have just been received.
 fn fresh(workload: &Workload, settings: &Settings, clock: &mut Clock) -> usize {
     let mut player = Player::new(workload);
-    let mut events = trades(settings.events, 1);
+    let mut events = (workload.events)(settings.events, 1);
     loop {
         let ready: Vec<Batch> = events.by_ref().take(BATCH).collect();
         if ready.is_empty() {

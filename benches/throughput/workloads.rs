@@ -12,12 +12,24 @@ use twinflow::event::Batch;
 pub struct Workload {
     pub name: &'static str,
     pub plan: &'static str,
+    /// The stream that takes the events.
+    pub stream: &'static str,
+    /// So many events, in batches of so many rows.
+    pub events: fn(usize, usize) -> Box<dyn Iterator<Item = Batch>>,
     /// Streams whose rows are counted.
     pub watch: &'static [&'static str],
     /// Rows that come out of two million events.
     pub rows_out: usize,
     /// The same job by hand.
     pub limit: fn(&[Batch]) -> usize,
+}
+
+fn trades(events: usize, rows: usize) -> Box<dyn Iterator<Item = Batch>> {
+    Box::new(generator::trades(events, rows))
+}
+
+fn logins(events: usize, rows: usize) -> Box<dyn Iterator<Item = Batch>> {
+    Box::new(generator::logins(events, rows))
 }
 
 macro_rules! trades {
@@ -34,6 +46,8 @@ pub const ALL: &[Workload] = &[
             "from S[price > 50.0 and volume > 100] select symbol, price * volume as amount \
              insert into Out;"
         ),
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 901_204,
         limit: limits::filter,
@@ -44,6 +58,8 @@ pub const ALL: &[Workload] = &[
             "from S#window.length(1000) select symbol, avg(price) as ap, sum(volume) as sv \
              insert into Out;"
         ),
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::length,
@@ -54,6 +70,8 @@ pub const ALL: &[Workload] = &[
             "from S#window.externalTime(ts, 10 sec) \
              select symbol, avg(price) as ap, sum(volume) as sv group by symbol insert into Out;"
         ),
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::time_group,
@@ -65,9 +83,36 @@ pub const ALL: &[Workload] = &[
              select symbol, sum(volume) as sv, avg(price) as ap, max(price) as mp, count() as c \
              group by symbol insert into Out;"
         ),
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 1_265_228,
         limit: limits::batch_group,
+    },
+    Workload {
+        name: "W05 pattern",
+        plan: trades!(
+            "from every e1=S[price > 99.0] -> e2=S[symbol == e1.symbol and price < 50.0] \
+             within 1 sec select e1.symbol as symbol, e1.price as p1, e2.price as p2 \
+             insert into Out;"
+        ),
+        stream: "S",
+        events: trades,
+        watch: &["Out"],
+        rows_out: 7_951,
+        limit: limits::pattern,
+    },
+    Workload {
+        name: "W06 sequence",
+        plan: trades!(
+            "from every e1=S, e2=S[price > e1.price], e3=S[price > e2.price] \
+             select e1.price as p1, e2.price as p2, e3.price as p3 insert into Out;"
+        ),
+        stream: "S",
+        events: trades,
+        watch: &["Out"],
+        rows_out: 333_300,
+        limit: limits::sequence,
     },
     Workload {
         name: "W08 partition",
@@ -75,6 +120,8 @@ pub const ALL: &[Workload] = &[
             "partition with (symbol of S) begin \
              from S#window.length(10) select symbol, avg(price) as ap insert into Out; end;"
         ),
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::partition,
@@ -88,9 +135,42 @@ pub const ALL: &[Workload] = &[
                from S join T on S.symbol == T.symbol \
                select S.symbol as symbol, T.name as name, S.price * T.factor as adj \
                insert into Out;",
+        stream: "S",
+        events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
         limit: limits::table,
+    },
+    Workload {
+        name: "W10 pipeline",
+        plan: "define stream Login (user string, ip string, success bool, ts long);\n\
+               from Login[not success] select user, ip, ts insert into Failed;\n\
+               from Failed#window.externalTime(ts, 60 sec) \
+               select user, count() as fails, ts group by user insert into FailRate;\n\
+               from FailRate[fails >= 3] select user, fails, ts insert into Suspicious;\n\
+               from every e1=Suspicious -> e2=Login[success == true and user == e1.user] \
+               within 5 sec select e2.user as user, e1.fails as fails, e2.ip as ip \
+               insert into Alert;\n\
+               from Login#window.externalTimeBatch(ts, 1 sec) \
+               select success, count() as c group by success insert into LoginStats;",
+        stream: "Login",
+        events: logins,
+        watch: &["Alert", "LoginStats"],
+        rows_out: 2_531 + 3_998,
+        limit: limits::pipeline,
+    },
+    // A hundred thousand matches wait, and no event is any of theirs.
+    Workload {
+        name: "P01 pending",
+        plan: trades!(
+            "from every e1=S[price > 50.0] -> e2=S[ts == e1.volume and symbol == e1.symbol] \
+             within 200 sec select e1.symbol as symbol, e2.price as price insert into Out;"
+        ),
+        stream: "S",
+        events: trades,
+        watch: &["Out"],
+        rows_out: 0,
+        limit: limits::pending,
     },
 ];
 

@@ -287,6 +287,37 @@ fn on_demand_queries_read_and_write() {
 }
 
 #[test]
+fn matches_that_can_wait_for_ever_are_warned_of() {
+    let warned = |pattern: &str| {
+        let text = format!(
+            "define stream R (a int); {HEAD}from {pattern} select e1.a as a insert into O;"
+        );
+        let parsed = language::parse(&text);
+        assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+        let found = check(&parsed.tree, &text, &TestCatalog).diagnostics;
+        let spans = found.iter().map(|each| each.primary.span);
+        spans.map(|span| text[span.start..span.end].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("every e1=S -> e2=R"), ["every e1=S"]);
+    assert_eq!(warned("every (e1=S -> e2=R) -> e3=S"), ["every (e1=S -> e2=R)"]);
+    assert_eq!(warned("e1=R -> every e2=S -> e3=S"), ["every e2=S"]);
+    assert_eq!(warned("every e1=S -> not R for 1 sec -> e2=R"), ["every e1=S"]);
+    assert_eq!(warned("e1=S<2:> -> e2=R"), ["e1=S<2:>"]);
+    for bounded in [
+        "e1=S -> e2=R",
+        "every e1=S",
+        "every (e1=S -> e2=R)",
+        "every e1=S -> e2=R within 1 hour",
+        "every e1=S -> not R for 1 sec",
+        "e1=S<2:> -> e2=R within 1 hour",
+        "e1=S<2:5> -> e2=R",
+        "every e1=S, e2=R+, e3=S",
+    ] {
+        assert!(warned(bounded).is_empty(), "{bounded}");
+    }
+}
+
+#[test]
 fn state_without_bound_is_warned_of() {
     let warned = |queries: &str| {
         let text = format!("{HEAD}define table L (a int); {queries}");

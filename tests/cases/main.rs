@@ -11,6 +11,7 @@ mod logged;
 mod manual;
 mod pair;
 mod pattern_grammar;
+mod pattern_model;
 mod replay;
 
 use std::path::Path;

@@ -41,6 +41,8 @@ impl PatternStep {
     /// If the bytes are not that.
     pub fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
         self.store.matches.load(state)?;
+        self.store.refs.clear();
+        self.store.refs.resize(self.store.matches.used(), 0);
         self.store.chains.load(state)?;
         for events in &mut self.store.events {
             events.rows.load(state)?;
@@ -119,8 +121,9 @@ impl Lost {
         if !store.matches.holds(of) || store.matches.get(of).taken.len() != store.events.len() {
             return Err(LoadError::Malformed);
         }
-        store.matches.get_mut(of).refs += 1;
-        if store.matches.get(of).refs > 1 {
+        let refs = &mut store.refs[of as usize];
+        *refs += 1;
+        if *refs > 1 {
             return Ok(());
         }
         self.found += 1;

@@ -35,8 +35,6 @@ pub struct Record {
     pub expired: bool,
     /// By state.
     pub taken: SmallVec<[Taken; 4]>,
-    /// In how many lists it waits.
-    pub refs: u32,
 }
 
 /// The events that a counting state took for a match.
@@ -60,6 +58,8 @@ pub struct Events {
 #[derive(Debug)]
 pub struct Store {
     pub matches: Slab<Record>,
+    /// By match: in how many lists it waits.
+    pub refs: Vec<u32>,
     pub chains: Slab<Chain>,
     pub events: Vec<Events>,
 }
@@ -75,6 +75,7 @@ impl Store {
         };
         Store {
             matches: Slab::default(),
+            refs: Vec::new(),
             chains: Slab::default(),
             events: states.map(events).collect(),
         }
@@ -84,7 +85,16 @@ impl Store {
     #[inline]
     pub fn fresh(&mut self) -> Match {
         let taken = SmallVec::from_elem(NONE, self.events.len());
-        self.matches.insert(Record { time: NO_TIME, expired: false, taken, refs: 0 })
+        self.put(Record { time: NO_TIME, expired: false, taken })
+    }
+
+    #[inline]
+    fn put(&mut self, record: Record) -> Match {
+        let place = self.matches.insert(record);
+        if place as usize >= self.refs.len() {
+            self.refs.resize(place as usize + 1, 0);
+        }
+        place
     }
 
     /// A copy of a match that keeps what it took at states before `until`; waits nowhere.
@@ -99,22 +109,22 @@ impl Store {
                 self.hold(state, taken);
             }
         }
-        self.matches.insert(Record { time, expired: false, taken: kept, refs: 0 })
+        self.put(Record { time, expired: false, taken: kept })
     }
 
     /// Notes that a match waits in one list more.
     #[inline]
     pub fn retain(&mut self, of: Match) {
-        self.matches.get_mut(of).refs += 1;
+        self.refs[of as usize] += 1;
     }
 
     /// Notes that a match waits in one list less; one that waits nowhere is gone.
     #[inline]
     pub fn release(&mut self, of: Match) {
-        let record = self.matches.get_mut(of);
-        record.refs -= 1;
-        if record.refs == 0 {
-            let taken = std::mem::take(&mut record.taken);
+        let refs = &mut self.refs[of as usize];
+        *refs -= 1;
+        if *refs == 0 {
+            let taken = self.matches.get(of).taken.clone();
             for (state, &taken) in taken.iter().enumerate() {
                 self.let_go(state, taken);
             }
@@ -125,7 +135,7 @@ impl Store {
     /// Whether a match that is held at this moment waits in a list, too.
     #[inline]
     pub fn waits_elsewhere(&self, of: Match) -> bool {
-        self.matches.get(of).refs > 1
+        self.refs[of as usize] > 1
     }
 
     /// When a match last took something.
@@ -138,6 +148,16 @@ impl Store {
     #[inline]
     pub fn set_time(&mut self, of: Match, time: Millis) {
         self.matches.get_mut(of).time = time;
+    }
+
+    /// Gives a match something of a state, and notes when.
+    #[inline]
+    pub fn take(&mut self, of: Match, state: StateId, taken: Taken, time: Millis) {
+        self.hold(state, taken);
+        let record = self.matches.get_mut(of);
+        record.time = time;
+        let before = std::mem::replace(&mut record.taken[state], taken);
+        self.let_go(state, before);
     }
 
     /// What a match has of a state.
@@ -277,7 +297,7 @@ impl Encode for Record {
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (time, expired) = <(Millis, bool)>::decode(from)?;
         let taken = SmallVec::from_vec(Vec::decode(from)?);
-        Ok(Record { time, expired, taken, refs: 0 })
+        Ok(Record { time, expired, taken })
     }
 }
 

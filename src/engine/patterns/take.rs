@@ -110,15 +110,18 @@ impl Run<'_> {
             self.restart(id);
         }
         // The row at hand holds the event as long as it is at hand.
-        let mut kept = HERE;
+        let (mut kept, time) = (HERE, self.time());
         for &(number, of) in &taken {
             self.store.retain(of);
             self.leave(id, number);
             if state.next.is_some() && kept == HERE {
                 kept = self.keep(id);
             }
-            self.give(of, id, kept);
-            self.pass(id, of);
+            self.store.take(of, id, kept, time);
+            if state.is_start {
+                self.watch(of);
+            }
+            self.go_on_here(id, of);
             self.look_for_whole(of);
             if kept == HERE && self.store.waits_elsewhere(of) {
                 // A count before it must know that its match has gone on.
@@ -139,6 +142,10 @@ impl Run<'_> {
     fn pass(&mut self, id: StateId, of: Match) {
         let time = self.time();
         self.store.set_time(of, time);
+        self.go_on_here(id, of);
+    }
+
+    fn go_on_here(&mut self, id: StateId, of: Match) {
         if self.shape.states[id].ends {
             self.whole = true;
         }
@@ -174,8 +181,7 @@ impl Run<'_> {
         for number in self.lists.states[id].pending.numbers() {
             let Some(of) = self.lists.states[id].pending.get(number) else { continue };
             let states = self.shape.states.len();
-            let passed = |next: StateId| next < states && self.store.has(of, next);
-            if passed(id + 1) || passed(id + 2) {
+            if (id + 1..states).any(|later| self.store.has(of, later)) {
                 self.leave(id, number);
                 continue;
             }

@@ -30,7 +30,8 @@ impl<T: Clone + Encode + Send + Sync + 'static> Slab<T> {
         self.used() - self.free.len()
     }
 
-    fn used(&self) -> usize {
+    /// How many places there are, free ones among them.
+    pub fn used(&self) -> usize {
         self.segments.last().map_or(0, |last| (self.segments.len() - 1) * SEGMENT + last.len())
     }
 
