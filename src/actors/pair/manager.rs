@@ -78,6 +78,8 @@ pub enum Tell {
     Attached(Plan),
     /// A plan's log has left the hub.
     Detached(Plan),
+    /// A plan's journal was opened again after it failed: it may be shorter now.
+    Reopened(Plan),
     /// The link says something.
     Heard(Box<Heard>),
     /// The arbiter answers.
@@ -433,6 +435,17 @@ impl HaManager {
         self.look(plan);
     }
 
+    /// The node that follows begins anew with what the journal holds; the one that acts has added
+    /// again what was not in it.
+    fn reopened(&mut self, plan: Plan) {
+        self.reading.remove(&plan);
+        if self.life.as_ref().is_some_and(|life| life.member.epoch().is_none()) {
+            self.give(Input::PlanRemoved { plan }, None);
+            self.attached(plan);
+        }
+        self.look(plan);
+    }
+
     /// The end of this life; the next one begins from what is on disk.
     fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {
         self.step_down();
@@ -508,6 +521,7 @@ impl Handler<Tell> for HaManager {
                 self.reading.remove(&plan);
                 self.give(Input::PlanRemoved { plan }, None);
             }
+            Tell::Reopened(plan) => self.reopened(plan),
             Tell::Heard(heard) => self.heard(*heard),
             Tell::Arbiter(request, outcome) => {
                 self.give(Input::Arbiter { request, outcome: *outcome }, None);

@@ -99,6 +99,7 @@ impl PlanActor {
             }
             Pause::Stuck(Stuck::Log(error)) if error.is_transient() => {
                 if !std::mem::replace(&mut self.disk_failed, true) {
+                    self.station.desk().tell_broken(true);
                     let reason = error.to_string();
                     error!(plan = %self.station.name, reason, "the plan waits for its disk");
                 }
@@ -118,6 +119,9 @@ impl PlanActor {
 
     fn shift(&mut self) -> Pause {
         let mut desk = self.station.desk();
+        if let Err(stuck) = desk.look_at_disk() {
+            return Pause::Stuck(stuck);
+        }
         let began = clock::elapsed();
         let pause = loop {
             if !desk.deliver() {
@@ -181,6 +185,7 @@ impl PlanActor {
         match reopened {
             Ok(()) => {
                 self.disk_failed = false;
+                self.station.desk().tell_broken(false);
                 info!(plan = %self.station.name, "the disk works again");
             }
             Err(_) => {

@@ -39,6 +39,20 @@ pub enum LedgerError {
     /// Which entry is applied cannot be noted.
     #[error("cannot note which entry of the plan's log is being applied: {0}")]
     Note(std::io::Error),
+    /// The journal could not take what the other node sent.
+    #[error("the plan's log does not take the other node's entries")]
+    Failed,
+    /// After it was opened again the journal lacks entries that were applied.
+    #[error(
+        "the disk has lost entries of the plan's log: it ends at {last}, but {next} comes next; \
+         start the node again, so that it takes them from the other one"
+    )]
+    Lost {
+        /// The last one.
+        last: u64,
+        /// The one that was to come.
+        next: u64,
+    },
     /// A record is no entry this program knows.
     #[error("the entry at position {position} of the plan's log cannot be read by this version")]
     Unreadable {
@@ -52,7 +66,8 @@ impl LedgerError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         use JournalError::{Full, Io, Poisoned};
-        matches!(self, Self::Journal(Full { .. } | Io { .. } | Poisoned(_)) | Self::Note(_))
+        let transient = matches!(self, Self::Journal(Full { .. } | Io { .. } | Poisoned(_)));
+        transient || matches!(self, Self::Note(_) | Self::Failed)
     }
 }
 
@@ -343,6 +358,10 @@ impl Ledger {
         *held = None;
         self.reading = None;
         let (mut journal, _) = source.open()?;
+        let (last, next) = (journal.last(), self.next);
+        if self.mirrored.is_some() && last + 1 < next {
+            return Err(LedgerError::Lost { last, next });
+        }
         for waiting in &self.waiting {
             if let Some(entry) = &waiting.entry
                 && waiting.position > journal.last()

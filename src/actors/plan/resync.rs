@@ -8,6 +8,7 @@ use tracing::info;
 
 use crate::actors::pair::Tell;
 use crate::actors::plan::Desk;
+use crate::actors::plan::LedgerError;
 use crate::actors::plan::StreamFront;
 use crate::actors::plan::Stuck;
 use crate::actors::plan::kept;
@@ -18,6 +19,26 @@ use crate::replica::Broken;
 use crate::replica::Maker;
 
 impl Desk {
+    /// In a pair the other thread may have found that the journal fails.
+    ///
+    /// # Errors
+    /// That it does, so that it is opened again.
+    pub fn look_at_disk(&self) -> Result<(), Stuck> {
+        match self.ledger.mirrored() {
+            Some(mirrored) if mirrored.is_broken() => Err(Stuck::Log(LedgerError::Failed)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The plan's journal takes no entries, or does so again: the pair has to know.
+    pub fn tell_broken(&self, broken: bool) {
+        let Some(mirrored) = self.ledger.mirrored() else { return };
+        mirrored.set_broken(broken);
+        if !broken {
+            mirrored.wire.tell(Tell::Reopened(mirrored.plan));
+        }
+    }
+
     /// Orders that both nodes compare their states.
     pub fn compare(&mut self) {
         if self.orders() && self.replica.position() > 0 {
