@@ -110,9 +110,7 @@ impl PlanActor {
                     Stuck::Broken(Broken(reason)) => reason,
                     Stuck::Log(error) => error.to_string(),
                 };
-                error!(plan = %self.station.name, reason, "the plan cannot go on");
-                self.station.inbox.close();
-                self.end(Exit::permanent(reason), ctx);
+                self.give_up(reason, ctx);
             }
         }
     }
@@ -188,12 +186,20 @@ impl PlanActor {
                 self.station.desk().tell_broken(false);
                 info!(plan = %self.station.name, "the disk works again");
             }
-            Err(_) => {
+            Err(error) if error.is_transient() => {
                 self.waiting = Some(ctx.run_later(DISK_PAUSE, Self::try_disk));
                 return;
             }
+            Err(error) => return self.give_up(error.to_string(), ctx),
         }
         self.work(ctx);
+    }
+
+    /// The plan cannot go on in this process.
+    fn give_up(&mut self, reason: String, ctx: &mut Context<Self>) {
+        error!(plan = %self.station.name, reason, "the plan cannot go on");
+        self.station.inbox.close();
+        self.end(Exit::permanent(reason), ctx);
     }
 
     fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {
