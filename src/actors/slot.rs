@@ -136,7 +136,14 @@ impl SlotLimits {
         let queues = &config.queues;
         Self {
             inbox: Limits { events: queues.inbox_events, bytes: queues.inbox_bytes },
-            publisher: Limits { events: queues.publisher_events, bytes: queues.publisher_bytes },
+            publisher: match config.ha.enabled {
+                // What the passive holds until the active has published it waits there, too.
+                true => Limits {
+                    events: config.ha.publisher_queue_events,
+                    bytes: config.ha.publisher_queue_bytes,
+                },
+                false => Limits { events: queues.publisher_events, bytes: queues.publisher_bytes },
+            },
             with_faults: config.testing.faults,
             tail: TailLimits { events: config.tail.events, bytes: config.tail.bytes },
         }

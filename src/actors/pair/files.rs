@@ -1,6 +1,7 @@
 //! Snapshots on their way between the nodes, on threads that may wait for disk and link.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use tracing::info;
 use tracing::warn;
 
+use crate::actors::clock;
 use crate::actors::pair::Hub;
 use crate::actors::pair::Tell;
 use crate::actors::pair::hub::Log;
@@ -39,7 +41,10 @@ pub struct Files {
     link: Arc<Link>,
     pieces: mpsc::Sender<(Piece, Hold)>,
     /// Plans of which a snapshot is on its way to the other node.
-    sending: Arc<Mutex<BTreeMap<Plan, String>>>,
+    sending: Arc<Mutex<BTreeSet<Plan>>>,
+    /// When each plan was last tried to be brought up to date, and the least time between two tries.
+    tried: Mutex<BTreeMap<Plan, Duration>>,
+    resync: Duration,
 }
 
 impl Files {
@@ -51,12 +56,14 @@ impl Files {
         hub: Arc<Hub>,
         link: Arc<Link>,
         manager: actix::Recipient<Tell>,
+        resync: Duration,
     ) -> io::Result<Self> {
         let (pieces, taken) = mpsc::channel();
         let of = Arc::clone(&hub);
         let work = move || take_pieces(&of, &taken, &manager);
         thread::Builder::new().name("snapshots in".to_owned()).spawn(work)?;
-        Ok(Self { hub, link, pieces, sending: Arc::default() })
+        let (sending, tried) = (Arc::default(), Mutex::default());
+        Ok(Self { hub, link, pieces, sending, tried, resync })
     }
 
     /// A piece came; its room in the link is free when it is written.
@@ -68,7 +75,18 @@ impl Files {
     /// Sends the newest good snapshot of a plan, or one that is taken for this; does nothing while
     /// one is on its way.
     pub fn send_newest(&self, plan: Plan) {
-        self.send(plan, None);
+        let now = clock::elapsed();
+        {
+            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            if tried.get(&plan).is_some_and(|last| now.saturating_sub(*last) < self.resync) {
+                return;
+            }
+            tried.insert(plan, now);
+        }
+        if self.send(plan, None) {
+            let name = self.hub.log(plan).map(|log| Arc::clone(&log.name));
+            info!(plan = ?name, "the other node needs a snapshot: its state is being synchronised");
+        }
     }
 
     /// Sends this snapshot of a plan.
@@ -76,14 +94,11 @@ impl Files {
         self.send(plan, Some(name.to_owned()));
     }
 
-    fn send(&self, plan: Plan, name: Option<String>) {
-        let Some(log) = self.hub.log(plan) else { return };
-        {
-            let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-            if sending.contains_key(&plan) {
-                return;
-            }
-            sending.insert(plan, name.clone().unwrap_or_default());
+    /// Whether a sending has begun.
+    fn send(&self, plan: Plan, name: Option<String>) -> bool {
+        let Some(log) = self.hub.log(plan) else { return false };
+        if !self.sending.lock().unwrap_or_else(PoisonError::into_inner).insert(plan) {
+            return false;
         }
         let (link, sending) = (Arc::clone(&self.link), Arc::clone(&self.sending));
         let work = move || {
@@ -100,7 +115,9 @@ impl Files {
         if let Err(error) = thread::Builder::new().name("snapshot out".to_owned()).spawn(work) {
             self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&plan);
             warn!(%error, "no thread for sending a snapshot");
+            return false;
         }
+        true
     }
 }
 

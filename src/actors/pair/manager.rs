@@ -255,7 +255,12 @@ impl HaManager {
             listen = %link.address(), peer = config.ha.peer, "the pair begins"
         );
         let member = Member::new(settings::protocol(&config.ha), start, now());
-        let files = Files::start(Arc::clone(hub), Arc::clone(&link), address.recipient())?;
+        let files = Files::start(
+            Arc::clone(hub),
+            Arc::clone(&link),
+            address.recipient(),
+            config.ha.resync,
+        )?;
         Ok(Life { member, link, arbiter, files })
     }
 
