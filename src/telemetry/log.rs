@@ -19,6 +19,8 @@ pub fn start_log(log: &Log) {
         .parse(format!("actix_server=warn,{}", log.level))
         .expect("a checked configuration holds a filter that parses");
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that finds no room is lost. To say so on the same way would be a panic in the end.
+    let lines = lines.log_internal_errors(false);
     let started = match log.format {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
         LogFormat::Text => {
