@@ -122,6 +122,8 @@ impl HaManager {
                 hub.gate.set_role(role);
             }
             Role::Passive => {
+                // Who orders now has yet to say so: what was forwarded before would be dropped.
+                self.status.heard_active = None;
                 hub.gate.open_until(0);
                 info!(%epoch, reason = why, "this node is passive");
                 let (part, unsure) = (Part::Undecided, true);
