@@ -206,7 +206,7 @@ impl PublisherActor {
                 return Pause::Held;
             };
             if at_hand.tries == 0 {
-                self.note_epoch(&permit.role);
+                self.note_epoch(&permit.role, at_hand.parcel.message.epoch);
             }
             at_hand.tries += 1;
             let tries = at_hand.tries;
@@ -261,9 +261,11 @@ impl PublisherActor {
         Pause::Idle
     }
 
-    /// The first parcel of an epoch may have left already, if whoever acted before was cut off.
-    fn note_epoch(&mut self, role: &RoleNow) {
-        if self.epoch.replace(role.epoch) != Some(role.epoch) && role.unsure {
+    /// The first parcel of an epoch may have left already, if whoever acted before was cut off, and
+    /// if it does not follow from what was ordered here, in this epoch.
+    fn note_epoch(&mut self, role: &RoleNow, ordered: u64) {
+        let is_own = ordered > 0 && (role.epoch == 0 || ordered == role.epoch);
+        if self.epoch.replace(role.epoch) != Some(role.epoch) && role.unsure && !is_own {
             self.job.uncertain.inc();
         }
     }

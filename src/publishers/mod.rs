@@ -57,7 +57,8 @@ pub struct Parcel {
     /// The number of the first row among all that this publisher was ever given, from 1: the same
     /// when the parcel is given again, so that a receiver may drop repeats.
     pub number: u64,
-    /// The epoch of the active node that publishes it; 0 where there is no pair.
+    /// The epoch of the active node that publishes it; 0 where there is no pair. While it waits:
+    /// the epoch in which this node ordered what it follows from; 0 if others did.
     pub epoch: u64,
     /// How often the plan's state had been taken from the other node when this was computed.
     pub reading: u64,

@@ -75,6 +75,8 @@ pub struct Desk {
     /// While what was found in the log is applied: notes at which entry.
     pub(super) suspect: Option<Suspect>,
     busy: Arc<Busy>,
+    /// In which epoch this node ordered the entry at hand; 0 if others did, or a former life.
+    epoch: u64,
     /// Results that have not been handed to their publishers yet.
     pub(super) outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
     outputs: Vec<Output>,
@@ -114,6 +116,7 @@ impl Desk {
             ledger,
             suspect,
             busy: Arc::default(),
+            epoch: 0,
             outgoing: VecDeque::new(),
             outputs: Vec::new(),
             notes: Vec::new(),
@@ -329,7 +332,8 @@ impl Desk {
             None => self.ledger.next_upto(safe).map_err(Stuck::Log)?,
         };
         let Some(waiting) = next.and_then(|next| self.admit(next)) else { return Ok(false) };
-        let Waiting { entry, told, room, .. } = waiting;
+        let Waiting { epoch, entry, told, room, .. } = waiting;
+        self.epoch = epoch;
         if let Some(entry) = &entry {
             self.suspect(entry)?;
         }
@@ -501,6 +505,7 @@ impl Desk {
                 let last = number + output.rows.len() as u64 - 1;
                 let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
                 let parcel = self.parcel(front, number, Arc::clone(&output.rows));
+                let parcel = Parcel { epoch: self.epoch, ..parcel };
                 end.outbox.put(number, &output.rows);
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
