@@ -33,8 +33,10 @@ TIME ?= 60
 simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENTRIES=real or bare
 	SEEDS=$(SEEDS) BASE=$(BASE) $(SIMULATION) every_seed -- --nocapture
 
-soak: ## the simulation against itself: every rule of the pair left out has to be noticed
+soak: ## the long form: every rule of the pair left out has to be noticed, and pairs that die often
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
+	KILLS=20 CUTS=5 FLAPS=100 HALT=30 SWITCHES=20 \
+		cargo test --release --locked --test system pair:: -- --nocapture
 
 fuzz: ## mutated plans for lexer, parser, checker and builder, for TIME=seconds from BASE=n
 	FUZZ_SECONDS=$(TIME) SEED=$(BASE) cargo test --locked --no-default-features --test fuzz -- --nocapture

@@ -251,7 +251,15 @@ impl Load {
                 for attempt in sequence as usize.. {
                     let address = to.lock().unwrap_or_else(PoisonError::into_inner)[attempt % 2];
                     let path = "/api/v1/plans/sums/streams/In";
-                    let answer = client::try_ask(address, path, &headers, body.as_bytes());
+                    let answer = client::ask_within(
+                        address,
+                        client::PATIENCE,
+                        "POST",
+                        path,
+                        &headers,
+                        Some(body.as_bytes()),
+                    )
+                    .ok();
                     if answer.is_some_and(|answer| answer.status == 200) {
                         break;
                     }

@@ -1,5 +1,6 @@
 //! A small HTTP client that can also send what no proper client would.
 
+use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -49,7 +50,20 @@ pub fn ask(
     headers: &[(&str, &str)],
     body: Option<&[u8]>,
 ) -> Answer {
-    let mut stream = connect(address);
+    let read = ask_within(address, PATIENCE, method, path, headers, body);
+    read.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error}"))
+}
+
+/// The same where nobody may be there.
+pub fn ask_within(
+    address: SocketAddr,
+    patience: Duration,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> io::Result<Answer> {
+    let mut stream = try_connect(address, patience)?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     let given = |name: &str| headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
     if !given("host") {
@@ -70,30 +84,11 @@ pub fn ask(
     let _ = stream.write_all(body.unwrap_or_default());
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
-    assert!(read.is_ok() || !bytes.is_empty(), "{method} {path}: no answer: {read:?}");
-    parse(&bytes)
-}
-
-/// Sends events; `None` where nobody listens or the answer does not come whole.
-pub fn try_ask(
-    address: SocketAddr,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let mut head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+    if bytes.is_empty() {
+        read?;
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).ok()?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).ok()?;
-    bytes.windows(4).any(|four| four == b"\r\n\r\n").then(|| parse(&bytes))
+    parse(&bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Sends a request and does not wait for its answer.
@@ -112,18 +107,22 @@ static LEFT: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
 
 /// A connection whose reads do not wait for ever.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the node listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time above zero");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a time above zero");
-    stream
+    try_connect(address, PATIENCE).expect("the node listens")
 }
 
-fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+fn try_connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+/// An answer from its bytes; `None` if they do not hold its head.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = bytes[end + 4..].to_vec();
-    Answer { status: status.expect("a status"), head, body }
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, head, body: bytes[end + 4..].to_vec() })
 }
 
 /// A live tail.

@@ -12,6 +12,7 @@ mod folder;
 mod ledger;
 mod load;
 mod node;
+mod pair;
 mod restart;
 mod shipped;
 mod witness;

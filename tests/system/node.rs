@@ -32,20 +32,27 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Node {
     process: Child,
     folder: TempDir,
+    /// Where it is to listen; port 0 is any that is free.
+    listen: String,
     address: SocketAddr,
 }
 
 impl Node {
     /// Starts a node with these plan files, and settings as in `twinflow.toml`.
     pub fn start(plans: &[(&str, &str)], settings: &str) -> Self {
+        Self::start_at("127.0.0.1:0", plans, settings)
+    }
+
+    /// Starts a node that listens at this address, also when it is started again.
+    pub fn start_at(listen: &str, plans: &[(&str, &str)], settings: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("plans")).expect("a folder");
         for (name, text) in plans {
             fs::write(folder.path().join("plans").join(name), text).expect("a file");
         }
         fs::write(folder.path().join("twinflow.toml"), settings).expect("a file");
-        let (process, address) = run(folder.path());
-        Self { process, folder, address }
+        let (process, address) = run(folder.path(), listen, &[]);
+        Self { process, folder, listen: listen.to_owned(), address }
     }
 
     /// Ends the process as `kill -9` does and starts it again in the same folder.
@@ -69,19 +76,31 @@ impl Node {
         }
     }
 
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("it is our child").is_some()
+    }
+
     /// Starts the process again without waiting until it listens: it may end before.
     pub fn start_again_unheard(&mut self) {
-        self.process = spawn(self.folder.path(), &[]);
+        self.process = spawn(self.folder.path(), &self.listen, &[]);
     }
 
     /// Starts the process again in the same folder.
     pub fn start_again(&mut self) {
-        (self.process, self.address) = run(self.folder.path());
+        (self.process, self.address) = run(self.folder.path(), &self.listen, &[]);
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.process.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(sent.success());
     }
 
     /// Starts the process again with another value of a variable of its environment.
     pub fn start_again_where(&mut self, name: &str, value: &str) {
-        (self.process, self.address) = run_where(self.folder.path(), &[(name, value)]);
+        (self.process, self.address) = run(self.folder.path(), &self.listen, &[(name, value)]);
     }
 
     /// Where it listens.
@@ -186,9 +205,7 @@ impl Node {
 
     /// Asks the process to end, as a service manager does, and waits; its exit code.
     pub fn stop(mut self) -> Option<i32> {
-        let kill = format!("kill -TERM {}", self.process.id());
-        let asked = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
-        assert!(asked.success());
+        self.signal("TERM");
         let end = Instant::now() + SOON;
         loop {
             if let Some(status) = self.process.try_wait().expect("it is our child") {
@@ -200,13 +217,14 @@ impl Node {
     }
 }
 
-fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Child {
+fn spawn(folder: &Path, listen: &str, environment: &[(&str, &str)]) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.expect("a file");
-    Command::new(env!("CARGO_BIN_EXE_twinflow"))
-        .arg("run")
+    // A file that may not grow is to be an error, as a full disk is, and not the end.
+    Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" run", env!("CARGO_BIN_EXE_twinflow")])
         .current_dir(folder)
-        .env("TWINFLOW_HTTP_LISTEN", "127.0.0.1:0")
+        .env("TWINFLOW_HTTP_LISTEN", listen)
         .env("LIMIT", "50")
         .env("SECRET_FOLDER", "secret")
         .envs(environment.iter().copied())
@@ -218,12 +236,8 @@ fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Child {
 }
 
 /// Starts a node in a folder and waits until it says where it listens.
-fn run(folder: &Path) -> (Child, SocketAddr) {
-    run_where(folder, &[])
-}
-
-fn run_where(folder: &Path, environment: &[(&str, &str)]) -> (Child, SocketAddr) {
-    let mut process = spawn(folder, environment);
+fn run(folder: &Path, listen: &str, environment: &[(&str, &str)]) -> (Child, SocketAddr) {
+    let mut process = spawn(folder, listen, environment);
     let mut lines = BufReader::new(process.stdout.take().expect("it was asked for")).lines();
     let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
         line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').parse().ok()

@@ -1,0 +1,89 @@
+//! The active is halted for a while, as a machine that swaps or a debugger would, and goes on.
+
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::pair::accounts::check;
+use crate::pair::from_environment;
+use crate::pair::load::At;
+use crate::pair::load::Rate;
+use crate::pair::nodes::Pair;
+use crate::pair::nodes::Plot;
+use crate::pair::say;
+
+const WHILE: Duration = Duration::from_millis(400);
+
+fn halt(pair: &Pair, node: usize, time: Duration) {
+    pair.nodes[node].signal("STOP");
+    sleep(time);
+    pair.nodes[node].signal("CONT");
+}
+
+#[test]
+fn a_short_halt_of_the_active_is_no_reason_to_take_over() {
+    let pair = Pair::start(Plot::default());
+    let load = pair.load(Rate { at: At::First(pair.active()), ..Rate::default() });
+    sleep(WHILE);
+    let (active, epoch) = (pair.active(), pair.epoch(pair.active()));
+    for milliseconds in [300, 500] {
+        halt(&pair, active, Duration::from_millis(milliseconds));
+        sleep(WHILE);
+        assert!(pair.acts(active), "halted for {milliseconds} ms; {}", pair.tell());
+        assert_eq!((pair.epoch(active), pair.epoch(1 - active)), (epoch, epoch));
+    }
+    let found = check(&pair, &load.stop());
+    assert_eq!((found.plain_repeated, found.again), (0, 0), "nobody took over: {found:?}");
+}
+
+#[test]
+fn a_long_halt_of_the_active_ends_its_time_and_it_begins_nothing_when_it_goes_on() {
+    let seconds = from_environment("HALT", 3);
+    let pair = Pair::start(Plot::default());
+    let load = pair.load(Rate::default());
+    sleep(WHILE);
+    let active = pair.wait_in_sync();
+    let epoch = pair.epoch(active);
+    let halted = Instant::now();
+    pair.nodes[active].signal("STOP");
+    let first = pair.wait(Duration::from_secs(10), "the other node takes over", || {
+        pair.receiver.first_above(epoch)
+    });
+    sleep(Duration::from_secs(seconds).saturating_sub(halted.elapsed()));
+    pair.nodes[active].signal("CONT");
+    let woke = Instant::now();
+    pair.wait_in_sync();
+    sleep(WHILE);
+    let report = load.stop();
+    let found = check(&pair, &report);
+    let book = pair.receiver.book();
+    let late = book.results.iter().filter(|result| result.epoch <= epoch && result.at > woke);
+    // A request that lay in the kernel when the process was halted may still come.
+    assert!(late.count() <= 1, "the old active began something new; {}", pair.tell());
+    say(&format!(
+        "halted for {seconds} s: {found:?}; the other node's first result after {:?}",
+        first - halted,
+    ));
+}
+
+#[test]
+fn a_halt_of_the_passive_holds_nobody_up_for_long() {
+    let pair = Pair::start(Plot::default());
+    let active = pair.active();
+    let answer = Duration::from_secs(5);
+    let load = pair.load(Rate { at: At::First(active), answer, ..Rate::default() });
+    sleep(WHILE);
+    let epoch = pair.epoch(active);
+    halt(&pair, 1 - active, Duration::from_secs(3));
+    pair.wait_in_sync();
+    assert!(pair.acts(active), "{}", pair.tell());
+    assert_eq!(pair.epoch(active), epoch);
+    sleep(WHILE);
+    let report = load.stop();
+    let found = check(&pair, &report);
+    assert_eq!((found.plain_repeated, found.again), (0, 0), "nobody took over: {found:?}");
+    // The active waits for `ha.patience` and then goes on alone.
+    let slowest = report.quantile(1.0);
+    assert!(slowest < Duration::from_millis(2_500), "an answer took {slowest:?}");
+    say(&format!("the passive halted for 3 s: the slowest answer took {slowest:?}"));
+}
