@@ -244,6 +244,7 @@ impl PublisherActor {
             }
             *self.at_hand() = None;
             self.job.end.confirm(&parcel);
+            self.job.station.published();
             drop(permit);
             if clock::elapsed().saturating_sub(began) > SHIFT {
                 return Pause::Shift;

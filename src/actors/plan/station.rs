@@ -105,6 +105,13 @@ impl Station {
         committed.saturating_sub(self.position())
     }
 
+    /// A publisher is done with a parcel: the other node of a pair need not hold it any more.
+    pub fn published(&self) {
+        if let Some(mirrored) = &self.mirrored {
+            mirrored.look();
+        }
+    }
+
     /// Waits until the entry at a position was applied here.
     pub async fn reaches(&self, position: u64) {
         let mut applied = self.applied.subscribe();
