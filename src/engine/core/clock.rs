@@ -12,6 +12,7 @@ use crate::event::Millis;
 use crate::event::Value;
 use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
+use crate::plan::logical::QueryId;
 use std::sync::Arc;
 
 /// Set in the number of a cause that is a timer, so that it is no row's number.
@@ -92,6 +93,8 @@ impl PlanCore {
             Address::Trigger(trigger) => self.fire_trigger(trigger, timer.due, outlet),
             Address::Purge(partition) => self.purge(partition, timer),
             Address::Discard(aggregation) => self.discard(aggregation, timer),
+            // A key that was purged has left its number to another, which this is not for.
+            Address::Step { query, .. } if self.is_of_earlier_key(query, timer) => {}
             Address::Step { query, port, step } => {
                 let cause = Cause::Timer(step, timer.due, timer.slot);
                 self.run_query(query, port, cause, outlet);
@@ -100,6 +103,12 @@ impl PlanCore {
         if !self.in_send {
             self.end_send(outlet);
         }
+    }
+
+    fn is_of_earlier_key(&self, query: QueryId, timer: Timer) -> bool {
+        let Some(partition) = self.pipelines[query].partition else { return false };
+        let birth = self.partitions[partition].births.get(timer.slot as usize);
+        birth.is_some_and(|&birth| birth != timer.birth)
     }
 
     fn fire_trigger(&mut self, trigger: usize, due: Millis, outlet: &mut dyn Outlet) {
