@@ -35,9 +35,9 @@ use std::sync::Arc;
 
 /// What an embedder brings along: definitions of its own, written as those of the engine are.
 ///
-/// Names are best given a namespace, as in `acme:score`: a name that the engine has is the engine's.
-/// What is brought must be a function of what it is given, as the engine is: it reads no clock, file
-/// or chance, and state goes through `save` and `load`.
+/// Names are best given a namespace, as in `acme:score`: a name that the engine has is the
+/// engine's. What is brought must be a function of what it is given, as the engine is: it reads no
+/// clock, file or chance, and state goes through `save` and `load`.
 pub trait Extension: Send + Sync {
     /// Scalar functions.
     fn functions(&self) -> &'static [FunctionDefinition] {
@@ -150,8 +150,7 @@ impl Library {
     fn verify_aggregator(&self, name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
         let definition = self.find_aggregator(name).ok_or_else(|| unknown(name))?;
         let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
-        let arguments: Vec<DataType> = arguments.iter().map(|argument| argument.ty).collect();
-        (definition.build)(&AggregatorSetup { arguments: &arguments, ty, expired: true }).map(drop)
+        (definition.build)(&AggregatorSetup { arguments, ty, expired: true }).map(drop)
     }
 
     fn verify_window(

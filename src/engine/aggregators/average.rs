@@ -31,7 +31,7 @@ from Readings#window.length(10) select room, avg(celsius) as celsius group by ro
 insert into Means;",
     },
     build: |setup| {
-        let ty = setup.arguments[0];
+        let ty = setup.arguments[0].ty;
         for_number!(ty, T => Ok(PerGroup::<Average<T>>::boxed()), else Err(number::expected(ty)))
     },
 };

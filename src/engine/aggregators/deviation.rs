@@ -31,7 +31,7 @@ from Readings#window.length(100) select room, stdDev(celsius) as spread group by
 insert into Spreads;",
     },
     build: |setup| {
-        let ty = setup.arguments[0];
+        let ty = setup.arguments[0].ty;
         for_number!(ty, T => Ok(PerGroup::<Deviation<T>>::boxed()), else Err(number::expected(ty)))
     },
 };

@@ -34,7 +34,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
 from Visits#window.time(5 min) select user, distinctCount(page) as pages group by user
 insert into Curious;",
     },
-    build: |setup| match setup.arguments[0] {
+    build: |setup| match setup.arguments[0].ty {
         DataType::Int => Ok(PerGroup::<Distinct<i32>>::boxed()),
         DataType::Long => Ok(PerGroup::<Distinct<i64>>::boxed()),
         DataType::Float => Ok(PerGroup::<Distinct<f32>>::boxed()),

@@ -56,7 +56,7 @@ insert into Hottest;",
 };
 
 fn build<W: Wanted>(setup: &AggregatorSetup<'_>) -> Result<Box<dyn Aggregator>, ArgumentFault> {
-    let ty = setup.arguments[0];
+    let ty = setup.arguments[0].ty;
     for_number!(ty, T => Ok(if setup.expired {
         PerGroup::<Present<T, W>>::boxed()
     } else {

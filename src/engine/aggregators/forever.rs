@@ -33,7 +33,7 @@ pub const MIN_FOREVER: AggregatorDefinition = AggregatorDefinition {
 from Readings select room, minForever(celsius) as record group by room insert into Records;",
     },
     build: |setup| {
-        let ty = setup.arguments[0];
+        let ty = setup.arguments[0].ty;
         for_number!(ty, T => Ok(PerGroup::<Record<T, Least>>::boxed()),
             else Err(number::expected(ty)))
     },
@@ -50,7 +50,7 @@ pub const MAX_FOREVER: AggregatorDefinition = AggregatorDefinition {
 from Readings select room, maxForever(celsius) as record group by room insert into Records;",
     },
     build: |setup| {
-        let ty = setup.arguments[0];
+        let ty = setup.arguments[0].ty;
         for_number!(ty, T => Ok(PerGroup::<Record<T, Greatest>>::boxed()),
             else Err(number::expected(ty)))
     },

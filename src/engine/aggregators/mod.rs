@@ -5,14 +5,18 @@
 mod average;
 #[cfg(test)]
 mod cases;
+mod collected;
 mod count;
 mod deviation;
 mod distinct_count;
 mod extreme;
 mod forever;
+pub mod gathered;
+mod group_concat;
 mod logical;
 mod number;
 pub mod per_group;
+mod percentile;
 mod sum;
 mod union_set;
 
@@ -22,6 +26,7 @@ use crate::engine::state::StateWriter;
 use crate::event::Column;
 use crate::event::DataType;
 use crate::event::Kind;
+use crate::plan::expression::Expr;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
 use std::ops::Range;
@@ -74,8 +79,8 @@ pub struct AggregatorDefinition {
 
 /// What an aggregator is made from.
 pub struct AggregatorSetup<'a> {
-    /// Types of the arguments.
-    pub arguments: &'a [DataType],
+    /// The arguments, for their types and constants.
+    pub arguments: &'a [Expr],
     /// The type of the result, by the signature.
     pub ty: DataType,
     /// Whether expired rows can come, so that values must be kept to be taken back.
@@ -96,6 +101,12 @@ pub const ALL: &[&AggregatorDefinition] = &[
     &logical::AND,
     &logical::OR,
     &union_set::DEFINITION,
+    &group_concat::DEFINITION,
+    &percentile::DEFINITION,
+    &collected::LIST,
+    &collected::LISTS,
+    &collected::MAP,
+    &collected::MAPS,
 ];
 
 #[cfg(test)]

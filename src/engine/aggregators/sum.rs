@@ -35,7 +35,7 @@ pub const DEFINITION: AggregatorDefinition = AggregatorDefinition {
 from Orders#window.time(1 min) select product, sum(pieces) as sold group by product
 insert into Sales;",
     },
-    build: |setup| match setup.arguments[0] {
+    build: |setup| match setup.arguments[0].ty {
         DataType::Int => Ok(PerGroup::<Sum<i32>>::boxed()),
         DataType::Long => Ok(PerGroup::<Sum<i64>>::boxed()),
         DataType::Float => Ok(PerGroup::<Sum<f32>>::boxed()),

@@ -9,7 +9,6 @@ use crate::engine::selector::Selector;
 use crate::engine::selector::grouping::Grouping;
 use crate::engine::selector::pick::Picker;
 use crate::event::Column;
-use crate::event::DataType;
 use crate::plan::expression::Expr;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::Selection;
@@ -35,8 +34,7 @@ impl Selector {
 
         let mut aggregates = Vec::with_capacity(results);
         for call in &selection.aggregates {
-            let types: Vec<DataType> = call.arguments.iter().map(|argument| argument.ty).collect();
-            let setup = AggregatorSetup { arguments: &types, ty: call.ty, expired };
+            let setup = AggregatorSetup { arguments: &call.arguments, ty: call.ty, expired };
             let running = builder.aggregator(&call.name, &setup)?;
             aggregates
                 .push(Aggregate { arguments: builder.kernels(&call.arguments, &input)?, running });

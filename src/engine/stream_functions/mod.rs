@@ -23,8 +23,11 @@ pub struct StreamFunctionDefinition {
     /// The columns it appends, by number of arguments.
     pub added: fn(usize) -> &'static [(&'static str, DataType)],
     /// Makes the step, or says which argument it cannot take.
-    pub build: fn(&FunctionCall, &Library) -> Result<Box<dyn Operator>, ArgumentFault>,
+    pub build: BuildStep,
 }
+
+/// Makes a step of a call; conditions in it are compiled with the functions of the library.
+pub type BuildStep = fn(&FunctionCall, &Library) -> Result<Box<dyn Operator>, ArgumentFault>;
 
 /// All stream functions, in the order of the manual.
 pub const ALL: &[&StreamFunctionDefinition] = &[

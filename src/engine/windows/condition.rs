@@ -68,8 +68,8 @@ impl Condition {
             let definition = library.find_aggregator(&call.name).ok_or_else(|| {
                 ArgumentFault::at(0, format!("there is no aggregator `{}`", call.name))
             })?;
-            let arguments: Vec<DataType> = call.arguments.iter().map(|each| each.ty).collect();
-            let setup = AggregatorSetup { arguments: &arguments, ty: call.ty, expired: true };
+            let arguments = &call.arguments;
+            let setup = AggregatorSetup { arguments, ty: call.ty, expired: true };
             let kernel = |argument| compile(argument, &[width], library);
             aggregates.push(Aggregate {
                 running: (definition.build)(&setup)?,

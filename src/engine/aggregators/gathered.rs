@@ -1,0 +1,81 @@
+//! Makes an aggregator of the values that are present in a group: who writes one says what it takes
+//! of a row and what it gives of them all.
+
+use crate::engine::aggregators::AggregateRows;
+use crate::engine::aggregators::Aggregator;
+use crate::engine::state::LoadError;
+use crate::engine::state::StateReader;
+use crate::engine::state::StateWriter;
+use crate::event::Column;
+use crate::event::Kind;
+use crate::event::Value;
+
+/// What is taken of a row and given of all.
+pub trait Gather: Send {
+    /// What the group keeps of a row; null is passed over.
+    fn take(&self, arguments: &[&Column], row: usize) -> Value {
+        arguments[0].value(row)
+    }
+
+    /// Where among those present a value is put: at their end.
+    fn place(&self, present: &[Value], _value: &Value) -> usize {
+        present.len()
+    }
+
+    /// What all those present give.
+    fn result(&self, present: &[Value]) -> Value;
+}
+
+/// The values of all groups, by group number.
+pub struct Gathered<G> {
+    how: G,
+    groups: Vec<Vec<Value>>,
+}
+
+impl<G: Gather + 'static> Gathered<G> {
+    /// No group has a value yet.
+    pub fn boxed(how: G) -> Box<dyn Aggregator> {
+        Box::new(Gathered { how, groups: Vec::new() })
+    }
+}
+
+impl<G: Gather> Aggregator for Gathered<G> {
+    fn run(&mut self, rows: &AggregateRows<'_>, arguments: &[&Column], output: &mut Column) {
+        for row in rows.range.clone() {
+            let group = rows.groups.get(row).map_or(0, |&group| group as usize);
+            if group >= self.groups.len() {
+                self.groups.resize_with(group + 1, Vec::new);
+            }
+            let present = &mut self.groups[group];
+            let value = self.how.take(arguments, row);
+            let leaves = rows.kinds.get(row) == Some(&Kind::Expired);
+            match (value, leaves) {
+                (Value::Null, _) => {}
+                (value, false) => present.insert(self.how.place(present, &value), value),
+                (value, true) => {
+                    if let Some(place) = present.iter().position(|each| *each == value) {
+                        present.remove(place);
+                    }
+                }
+            }
+            output.push(&self.how.result(present));
+        }
+    }
+
+    fn reset(&mut self, groups: &[u32], _forget: bool) {
+        for &group in groups {
+            if let Some(present) = self.groups.get_mut(group as usize) {
+                present.clear();
+            }
+        }
+    }
+
+    fn save(&self, state: &mut StateWriter) {
+        state.put(&self.groups);
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
+        self.groups = state.get()?;
+        Ok(())
+    }
+}
