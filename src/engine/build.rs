@@ -6,7 +6,6 @@ use crate::engine::expressions::Kernel;
 use crate::engine::expressions::compile_with;
 use crate::engine::library::Library;
 use crate::engine::needs;
-use crate::engine::operator::Operator;
 use crate::engine::operators::Filter;
 use crate::engine::operators::LookupStep;
 use crate::engine::partition::Partition;
@@ -16,8 +15,10 @@ use crate::engine::patterns;
 use crate::engine::patterns::PatternStep;
 use crate::engine::pipeline::PatternWay;
 use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::Step;
 use crate::engine::pipeline::Target;
 use crate::engine::pipeline::Way;
+use crate::engine::rates::Limiter;
 use crate::engine::selector::Selector;
 use crate::engine::tables::TableWriter;
 use crate::engine::tables::membership;
@@ -33,13 +34,17 @@ use crate::plan::logical::Origin;
 use crate::plan::logical::Output;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
+use crate::plan::logical::Port;
 use crate::plan::logical::Query;
+use crate::plan::logical::Rate;
+use crate::plan::logical::RateKind;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::TableId;
 use crate::plan::logical::WindowCall;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Trait;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A plan that was checked cannot be run all the same.
@@ -124,6 +129,8 @@ impl<'a> Builder<'a> {
             Findable::Table(table) => self.plan.tables[table].schema.types(),
             Findable::Window(window) => self.plan.windows[window].schema.types(),
             Findable::Aggregation(id) => self.plan.aggregations[id].schema.types(),
+            // Only joins look into a port, and they know what they find there.
+            Findable::Port(_) => Vec::new(),
         }
     }
 
@@ -174,7 +181,7 @@ impl<'a> Builder<'a> {
     pub fn query(&self, query: &Query, next_operator: &mut u32) -> Result<Pipeline, BuildError> {
         let mut ports = Vec::new();
         let (mut expired, mut windowed) = (false, false);
-        for port in &query.ports {
+        for (number, port) in query.ports.iter().enumerate() {
             if let Source::Window(window) = port.source {
                 windowed = true;
                 expired |= self.plan.windows[window].output.expired();
@@ -189,15 +196,34 @@ impl<'a> Builder<'a> {
             // Rows of a named window are held there, whoever reads them.
             let counts = matches!(port.source, Source::Stream(_));
             let types = self.source_types(port.source);
-            let way = self.way(query, &port.stages, types, counts)?;
+            let way = self.way(query, number, types, counts)?;
             *next_operator += way.steps.len() as u32;
             ports.push(Way { first_operator, ..way });
         }
         let outputs = query.selection.schema.types();
+        let mut selection = Cow::Borrowed(&query.selection);
+        let limiter = match &query.rate {
+            Some(rate) => {
+                // The rate looks at the groups, whose keys stand behind the outputs.
+                let keys = query.selection.group_by.clone();
+                selection.to_mut().outputs.extend(keys);
+                let windowed = query.ports.iter().any(Port::has_window);
+                let operator = std::mem::replace(next_operator, *next_operator + 1);
+                Some(Box::new(Limiter::build(rate, query, windowed, operator)))
+            }
+            None => None,
+        };
+        let selector = Selector::build(&selection, query.events, expired, windowed, self)?;
+        let joins = query.ports.iter().flat_map(|port| &port.stages);
+        let joins = joins.filter(|stage| matches!(stage, Stage::Lookup(_))).count() > 0;
+        let selector = if joins { selector.unbalanced() } else { selector };
+        let shows = matches!(query.rate, Some(Rate { kind: RateKind::Snapshot, .. }));
+        let selector = if shows { selector.row_by_row() } else { selector };
         Ok(Pipeline {
             ports,
             pattern: self.pattern(query, next_operator)?,
-            selector: Selector::build(&query.selection, query.events, expired, windowed, self)?,
+            selector,
+            limiter,
             selected: Some(Box::new(Batch::new(&outputs))),
             target: self.target(&query.output, &outputs)?,
             partition: query.partition,
@@ -229,14 +255,17 @@ impl<'a> Builder<'a> {
     fn way(
         &self,
         query: &Query,
-        stages: &[Stage],
+        number: usize,
         source: Vec<DataType>,
         counts: bool,
     ) -> Result<Way, BuildError> {
+        let Port { stages, is_silent, .. } = &query.ports[number];
         let types = types_along(source, stages);
-        let (needs, leaving) = needs::kept(query, stages, &types, self.library);
-        let mut steps: Vec<Box<dyn Operator>> = Vec::new();
+        let (needs, leaving) = needs::kept(query, number, &types, self.library);
+        let findable = query.lookup_into(number).is_some();
+        let mut steps: Vec<Step> = Vec::new();
         let mut buffers = Vec::new();
+        let mut side = None;
         for (place, stage) in stages.iter().enumerate() {
             let (before, after) = (&types[place], &types[place + 1]);
             let keep = &needs[place + 1];
@@ -244,28 +273,33 @@ impl<'a> Builder<'a> {
             steps.push(match stage {
                 Stage::Filter(condition) => {
                     let counts = counts && stages[..place].iter().all(passes_rows);
-                    Box::new(Filter::new(self.kernel(condition, &[before.len()])?, counts))
+                    let condition = self.kernel(condition, &[before.len()])?;
+                    Step::Plain(Box::new(Filter::new(condition, counts)))
                 }
                 Stage::Window(call) => {
-                    let expired = wants_expired(query, call, self.library);
-                    self.window(call, keep, &leaving[place + 1], expired, false)?
+                    let expired = !is_silent && wants_expired(query, call, self.library);
+                    let window = self.window(call, keep, &leaving[place + 1], expired, findable)?;
+                    side = findable.then_some(place);
+                    if findable { Step::Side(Some(window)) } else { Step::Plain(window) }
                 }
                 Stage::Function(call) => {
                     let definition = self.library.find_stream_function(&call.name);
                     let definition =
                         definition.ok_or_else(|| unknown("stream function", &call.name))?;
-                    (definition.build)(call, self.library)?
+                    Step::Plain((definition.build)(call, self.library)?)
                 }
-                Stage::Lookup(lookup) => Box::new(LookupStep::build(lookup, before, self)?),
+                Stage::Lookup(lookup) => {
+                    Step::Plain(Box::new(LookupStep::build(lookup, before, self)?))
+                }
             });
         }
-        Ok(Way { steps, buffers, first_operator: 0 })
+        Ok(Way { steps, buffers, first_operator: 0, is_silent: *is_silent, side })
     }
 
     /// Which columns of its source a query reads.
-    fn reads(&self, query: &Query, stages: &[Stage], source: &[DataType]) -> Vec<bool> {
-        let types = types_along(source.to_vec(), stages);
-        needs::of_rows(&query.selection, stages, &types, self.library).swap_remove(0)
+    fn reads(&self, query: &Query, port: usize, source: &[DataType]) -> Vec<bool> {
+        let types = types_along(source.to_vec(), &query.ports[port].stages);
+        needs::kept(query, port, &types, self.library).0.swap_remove(0)
     }
 
     fn target(&self, output: &Output, outputs: &[DataType]) -> Result<Target, BuildError> {
@@ -326,7 +360,7 @@ impl<'a> Builder<'a> {
                 let types = self.plan.streams[stream].schema.types();
                 let read = match &query.pattern {
                     Some(pattern) => patterns::reads(pattern, port, types.len()),
-                    None => self.reads(query, &way.stages, &types),
+                    None => self.reads(query, port, &types),
                 };
                 let route = match routes.iter().position(|route| route.stream == stream) {
                     Some(known) => &mut routes[known],
@@ -368,7 +402,10 @@ pub(super) fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<Da
         match stage {
             Stage::Filter(_) | Stage::Window(_) => {}
             Stage::Function(call) => after.extend(call.added.types()),
-            Stage::Lookup(lookup) => after.extend(&lookup.types),
+            Stage::Lookup(lookup) => {
+                let place = lookup.found_base();
+                after.splice(place..place, lookup.types.iter().copied());
+            }
         }
         types.push(after);
     }

@@ -26,6 +26,8 @@ pub struct Context {
     pub aggregations: Vec<Option<Box<RunningAggregation>>>,
     /// Named windows by id; a window is away while it takes rows.
     pub windows: Vec<Option<Box<dyn Window>>>,
+    /// The window of the other port of a join, while a port runs.
+    pub lent: Option<Box<dyn Window>>,
     /// What was dropped inside the plan, by reason.
     pub drops: Drops,
     /// Rows that could not be computed, since the caller last looked.

@@ -26,11 +26,11 @@ fn held(plan: &Plan, query: &Query, port: usize, step: usize, library: &Library)
         Source::Window(window) => plan.windows[window].schema.types(),
     };
     let types = types_along(source, &way.stages);
-    let (keep, leaving) = needs::kept(query, &way.stages, &types, library);
+    let (keep, leaving) = needs::kept(query, port, &types, library);
     Held {
         port,
         step,
-        expired: wants_expired(query, call, library),
+        expired: !way.is_silent && wants_expired(query, call, library),
         keep: keep[step + 1].clone(),
         leaving: leaving[step + 1].clone(),
     }

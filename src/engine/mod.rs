@@ -20,6 +20,7 @@ mod operators;
 mod partition;
 mod patterns;
 mod pipeline;
+mod rates;
 pub mod rows;
 mod script;
 mod selector;

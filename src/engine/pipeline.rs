@@ -3,8 +3,10 @@
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
 use crate::engine::patterns::PatternStep;
+use crate::engine::rates::Limiter;
 use crate::engine::selector::Selector;
 use crate::engine::tables::TableWriter;
+use crate::engine::windows::Window;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Slot;
@@ -12,16 +14,20 @@ use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::WindowId;
+use std::ops::Deref;
+use std::ops::DerefMut;
 
 /// A query.
 pub struct Pipeline {
-    /// One way in a port.
+    /// One way in a port; two where streams are joined.
     pub ports: Vec<Way>,
     /// The pattern to which all ways lead, if there is one.
     pub pattern: Option<Box<PatternWay>>,
     /// What is selected.
     pub selector: Selector,
-    /// What the last run selected; away while it is on its way to the target.
+    /// What holds selected rows back, if something does.
+    pub limiter: Option<Box<Limiter>>,
+    /// What the last run put out; away while it is on its way to the target.
     pub selected: Option<Box<Batch>>,
     /// Where it goes.
     pub target: Target,
@@ -34,11 +40,55 @@ pub struct Pipeline {
 /// The steps of one port, each with the rows it put out last.
 pub struct Way {
     /// The steps.
-    pub steps: Vec<Box<dyn Operator>>,
+    pub steps: Vec<Step>,
     /// What each put out last.
     pub buffers: Vec<Batch>,
     /// The id of the first step, as timers know it; the others follow.
     pub first_operator: u32,
+    /// Whether what the last step puts out goes no further.
+    pub is_silent: bool,
+    /// The step that holds the rows which the other port finds.
+    pub side: Option<usize>,
+}
+
+/// A step of a port.
+pub enum Step {
+    /// Any step.
+    Plain(Box<dyn Operator>),
+    /// A window that is lent to the other port of a join while that runs.
+    Side(Option<Box<dyn Window>>),
+}
+
+const BACK: &str = "a window is back from the other port when its own runs";
+
+impl Deref for Step {
+    type Target = dyn Operator;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Step::Plain(step) => &**step,
+            Step::Side(window) => &**window.as_ref().expect(BACK),
+        }
+    }
+}
+
+impl DerefMut for Step {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Step::Plain(step) => &mut **step,
+            Step::Side(window) => &mut **window.as_mut().expect(BACK),
+        }
+    }
+}
+
+impl Way {
+    /// The place of the window that is lent, if there is one.
+    fn lends(&mut self) -> Option<&mut Option<Box<dyn Window>>> {
+        match self.steps.get_mut(self.side?)? {
+            Step::Side(window) => Some(window),
+            Step::Plain(_) => None,
+        }
+    }
 }
 
 /// A pattern with the matches that it put out last.
@@ -77,14 +127,36 @@ pub enum Cause<'a> {
     Timer(usize, Millis, Slot),
     /// A send has ended, for the step at this place.
     SendEnd(usize),
+    /// A period of the output rate ends; the moment from which to go on, if some are left out.
+    Rate(Millis, Slot, Option<Millis>),
 }
 
 impl Pipeline {
     /// Runs the steps from where the cause acts, then the selection; the result is in `selected`.
     pub fn run(&mut self, port: usize, cause: Cause<'_>, context: &mut Context) {
+        if self.ports.len() != 2 || self.pattern.is_some() {
+            return self.run_steps(port, cause, context);
+        }
+        // What the other side of a join holds is looked at while this one runs.
+        let other = 1 - port;
+        context.lent = self.ports[other].lends().and_then(Option::take);
+        self.run_steps(port, cause, context);
+        if let Some(window) = self.ports[other].lends() {
+            *window = context.lent.take();
+        }
+    }
+
+    fn run_steps(&mut self, port: usize, cause: Cause<'_>, context: &mut Context) {
         let selected = self.selected.as_mut();
         let selected = selected.expect("a query never feeds itself, so that its rows are back");
         selected.clear();
+        if let Cause::Rate(due, slot, from) = cause {
+            if let Some(limiter) = &mut self.limiter {
+                context.operator = limiter.operator;
+                limiter.wake(due, slot, from, context, selected);
+            }
+            return;
+        }
         if let Some(pattern) = &mut self.pattern {
             let rows = &mut pattern.buffer;
             rows.clear();
@@ -93,10 +165,10 @@ impl Pipeline {
                 Cause::Timer(state, due, slot) => {
                     pattern.step.wake(state, due, slot, context, rows);
                 }
-                Cause::SendEnd(_) => {}
+                Cause::SendEnd(_) | Cause::Rate(..) => {}
             }
             if !rows.is_empty() {
-                self.selector.run(rows, context, selected);
+                select(&mut self.selector, &mut self.limiter, rows, context, selected);
             }
             return;
         }
@@ -105,6 +177,7 @@ impl Pipeline {
         let mut next = 0;
         match cause {
             Cause::Rows(rows) => input = Some(rows),
+            Cause::Rate(..) => {}
             Cause::Timer(place, ..) | Cause::SendEnd(place) => {
                 context.operator = way.first_operator + place as u32;
                 let output = &mut way.buffers[place];
@@ -133,8 +206,11 @@ impl Pipeline {
             }
             next += 1;
         }
+        if way.is_silent {
+            return;
+        }
         let rows = input.unwrap_or_else(|| &way.buffers[next - 1]);
-        self.selector.run(rows, context, selected);
+        select(&mut self.selector, &mut self.limiter, rows, context, selected);
     }
 
     /// Drops the state of a partition key.
@@ -146,17 +222,24 @@ impl Pipeline {
             pattern.step.forget(slot);
         }
         self.selector.forget(slot);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.forget(slot);
+        }
     }
 
     /// How many rows and groups are held.
     pub fn held(&self) -> usize {
         let steps = self.ports.iter().flat_map(|way| &way.steps);
         let matches = self.pattern.as_ref().map_or(0, |pattern| pattern.step.held());
-        steps.map(|step| step.held()).sum::<usize>() + matches
+        let limited = self.limiter.as_ref().map_or(0, |limiter| limiter.held());
+        steps.map(|step| step.held()).sum::<usize>() + matches + limited
     }
 
-    /// Begins to wait for absences, for a partition key that is new to it.
+    /// Begins to wait for absences and to count periods, for a partition key that is new to it.
     pub fn begin(&mut self, slot: Slot, context: &mut Context) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.begin(slot, context.now);
+        }
         if let Some(pattern) = &mut self.pattern
             && pattern.step.begins_by_time()
         {
@@ -164,4 +247,19 @@ impl Pipeline {
             pattern.step.begin(slot, context, &mut pattern.buffer);
         }
     }
+}
+
+/// Selects, and holds back what may not leave yet.
+fn select(
+    selector: &mut Selector,
+    limiter: &mut Option<Box<Limiter>>,
+    rows: &Batch,
+    context: &mut Context,
+    selected: &mut Batch,
+) {
+    let Some(limiter) = limiter else { return selector.run(rows, context, selected) };
+    limiter.input.clear();
+    selector.run(rows, context, &mut limiter.input);
+    context.operator = limiter.operator;
+    limiter.run(context, selected);
 }

@@ -150,7 +150,7 @@ impl Checker<'_> {
             schema,
             ..Aggregation::default()
         };
-        let port = Port { source: flow.source, stages: flow.stages };
+        let port = Port { source: flow.source, stages: flow.stages, is_silent: false };
         let query = feeding(tree, port, making.columns, types, id);
         Some((aggregation, query))
     }
@@ -355,6 +355,7 @@ fn feeding(
         selection: Selection { input, outputs, schema, ..Selection::default() },
         output: Output::Aggregate(id),
         events: OutputEvents::Current,
+        rate: None,
         partition: None,
         span: tree.span,
     }

@@ -95,6 +95,10 @@ impl<'a> Canonical<'a> {
                 self.schema(&window.schema);
             }
             Findable::Aggregation(aggregation) => self.aggregation(aggregation),
+            Findable::Port(port) => {
+                self.word("port");
+                self.debug(&port);
+            }
         }
     }
 
@@ -133,7 +137,7 @@ impl<'a> Canonical<'a> {
             Stage::Lookup(lookup) => {
                 self.word("lookup");
                 self.findable(lookup.with);
-                self.debug(&(lookup.outer, lookup.width, &lookup.types));
+                self.debug(&(lookup.outer, lookup.width, &lookup.types, lookup.found_first));
                 self.option(lookup.on.as_ref());
                 if let Some(buckets) = &lookup.buckets {
                     buckets.exprs().for_each(|expr| self.expr(expr));
@@ -213,6 +217,7 @@ impl<'a> Canonical<'a> {
         query.pattern.iter().for_each(|pattern| self.pattern(pattern));
         self.selection(&query.selection);
         self.debug(&query.events);
+        self.debug(&query.rate);
         self.output(&query.output);
     }
 

@@ -73,6 +73,8 @@ pub const BAD_PARTITION: &str = "P0406";
 pub const BAD_AGGREGATION: &str = "P0407";
 /// Buckets of an aggregation that cannot be asked for.
 pub const BAD_RANGE: &str = "P0409";
+/// An output rate that means nothing.
+pub const BAD_RATE: &str = "P0410";
 
 /// A primary key or index that cannot be.
 pub const BAD_KEY: &str = "P0501";
@@ -367,6 +369,13 @@ pub const ALL: &[Explanation] = &[
         "define stream A (a int, b string);\ndefine aggregation G from A select sum(a) as s \
          aggregate every sec;\nfrom A join G within '2024-06-**' per 'seconds' select s \
          insert into Out;",
+    ),
+    entry(
+        BAD_RATE,
+        "impossible output rate",
+        "A turn lasts at least one event or millisecond, and a snapshot needs `all events`.",
+        "define stream A (a int, b string);\nfrom A select a output every 0 events insert into \
+         Out;",
     ),
     entry(
         BAD_KEY,

@@ -93,6 +93,7 @@ fn partners(old: &Identities, new: &Identities) -> Vec<Option<usize>> {
     let mut partners: Vec<Option<usize>> = new.units.iter().map(partner).collect();
     pair_partitions(old, new, &mut partners);
     pair_by_text(old, new, Kind::Query, &mut partners);
+    pair_by_text(old, new, Kind::Rate, &mut partners);
     partners
 }
 
@@ -253,7 +254,7 @@ fn settle_unit(new: &Identities, matches: &mut [Option<Match>], place: usize, un
     if unit.partition.is_some_and(|home| !goes_on(matches, home)) {
         let why = "the keys of its partition do not go on".to_owned();
         (rows, groups) = (Some(why.clone()), Some(why));
-    } else if unit.groups.is_some() {
+    } else if unit.groups.is_some() || unit.kind == Kind::Rate {
         if let Some(gone) = unit.rests_on.iter().find(|&&other| !goes_on(matches, other)) {
             let of = &new.units[*gone];
             let why = format!("{} does not go on", of.shown());
@@ -356,8 +357,8 @@ impl Unit {
             (Kind::Partition, true) => format!("partition `{name}`"),
             (Kind::Partition, false) => format!("the partition {name}"),
             (Kind::Aggregation, _) => format!("aggregation `{name}`"),
-            (Kind::Query, true) => format!("query `{name}`"),
-            (Kind::Query, false) => format!("the query {name}"),
+            (Kind::Query | Kind::Rate, true) => format!("query `{name}`"),
+            (Kind::Query | Kind::Rate, false) => format!("the query {name}"),
         }
     }
 
@@ -366,6 +367,7 @@ impl Unit {
             Kind::Table | Kind::Window | Kind::Trigger | Kind::Aggregation => self.shown(),
             Kind::Partition => format!("keys of {}", self.shown()),
             Kind::Query => format!("window of {}", self.shown()),
+            Kind::Rate => format!("output rate of {}", self.shown()),
         }
     }
 

@@ -84,11 +84,13 @@ fn source(source: Source) -> Node {
     }
 }
 
-fn store(findable: Findable) -> Node {
+/// What is looked into; a port's window is filled by its own query.
+fn store(findable: Findable) -> Option<Node> {
     match findable {
-        Findable::Table(id) => Node::Table(id),
-        Findable::Window(id) => Node::Window(id),
-        Findable::Aggregation(id) => Node::Aggregation(id),
+        Findable::Table(id) => Some(Node::Table(id)),
+        Findable::Window(id) => Some(Node::Window(id)),
+        Findable::Aggregation(id) => Some(Node::Aggregation(id)),
+        Findable::Port(_) => None,
     }
 }
 
@@ -108,12 +110,12 @@ fn stores(plan: &Plan, query: &Query) -> Vec<Node> {
     let mut found = Vec::new();
     for stage in query.ports.iter().flat_map(|port| &port.stages) {
         if let Stage::Lookup(lookup) = stage {
-            found.push(store(lookup.with));
+            found.extend(store(lookup.with));
         }
     }
     expressions(plan, query, &mut |expr| {
         if let ExprNode::In(with, ..) = &expr.node {
-            found.push(store(*with));
+            found.extend(store(*with));
         }
     });
     found

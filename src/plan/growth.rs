@@ -16,7 +16,6 @@ use crate::plan::logical::KeyBy;
 use crate::plan::logical::Output;
 use crate::plan::logical::Port;
 use crate::plan::logical::Selection;
-use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::WindowCall;
 use crate::plan::names::Meaning;
@@ -29,13 +28,12 @@ impl Checker<'_> {
     pub(super) fn selection_growth(
         &mut self,
         tree: &tree::Query,
-        port: &Port,
+        ports: &[Port],
         selection: &Selection,
     ) {
         let purged = self.partition.is_some_and(|id| self.plan.partitions[id].purge.is_some());
         let Some(select) = tree.selection.as_ref().filter(|_| !purged) else { return };
-        let bounded = matches!(port.source, Source::Window(_))
-            || port.stages.iter().any(|stage| matches!(stage, Stage::Window(_)));
+        let bounded = ports.iter().any(Port::has_window);
         let mut calls = Vec::new();
         selected_calls(select, &mut calls);
         if !bounded {

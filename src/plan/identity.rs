@@ -44,6 +44,8 @@ pub enum Kind {
     Partition,
     /// A query: the rows of its window, and its aggregates.
     Query,
+    /// What the output rate of a query holds back.
+    Rate,
     /// An aggregation: its buckets.
     Aggregation,
 }
@@ -131,9 +133,11 @@ impl Identities {
         let partitions = units.len();
         units.extend((0..plan.partitions.len()).map(|id| partition(plan, id)));
         let in_units = |with| match with {
-            Findable::Table(table) => table,
-            Findable::Window(window) => plan.tables.len() + window,
-            Findable::Aggregation(aggregation) => first_aggregation + aggregation,
+            Findable::Table(table) => Some(table),
+            Findable::Window(window) => Some(plan.tables.len() + window),
+            Findable::Aggregation(aggregation) => Some(first_aggregation + aggregation),
+            // Its rows are the query's own.
+            Findable::Port(_) => None,
         };
         for (id, query) in plan.queries.iter().enumerate() {
             let mut unit = Unit {
@@ -149,9 +153,15 @@ impl Identities {
                 unit.groups = Some(groups_of(plan, query));
                 unit.rest(query, &in_units);
             }
-            if unit.rows.is_some() || unit.groups.is_some() {
-                units.push(unit);
-            }
+            let rate = query.rate.map(|_| rate(&unit, query, &in_units));
+            let query = (unit.rows.is_some() || unit.groups.is_some()).then_some(unit);
+            // It rests on what the query holds itself.
+            let own = query.is_some().then_some(units.len());
+            units.extend(query);
+            units.extend(rate.map(|mut rate: Unit| {
+                rate.rests_on.extend(own);
+                rate
+            }));
         }
         let playback = plan.playback.map(|playback| playback.idle);
         Identities { playback, units }
@@ -179,15 +189,15 @@ impl Unit {
 
     /// Notes whose rows its aggregates rest on: those that leave are looked up once more, to be
     /// taken back.
-    fn rest(&mut self, query: &Query, in_units: &dyn Fn(Findable) -> usize) {
+    fn rest(&mut self, query: &Query, in_units: &dyn Fn(Findable) -> Option<usize>) {
         for port in &query.ports {
             if let Source::Window(window) = port.source {
-                self.takes_back = Some(in_units(Findable::Window(window)));
+                self.takes_back = in_units(Findable::Window(window));
                 self.rests_on.extend(self.takes_back);
             }
             if self.rows.is_some() {
                 let lookups = port.stages.iter().filter_map(|stage| match stage {
-                    Stage::Lookup(lookup) => Some(in_units(lookup.with)),
+                    Stage::Lookup(lookup) => in_units(lookup.with),
                     _ => None,
                 });
                 self.rests_on.extend(lookups);
@@ -248,6 +258,22 @@ fn aggregation(plan: &Plan, id: AggregationId) -> Unit {
     ];
     let rhythm = hash_of(&aggregation.purge.as_ref().map(|discard| discard.interval));
     Unit { rhythm, ..Unit::named(Kind::Aggregation, id, &aggregation.name, rows) }
+}
+
+/// What the output rate of a query holds back, known by all of the query.
+fn rate(of: &Unit, query: &Query, in_units: &dyn Fn(Findable) -> Option<usize>) -> Unit {
+    let rows = vec![("query".into(), of.whole)];
+    let sources = query.ports.iter().filter_map(|port| match port.source {
+        Source::Stream(_) => None,
+        Source::Window(window) => in_units(Findable::Window(window)),
+    });
+    Unit {
+        is_named: of.is_named,
+        whole: of.whole,
+        partition: of.partition,
+        rests_on: sources.collect(),
+        ..Unit::named(Kind::Rate, of.id, &of.name, rows)
+    }
 }
 
 fn partition(plan: &Plan, id: PartitionId) -> Unit {
@@ -366,8 +392,15 @@ fn hash_of<T: std::fmt::Debug>(value: &T) -> u64 {
     hash_bytes(format!("{value:?}").as_bytes())
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Table, Kind::Window, Kind::Trigger, Kind::Partition, Kind::Query, Kind::Aggregation];
+const KINDS: [Kind; 7] = [
+    Kind::Table,
+    Kind::Window,
+    Kind::Trigger,
+    Kind::Partition,
+    Kind::Query,
+    Kind::Aggregation,
+    Kind::Rate,
+];
 
 impl Encode for Identities {
     fn encode(&self, out: &mut Vec<u8>) {

@@ -1,7 +1,7 @@
-//! Joins: the names both sides bring; joins of a stream with a table, named window or aggregation,
-//! which run.
+//! Joins: the names both sides bring, who sets the join off, and what each side finds in the other.
 
 use crate::language::diagnostic::Diagnostic;
+use crate::language::tree::Handler;
 use crate::language::tree::HandlerKind;
 use crate::language::tree::JoinInput;
 use crate::language::tree::JoinKind;
@@ -131,34 +131,97 @@ impl Checker<'_> {
     }
 
     /// Two sides that both have rows of their own.
-    fn two_flows(&mut self, join: &JoinInput, left: Flow, right: Flow) -> Option<Reading> {
-        let (a, b) = (join.left.unidirectional, join.right.unidirectional);
-        match (left.source, right.source) {
-            (Source::Stream(_), Source::Window(id)) if a && !b && only_filters(&join.right) => {
-                let with = Findable::Window(id);
-                let store = Store { with, member: right.member, side: &join.right };
-                return self.lookup(join, left, store, true);
-            }
-            (Source::Window(id), Source::Stream(_)) if b && !a && only_filters(&join.left) => {
-                let with = Findable::Window(id);
-                let store = Store { with, member: left.member, side: &join.left };
-                return self.lookup(join, right, store, false);
-            }
-            _ => {}
+    fn two_flows(&mut self, join: &JoinInput, left: Flow, mut right: Flow) -> Option<Reading> {
+        let (left_stands, right_stands) =
+            (self.stands_as_side(&join.left, &left), self.stands_as_side(&join.right, &right));
+        let width = left.member.schema.len();
+        right.member.base = width;
+        let scope = Scope::new(vec![left.member.clone(), right.member.clone()]);
+        let on = self.join_condition(join, &scope)?;
+        if !left_stands || !right_stands {
+            return None;
         }
         if let Some(range) = &join.range {
             let message = "only aggregations have buckets to choose from";
             self.report(Diagnostic::error(codes::BAD_RANGE, range.span, message));
         }
-        self.not_supported(join.span, "joins of two streams or windows");
-        let mut other = right.member;
-        other.base = left.member.schema.len();
-        let scope = Scope::new(vec![left.member, other]);
-        self.join_condition(join, &scope)?;
         let types = scope.members().flat_map(|member| member.schema.types()).collect();
-        let left = Port { source: left.source, stages: left.stages };
-        let right = Port { source: right.source, stages: right.stages };
-        Some(Reading { ports: vec![left, right], scope, types, pattern: None })
+        let same = matches!(
+            (left.source, right.source),
+            (Source::Window(one), Source::Window(other)) if one == other
+        );
+        let left_asks = !join.right.unidirectional;
+        let right_asks = !join.left.unidirectional && !(same && left_asks);
+        let (left_outer, right_outer) = match join.kind {
+            JoinKind::Inner => (false, false),
+            JoinKind::LeftOuter => (true, false),
+            JoinKind::RightOuter => (false, true),
+            JoinKind::FullOuter => (true, true),
+        };
+        let asks = |asking: &Flow, found: &Flow, port, outer, found_first| {
+            let (own, theirs) = (asking.member.schema.len(), found.member.schema.types());
+            // The condition is over left and right; the one that asks comes first.
+            let turned = |index: usize| match found_first {
+                true if index < width => index + own,
+                true => index - width,
+                false => index,
+            };
+            let mut on = on.clone();
+            on.iter_mut().for_each(|on| on.map_columns(&turned));
+            let with = match found.source {
+                Source::Stream(_) => Findable::Port(port),
+                Source::Window(id) => {
+                    // What its filters leave out is not found either.
+                    for stage in &found.stages {
+                        let Stage::Filter(condition) = stage else { continue };
+                        let mut condition = condition.clone();
+                        condition.map_columns(&|index| index + own);
+                        on = Some(both(on, condition));
+                    }
+                    Findable::Window(id)
+                }
+            };
+            let buckets = None;
+            Stage::Lookup(Lookup {
+                with,
+                buckets,
+                on,
+                outer,
+                width: own,
+                types: theirs,
+                found_first,
+            })
+        };
+        let lookups = [
+            left_asks.then(|| asks(&left, &right, 1, left_outer, false)),
+            right_asks.then(|| asks(&right, &left, 0, right_outer, true)),
+        ];
+        let mut ports = Vec::new();
+        for (flow, lookup) in [left, right].into_iter().zip(lookups) {
+            let (source, mut stages) = (flow.source, flow.stages);
+            let is_silent = lookup.is_none();
+            // A named window holds its rows without a way into the query.
+            if is_silent && matches!(source, Source::Window(_)) {
+                continue;
+            }
+            stages.extend(lookup);
+            ports.push(Port { source, stages, is_silent });
+        }
+        Some(Reading { ports, scope, types, pattern: None })
+    }
+
+    /// Whether what stands behind a named window leaves what is found in it as it is. What stands
+    /// behind the window of a stream the parser refuses.
+    fn stands_as_side(&mut self, side: &JoinSide, flow: &Flow) -> bool {
+        let filters = |each: &&Handler| matches!(each.kind, HandlerKind::Filter(_));
+        let mut others = side.input.handlers.iter().filter(|each| !filters(each));
+        let Some(wrong) = others.next().filter(|_| matches!(flow.source, Source::Window(_))) else {
+            return true;
+        };
+        let message = "only filters can stand behind a named window in a join";
+        let fault = Diagnostic::error(codes::BAD_JOIN, wrong.span, message);
+        self.report(fault.help("do it in a query of its own, whose stream is then joined"));
+        false
     }
 
     /// A flow whose rows are looked up in a store; `flow_first` says which was named first.
@@ -189,10 +252,11 @@ impl Checker<'_> {
             JoinKind::FullOuter => true,
         };
         let with = store.with;
-        let buckets = buckets?;
-        let lookup = Lookup { with, buckets, on, outer, width, types: table_types };
+        let (buckets, found_first) = (buckets?, false);
+        let types_found = table_types;
+        let lookup = Lookup { with, buckets, on, outer, width, types: types_found, found_first };
         flow.stages.push(Stage::Lookup(lookup));
-        let port = Port { source: flow.source, stages: flow.stages };
+        let port = Port { source: flow.source, stages: flow.stages, is_silent: false };
         Some(Reading { ports: vec![port], scope, types, pattern: None })
     }
 
@@ -210,10 +274,6 @@ impl Side<'_> {
             Side::Store(store) => &store.member,
         }
     }
-}
-
-fn only_filters(side: &JoinSide) -> bool {
-    side.input.handlers.iter().all(|handler| matches!(handler.kind, HandlerKind::Filter(_)))
 }
 
 /// Two conditions as one.

@@ -4,6 +4,10 @@
 //! nowhere else; what only people need (spans, comments) stays in the tree, except for the few
 //! spans by which later faults find their place.
 
+pub use crate::plan::rate::Rate;
+pub use crate::plan::rate::RateKind;
+pub use crate::plan::rate::RateTurn;
+
 use crate::event::DataType;
 use crate::event::Millis;
 use crate::event::Schema;
@@ -263,6 +267,8 @@ pub struct Query {
     pub output: Output,
     /// Which rows leave.
     pub events: OutputEvents,
+    /// How often they leave; `None`: at once.
+    pub rate: Option<Rate>,
     /// The partition the query stands in.
     pub partition: Option<PartitionId>,
     /// Where it stands.
@@ -276,6 +282,9 @@ pub struct Port {
     pub source: Source,
     /// The steps they take, in order.
     pub stages: Vec<Stage>,
+    /// Whether rows only stay in the port's window for the other port to find them, and set nothing
+    /// off themselves.
+    pub is_silent: bool,
 }
 
 /// What a query can read.
@@ -296,8 +305,7 @@ pub enum Stage {
     Window(WindowCall),
     /// `#name(…)`: may add columns.
     Function(FunctionCall),
-    /// Join of the stream's rows with the rows of a table, named window or aggregation, found at
-    /// that moment.
+    /// Join of the rows with those of something else, found at that moment.
     Lookup(Lookup),
 }
 
@@ -370,24 +378,29 @@ pub enum Findable {
     Window(WindowId),
     /// An aggregation; which of its buckets, is said beside.
     Aggregation(AggregationId),
+    /// What the window of a port of the same query holds; nothing if it has none.
+    Port(usize),
 }
 
-/// Join of a stream with a table, named window or aggregation. Leaves the stream's columns, then
-/// the table's.
+/// Join of rows with those of something that can be found. Leaves the rows' own columns and the
+/// columns of what is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
     /// What is looked up.
     pub with: Findable,
     /// Which buckets, where that is an aggregation.
     pub buckets: Option<Buckets>,
-    /// Over the stream's columns, then the table's; `None`: all rows.
+    /// Over the rows' own columns, then those of what is found; `None`: all rows.
     pub on: Option<Expr>,
     /// Whether a row without match passes with nulls.
     pub outer: bool,
-    /// How many columns the stream has.
+    /// How many columns the rows have themselves.
     pub width: usize,
-    /// Types of the table's columns.
+    /// Types of the columns of what is found.
     pub types: Vec<DataType>,
+    /// Whether these columns stand before the rows' own, as where the right side of a join asks the
+    /// left one.
+    pub found_first: bool,
 }
 
 /// `select … group by … having … order by … limit … offset`.
@@ -486,6 +499,38 @@ pub struct OnDemand {
     pub selection: Selection,
     /// What is done with it; [`Output::Return`] answers with the rows.
     pub output: Output,
+}
+
+impl Lookup {
+    /// Where the first of the rows' own columns stands in what is left.
+    pub fn own_base(&self) -> usize {
+        if self.found_first { self.types.len() } else { 0 }
+    }
+
+    /// Where the first column of what is found stands.
+    pub fn found_base(&self) -> usize {
+        if self.found_first { 0 } else { self.width }
+    }
+}
+
+impl Query {
+    /// The look-up that finds rows in the window of a port, if there is one.
+    pub fn lookup_into(&self, port: usize) -> Option<&Lookup> {
+        let stages = self.ports.iter().flat_map(|port| &port.stages);
+        let mut lookups = stages.filter_map(|stage| match stage {
+            Stage::Lookup(lookup) => Some(lookup),
+            Stage::Filter(_) | Stage::Window(_) | Stage::Function(_) => None,
+        });
+        lookups.find(|lookup| lookup.with == Findable::Port(port))
+    }
+}
+
+impl Port {
+    /// Whether its rows pass a window.
+    pub fn has_window(&self) -> bool {
+        matches!(self.source, Source::Window(_))
+            || self.stages.iter().any(|stage| matches!(stage, Stage::Window(_)))
+    }
 }
 
 impl OutputEvents {

@@ -34,6 +34,8 @@ pub mod pattern;
 mod patterns;
 mod predicates;
 mod queries;
+pub mod rate;
+mod rates;
 mod reach;
 #[cfg(test)]
 mod refused_plans;

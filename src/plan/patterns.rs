@@ -87,7 +87,8 @@ impl Checker<'_> {
         }
         self.pattern_growth(&layout, input.within.is_some());
         let ports = layout.sources.iter();
-        let ports = ports.map(|&source| Port { source, stages: Vec::new() }).collect();
+        let ports =
+            ports.map(|&source| Port { source, stages: Vec::new(), is_silent: false }).collect();
         let pattern = Pattern {
             sequence,
             states: layout.states,

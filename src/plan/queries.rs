@@ -7,6 +7,7 @@ use crate::language::diagnostic::Diagnostic;
 use crate::language::tree;
 use crate::language::tree::EventKind;
 use crate::language::tree::Input;
+use crate::language::tree::RateKind;
 use crate::language::tree::SingleInput;
 use crate::language::tree::Span;
 use crate::plan::annotations::Before;
@@ -47,9 +48,6 @@ impl Checker<'_> {
         self.annotations(&tree.annotations, Before::Query);
         let name = self.query_name(tree, number);
         let mut reading = self.input(&tree.input);
-        if let Some(rate) = &tree.rate {
-            self.not_supported(rate.span, "output rates");
-        }
         let span = tree.selection.as_ref().map_or(tree.input.span(), |selection| selection.span);
         let selection = reading.as_mut().and_then(|reading| self.selection_of(reading, tree, span));
         let columns = selection.as_ref().map_or(0, |selection| selection.schema.len());
@@ -65,11 +63,20 @@ impl Checker<'_> {
         else {
             return;
         };
-        let events = tree.output.events.map_or(OutputEvents::Current, output_events);
+        let rate = tree.rate.as_ref();
+        let events = match (rate.map(|rate| rate.kind), tree.output.events) {
+            (Some(RateKind::Snapshot), None) => OutputEvents::All,
+            (_, events) => events.map_or(OutputEvents::Current, output_events),
+        };
+        let rate = match rate.map(|rate| self.rate(rate, events, tree.output.span)) {
+            Some(None) => return,
+            rate => rate.flatten(),
+        };
         if !selection.aggregates.is_empty() || events != OutputEvents::Current {
-            expire_at_once(&mut reading, tree.input.span());
+            expire_at_once(&mut reading.ports, &reading.types, tree.input.span());
         }
-        self.selection_growth(tree, &reading.ports[0], &selection);
+        self.selection_growth(tree, &reading.ports, &selection);
+        self.rate_growth(tree, rate, &reading.ports, &selection);
         self.targets.push(tree.output.span);
         self.plan.queries.push(Query {
             name,
@@ -78,6 +85,7 @@ impl Checker<'_> {
             selection,
             output,
             events,
+            rate,
             partition: self.partition,
             span: tree.span,
         });
@@ -119,7 +127,7 @@ impl Checker<'_> {
         let flow = self.flow(input)?;
         let types = flow.member.schema.types();
         let scope = Scope::new(vec![flow.member]);
-        let port = Port { source: flow.source, stages: flow.stages };
+        let port = Port { source: flow.source, stages: flow.stages, is_silent: false };
         Some(Reading { ports: vec![port], scope, types, pattern: None })
     }
 
@@ -152,19 +160,22 @@ pub(super) fn output_events(kind: EventKind) -> OutputEvents {
 /// Puts a window that holds nothing before a lookup without window: in a join a row without window
 /// is expired at once, so that aggregates begin anew with each row. Where neither aggregates nor
 /// expired rows are asked for, nobody can tell.
-fn expire_at_once(reading: &mut Reading, span: Span) {
-    let Some(Port { source: Source::Stream(_), stages }) = reading.ports.first_mut() else {
-        return;
-    };
-    if stages.iter().any(|stage| matches!(stage, Stage::Window(_))) {
-        return;
+fn expire_at_once(ports: &mut [Port], types: &[DataType], span: Span) {
+    for Port { source, stages, .. } in ports {
+        let has_window = stages.iter().any(|stage| matches!(stage, Stage::Window(_)));
+        let Some(Stage::Lookup(lookup)) = stages.last() else { continue };
+        if has_window || matches!(source, Source::Window(_)) {
+            continue;
+        }
+        let own = lookup.own_base()..lookup.own_base() + lookup.width;
+        let call = WindowCall {
+            name: "length".to_owned(),
+            arguments: vec![Expr::constant(Value::Int(0))],
+            types: types[own].to_vec(),
+            names: Vec::new(),
+            predicate: None,
+            span,
+        };
+        stages.insert(stages.len() - 1, Stage::Window(call));
     }
-    let Some(Stage::Lookup(lookup)) = stages.last() else { return };
-    let types = reading.types[..lookup.width].to_vec();
-    let own = reading.scope.members().find(|member| member.base == 0);
-    let names = own.map_or(Vec::new(), |own| own.schema.names().map(Text::from).collect());
-    let arguments = vec![Expr::constant(Value::Int(0))];
-    let call =
-        WindowCall { name: "length".to_owned(), arguments, types, names, predicate: None, span };
-    stages.insert(stages.len() - 1, Stage::Window(call));
 }

@@ -1,5 +1,6 @@
 //! Makes up plans from a small grammar, and input for them.
 
+use crate::join_grammar;
 use crate::pattern_grammar;
 use std::fmt::Write;
 use twinflow::engine::library::Library;
@@ -76,9 +77,11 @@ pub fn plan(dice: &mut Dice) -> String {
     };
     maker.define();
     for _ in 0..1 + maker.dice.below(4) {
-        match maker.dice.below(12) {
+        match maker.dice.below(14) {
             10 | 11 => maker.pattern(),
             0..5 => maker.query(),
+            12 => maker.join_streams(),
+            13 => maker.join_in_partition(),
             5 | 6 => maker.partition(),
             7 if maker.has_table => maker.write_table(),
             8 if maker.has_table => maker.join_table(),
@@ -229,8 +232,29 @@ impl Maker<'_> {
             true => *self.dice.pick(&["", "all events ", "expired events ", "current events "]),
             false => "",
         };
-        let _ = writeln!(text, "\n  {select}\n  insert {events}into {target};");
+        let (rate, events) = self.rate(events);
+        let _ = writeln!(text, "\n  {select}{rate}\n  insert {events}into {target};");
         (text, outputs)
+    }
+
+    /// How often results leave, and which events that asks for.
+    fn rate(&mut self, events: &'static str) -> (&'static str, &'static str) {
+        let rate = *self.dice.pick(&[
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            " output every 3 events",
+            " output first every 2 events",
+            " output last every 3 events",
+            " output all every 30 millisec",
+            " output first every 25 millisec",
+            " output last every 40 millisec",
+            " output snapshot every 35 millisec",
+        ]);
+        (rate, if rate.contains("snapshot") { "all events " } else { events })
     }
 
     fn selection(&mut self, columns: &Columns) -> (String, Columns) {
@@ -434,6 +458,29 @@ impl Maker<'_> {
             0 => writeln!(self.queries, "partition with (k of S, k of R)\nbegin\n{query}\nend;"),
             _ => writeln!(self.queries, "{query}"),
         };
+    }
+
+    fn join_streams(&mut self) {
+        let target = self.fresh("O");
+        let text = self.join(&target);
+        let _ = writeln!(self.queries, "{text}");
+    }
+
+    fn join_in_partition(&mut self) {
+        let target = self.fresh("O");
+        let text = self.join(&target);
+        let _ = writeln!(self.queries, "partition with (k of S, k of R)\nbegin\n{text}\nend;");
+    }
+
+    /// A query that joins two sides.
+    fn join(&mut self, target: &str) -> String {
+        let events = *self.dice.pick(&["", "all events ", "expired events "]);
+        let (rate, events) = self.rate(events);
+        let windows = [self.window(), self.window()];
+        let text = join_grammar::query(self.dice, self.shared.is_some(), &windows);
+        let outputs = columns(&[("k", Text), ("n", Int), ("v", Double), ("t", Long)]);
+        self.readable.push((target.to_owned(), outputs));
+        format!("{text}{rate}\n  insert {events}into {target};")
     }
 
     fn fill_window(&mut self) {

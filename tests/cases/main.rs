@@ -6,6 +6,7 @@ mod examples;
 mod extension;
 mod generated;
 mod grammar;
+mod join_grammar;
 mod journaled;
 mod logged;
 mod manual;

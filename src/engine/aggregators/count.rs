@@ -76,6 +76,10 @@ impl Aggregator for Counts {
         }
     }
 
+    fn is_as_new(&self, group: u32) -> bool {
+        self.groups.get(group as usize).is_none_or(|&count| count == 0)
+    }
+
     fn save(&self, state: &mut StateWriter) {
         state.put(&self.groups);
     }

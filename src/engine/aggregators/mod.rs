@@ -49,6 +49,9 @@ pub trait Aggregator: Send {
         true
     }
 
+    /// Whether a group is as if it had never had a row.
+    fn is_as_new(&self, group: u32) -> bool;
+
     /// Writes the state of all groups.
     fn save(&self, state: &mut StateWriter);
 

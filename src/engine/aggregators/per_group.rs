@@ -115,6 +115,16 @@ impl<R: Running> Aggregator for PerGroup<R> {
         !R::FOREVER
     }
 
+    fn is_as_new(&self, group: u32) -> bool {
+        let encoded = |running: &R| {
+            let mut bytes = Vec::new();
+            running.encode(&mut bytes);
+            bytes
+        };
+        let running = self.groups.get(group as usize);
+        running.is_none_or(|running| encoded(running) == encoded(&R::default()))
+    }
+
     fn save(&self, state: &mut StateWriter) {
         state.put(&(self.groups.len() as u32));
         self.groups.iter().for_each(|running| state.put(running));

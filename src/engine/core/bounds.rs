@@ -85,6 +85,17 @@ impl PlanCore {
         }
     }
 
+    /// Says that an output rate leaves out periods it has missed.
+    pub(super) fn note_skipped_periods(&mut self, query: usize, outlet: &mut dyn Outlet) {
+        let name = &self.plan.queries[query].name;
+        let most = self.bounds.firings;
+        let text = format!(
+            "the clock has moved so far that the output rate of query `{name}` leaves out what it \
+             has missed: periods end {most} times at once at most"
+        );
+        outlet.note(Note { level: Level::Warn, text });
+    }
+
     /// Says that a trigger leaves out what it has missed.
     pub(super) fn note_skip(&mut self, trigger: usize, outlet: &mut dyn Outlet) {
         let name = &self.plan.streams[self.triggers[trigger].stream].name;

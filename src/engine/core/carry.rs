@@ -7,9 +7,11 @@ use crate::engine::core::persist::Head;
 use crate::engine::core::persist::IDENTITY;
 use crate::engine::core::persist::VERSION;
 use crate::engine::core::persist::pattern_id;
+use crate::engine::core::persist::rate_id;
 use crate::engine::core::persist::step_id;
 use crate::engine::core::persist::whole;
 use crate::engine::patterns::PatternStep;
+use crate::engine::rates;
 use crate::engine::state::LoadError;
 use crate::engine::state::SavedState;
 use crate::engine::timers::Timer;
@@ -65,6 +67,12 @@ impl PlanCore {
         let (identities, operators) = (section.get()?, section.get()?);
         let before = Before { saved, identities, operators };
         let difference = compare(&before.identities, &self.identities);
+        let head = Head::read(&mut before.saved.section("core", VERSION)?)?;
+        if self.plan.playback.is_some() && head.rows > 0 {
+            // Periods of new output rates begin where the other version stood.
+            self.context.now = head.now;
+            self.begin_rates();
+        }
         for &pair in &difference.pairs {
             self.carry_unit(&before, pair)?;
         }
@@ -102,6 +110,12 @@ impl PlanCore {
                 whole(section, |state| partition.load(state))
             }
             Kind::Query => self.carry_query(saved, &old.section_name(), to, pair),
+            Kind::Rate => {
+                let limiter = self.pipelines[to].limiter.as_mut();
+                let limiter = limiter.expect("a rate that goes on is in both plans");
+                let section = saved.section(&rate_id(&old.section_name()), rates::VERSION)?;
+                whole(section, |state| limiter.load(state))
+            }
         }
     }
 
@@ -176,6 +190,7 @@ impl PlanCore {
                 Address::Trigger(id) => Address::Trigger(of(Kind::Trigger, id)?),
                 Address::Purge(id) => Address::Purge(of(Kind::Partition, id)?),
                 Address::Discard(id) => Address::Discard(of(Kind::Aggregation, id)?),
+                Address::Rate(id) => Address::Rate(of(Kind::Rate, id)?),
                 Address::Step { query, port, step } => {
                     Address::Step { query: of(Kind::Query, query)?, port, step }
                 }
@@ -217,6 +232,7 @@ impl Address {
             Address::Purge(id) => [2, id, 0, 0],
             Address::Step { query, port, step } => [3, query, port, step],
             Address::Discard(id) => [4, id, 0, 0],
+            Address::Rate(id) => [5, id, 0, 0],
         }
     }
 }
@@ -235,6 +251,7 @@ impl Encode for Address {
             2 => Address::Purge(id),
             3 => Address::Step { query: id, port, step },
             4 => Address::Discard(id),
+            5 => Address::Rate(id),
             _ => return Err(Malformed),
         })
     }

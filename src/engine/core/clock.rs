@@ -83,8 +83,7 @@ impl PlanCore {
     }
 
     fn fire(&mut self, timer: Timer, outlet: &mut dyn Outlet) {
-        self.fired += 1;
-        self.begin_cause(TIMER_CAUSE | self.fired);
+        self.begin_cause(TIMER_CAUSE | (self.fired + 1));
         let Some(&address) = self.operators.get(timer.operator as usize) else { return };
         match address {
             Address::Window(window) => {
@@ -94,7 +93,9 @@ impl PlanCore {
             Address::Purge(partition) => self.purge(partition, timer),
             Address::Discard(aggregation) => self.discard(aggregation, timer),
             // A key that was purged has left its number to another, which this is not for.
-            Address::Step { query, .. } if self.is_of_earlier_key(query, timer) => {}
+            Address::Step { query, .. } | Address::Rate(query)
+                if self.is_of_earlier_key(query, timer) => {}
+            Address::Rate(query) => self.end_period(query, timer, outlet),
             Address::Step { query, port, step } => {
                 let cause = Cause::Timer(step, timer.due, timer.slot);
                 self.run_query(query, port, cause, outlet);
@@ -103,6 +104,27 @@ impl PlanCore {
         if !self.in_send {
             self.end_send(outlet);
         }
+        // A timer that wakes a step in vain must not be told from one that was never set.
+        if self.context.entropy.draws > 0 {
+            self.fired += 1;
+        }
+    }
+
+    fn end_period(&mut self, query: QueryId, timer: Timer, outlet: &mut dyn Outlet) {
+        let limiter = self.pipelines[query].limiter.as_mut();
+        let period = limiter.and_then(|limiter| limiter.period());
+        let from = self.allowance.skip(timer.due, period);
+        if from.is_some() {
+            self.note_skipped_periods(query, outlet);
+        }
+        self.run_query(query, 0, Cause::Rate(timer.due, timer.slot, from), outlet);
+    }
+
+    /// Begins the periods of all output rates outside of partitions.
+    pub(super) fn begin_rates(&mut self) {
+        let now = self.context.now;
+        let outside = self.pipelines.iter_mut().filter(|query| query.partition.is_none());
+        outside.filter_map(|query| query.limiter.as_mut()).for_each(|each| each.begin(0, now));
     }
 
     fn is_of_earlier_key(&self, query: QueryId, timer: Timer) -> bool {

@@ -73,7 +73,7 @@ pub struct PlanCore {
     idle_due: Option<Millis>,
     /// Rows put in since the plan was first started.
     rows: u64,
-    /// Timers fired since the plan was first started.
+    /// Timers that drew chance when they fired, since the plan was first started.
     fired: u64,
     /// Whether the last row taken is followed by another one of its send.
     in_send: bool,
@@ -124,6 +124,7 @@ enum Address {
     Trigger(usize),
     Purge(PartitionId),
     Discard(AggregationId),
+    Rate(QueryId),
     Step { query: QueryId, port: usize, step: usize },
 }
 
@@ -323,7 +324,8 @@ impl PlanCore {
         self.partitions[id].routes[route].routed = Some(routed);
     }
 
-    /// Lets patterns wait for absences of partition keys that have just appeared.
+    /// Lets patterns wait for absences of partition keys that have just appeared, and output rates
+    /// begin their periods.
     fn begin_keys(&mut self, id: PartitionId) {
         let fresh = std::mem::take(&mut self.partitions[id].fresh);
         if fresh.is_empty() {
@@ -424,6 +426,8 @@ impl PlanCore {
             Cause::Rows(rows) => window.run(rows, &mut self.context, &mut output),
             Cause::Timer(_, due, slot) => window.wake(due, slot, &mut self.context, &mut output),
             Cause::SendEnd(_) => window.end_send(&mut self.context, &mut output),
+            // Named windows have no output rate.
+            Cause::Rate(..) => {}
         }
         self.context.windows[id] = Some(window);
         if !self.context.faults.is_empty() {

@@ -3,6 +3,7 @@
 use crate::engine::context::Drops;
 use crate::engine::core::PlanCore;
 use crate::engine::patterns::PatternStep;
+use crate::engine::rates;
 use crate::engine::state::Frozen;
 use crate::engine::state::LoadError;
 use crate::engine::state::SavedState;
@@ -66,6 +67,10 @@ impl PlanCore {
             }
             state.section(format!("query:{}:select", query.name), VERSION);
             pipeline.selector.save(&mut state);
+            if let Some(limiter) = &pipeline.limiter {
+                state.section(rate_id(&query.name), rates::VERSION);
+                limiter.save(&mut state);
+            }
         }
         state.freeze()
     }
@@ -113,6 +118,10 @@ impl PlanCore {
             }
             let section = saved.section(&format!("query:{}:select", query.name), VERSION)?;
             whole(section, |state| pipeline.selector.load(state))?;
+            if let Some(limiter) = &mut pipeline.limiter {
+                let section = saved.section(&rate_id(&query.name), rates::VERSION)?;
+                whole(section, |state| limiter.load(state))?;
+            }
         }
         Ok(())
     }
@@ -176,6 +185,11 @@ pub(super) fn step_id(query: &str, port: usize, place: usize) -> String {
 /// The section of the pattern of a query.
 pub(super) fn pattern_id(query: &str) -> String {
     format!("query:{query}:pattern")
+}
+
+/// The section of what an output rate holds back.
+pub(super) fn rate_id(query: &str) -> String {
+    format!("query:{query}:rate")
 }
 
 /// Reads a section, of which nothing may be left over.

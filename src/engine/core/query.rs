@@ -59,11 +59,8 @@ impl PlanCore {
         rows: &mut Batch,
     ) -> Result<(), BuildError> {
         let types = builder.findable_types(from);
-        let mut finder = Finder::build(from, query.on.as_ref(), &[], builder)?.within(
-            query.buckets.as_ref(),
-            0,
-            builder,
-        )?;
+        let finder = Finder::build(from, &types, query.on.as_ref(), &[], builder)?;
+        let mut finder = finder.within(query.buckets.as_ref(), 0, builder)?;
         let mut nobody = Batch::default();
         nobody.push_head(NO_TIME, Kind::Current, 0);
         let mut pairs = Pairs::default();

@@ -109,6 +109,9 @@ impl PlanCore {
             let states = pipeline.pattern.as_ref().map_or(0, |pattern| pattern.step.states());
             let port = pipeline.ports.len();
             operators.extend((0..states).map(|step| Address::Step { query: id, port, step }));
+            if pipeline.limiter.is_some() {
+                operators.push(Address::Rate(id));
+            }
             pipelines.push(pipeline);
         }
         let gathers =
@@ -189,7 +192,7 @@ impl PlanCore {
         }
     }
 
-    /// Lets patterns wait for absences from now on.
+    /// Lets patterns wait for absences from now on, and output rates begin their periods.
     pub(super) fn begin_patterns(&mut self) {
         for pipeline in &mut self.pipelines {
             if pipeline.partition.is_none() {
@@ -227,7 +230,10 @@ impl PlanCore {
                 Address::Discard(id) => {
                     self.plan.aggregations[id].purge.as_ref().map(|purge| purge.interval)
                 }
-                Address::Window(_) | Address::Trigger(_) | Address::Step { .. } => None,
+                Address::Window(_)
+                | Address::Trigger(_)
+                | Address::Rate(_)
+                | Address::Step { .. } => None,
             };
             if let Some(interval) = interval {
                 let due = at.saturating_add(interval);

@@ -1,5 +1,5 @@
-//! Join of a stream with a table, named window or aggregation: each row with what is found at that
-//! moment.
+//! Join: each row with what is found at that moment in a table, a named window, an aggregation or
+//! the window of the other side.
 
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
@@ -12,22 +12,27 @@ use crate::engine::tables::Finder;
 use crate::engine::tables::Pairs;
 use crate::event::Batch;
 use crate::event::DataType;
+use crate::event::Kind;
 use crate::event::Slot;
 use crate::plan::logical::Lookup;
 
-/// Puts out the stream's columns, then those of what was found. The matches of one row are one
-/// chunk.
+/// Puts out the rows' own columns beside those of what was found. The matches of one row are one
+/// chunk. Resets pass: they find nothing.
 pub struct LookupStep {
     finder: Finder,
     outer: bool,
+    /// How many columns the rows have, and from where on these and those found stand.
     width: usize,
+    own_base: usize,
+    found_base: usize,
+    found_width: usize,
     pairs: Pairs,
-    /// With an outer join: the pairs with those rows put in that found nothing.
+    /// The pairs with those rows put in that found nothing but are put out.
     padded: Vec<(u32, Option<u32>)>,
 }
 
 impl LookupStep {
-    /// For a stream of the given columns.
+    /// For rows of the given columns.
     ///
     /// # Errors
     /// If the condition cannot be run.
@@ -36,21 +41,25 @@ impl LookupStep {
         types: &[DataType],
         builder: &Builder<'_>,
     ) -> Result<LookupStep, BuildError> {
+        let on = lookup.on.as_ref();
         Ok(LookupStep {
-            finder: Finder::build(lookup.with, lookup.on.as_ref(), types, builder)?.within(
+            finder: Finder::build(lookup.with, &lookup.types, on, types, builder)?.within(
                 lookup.buckets.as_ref(),
                 types.len(),
                 builder,
             )?,
             outer: lookup.outer,
             width: lookup.width,
+            own_base: lookup.own_base(),
+            found_base: lookup.found_base(),
+            found_width: lookup.types.len(),
             pairs: Pairs::default(),
             padded: Vec::new(),
         })
     }
 
-    /// Puts out every asking row, with nulls where nothing was found.
-    fn run_outer(&mut self, input: &Batch, context: &Context, output: &mut Batch) {
+    /// Puts out every asking row that stands without a match too, with nulls.
+    fn pad(&mut self, input: &Batch, context: &Context, output: &mut Batch) {
         self.padded.clear();
         let mut place = 0;
         for row in 0..input.len() as u32 {
@@ -59,22 +68,20 @@ impl LookupStep {
                 self.padded.push((row, Some(self.pairs.found[place])));
                 place += 1;
             }
-            if place == first {
+            let stands = self.outer || input.kind(row as usize) == Kind::Reset;
+            if stands && place == first {
                 self.padded.push((row, None));
             }
         }
         self.pairs.asking.clear();
         self.pairs.asking.extend(self.padded.iter().map(|(row, _)| *row));
-        for column in self.width..output.columns.len() {
+        for column in 0..self.found_width {
+            let into = &mut output.columns[self.found_base + column];
             for (_, found) in &self.padded {
                 match found {
-                    Some(found) => self.finder.gather(
-                        context,
-                        column - self.width,
-                        &[*found],
-                        &mut output.columns[column],
-                    ),
-                    None => output.columns[column].push_null(),
+                    _ if into.values.data_type().is_none() => {}
+                    Some(found) => self.finder.gather(context, column, &[*found], into),
+                    None => into.push_null(),
                 }
             }
         }
@@ -85,16 +92,21 @@ impl Operator for LookupStep {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         self.pairs.clear();
         self.finder.find(input, 0..input.len(), context, &mut self.pairs);
-        if self.outer {
-            self.run_outer(input, context, output);
+        if self.outer || input.kinds.contains(&Kind::Reset) {
+            self.pad(input, context, output);
+        } else if self.pairs.asking.is_empty() {
+            return;
         } else {
-            for column in self.width..output.columns.len() {
-                let into = &mut output.columns[column];
-                self.finder.gather(context, column - self.width, &self.pairs.found, into);
+            for column in 0..self.found_width {
+                let into = &mut output.columns[self.found_base + column];
+                if into.values.data_type().is_some() {
+                    self.finder.gather(context, column, &self.pairs.found, into);
+                }
             }
         }
         let rows = &self.pairs.asking;
-        for (mine, theirs) in output.columns.iter_mut().zip(&input.columns).take(self.width) {
+        let own = output.columns.iter_mut().skip(self.own_base).take(self.width);
+        for (mine, theirs) in own.zip(&input.columns) {
             mine.gather(theirs, rows);
         }
         output.gather_heads(input, rows);

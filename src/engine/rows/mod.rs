@@ -5,11 +5,13 @@
 //! and copies no more than the tail. A segment all of whose rows are released gives its memory to
 //! the next tail: a queue that runs steadily allocates nothing.
 
+mod keyed;
 mod pool;
 mod queues;
 mod slab;
 mod weave;
 
+pub use keyed::KeyIndex;
 pub use pool::Place;
 pub use pool::Pool;
 pub use queues::Queues;

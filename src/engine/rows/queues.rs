@@ -6,6 +6,7 @@
 //! queued. What a quiet slot holds would pin old segments for ever, so when too much of what lies
 //! here is dead the queues that reach back furthest move to the end, each as a whole.
 
+use crate::engine::rows::KeyIndex;
 use crate::engine::rows::Rows;
 use crate::engine::rows::SEGMENT;
 use crate::engine::state::LoadError;
@@ -57,6 +58,10 @@ pub struct Queues {
     links: VecDeque<Links>,
     keyed: bool,
     live: u64,
+    /// By which columns rows can be found.
+    indexes: Vec<KeyIndex>,
+    /// Whether rows are found only once [`Queues::show`] was called, and not as soon as queued.
+    by_hand: bool,
 }
 
 /// Dead rows beyond this and beyond the number of live ones make queues move.
@@ -71,6 +76,77 @@ impl Queues {
             links: VecDeque::new(),
             keyed: false,
             live: 0,
+            indexes: Vec::new(),
+            by_hand: false,
+        }
+    }
+
+    /// From now on rows can be found by key only once they are shown with [`Queues::show`].
+    pub fn show_by_hand(&mut self) {
+        self.by_hand = true;
+    }
+
+    /// Keeps an index over these columns, which must be kept, from now on; gives its number, and
+    /// whether it is new. A new one has all queued rows, unless they are shown by hand.
+    pub fn index_on(&mut self, columns: &[usize]) -> (usize, bool) {
+        if let Some(known) = self.indexes.iter().position(|index| index.columns() == columns) {
+            return (known, false);
+        }
+        let mut index = KeyIndex::new(columns);
+        index.clear(self.rows.start());
+        if !self.by_hand {
+            self.each_queued(|slot, number| index.add(&self.rows, slot, number));
+        }
+        self.indexes.push(index);
+        (self.indexes.len() - 1, true)
+    }
+
+    /// An index by its number.
+    #[inline]
+    pub fn index(&self, number: usize) -> &KeyIndex {
+        &self.indexes[number]
+    }
+
+    /// Lets a queued row be found, where that is done by hand; rows of a slot are shown in order.
+    pub fn show(&mut self, slot: Slot, number: u64) {
+        for index in &mut self.indexes {
+            if !index.has(number) {
+                index.add(&self.rows, slot, number);
+            }
+        }
+    }
+
+    /// Whether rows can be found by key.
+    pub fn is_indexed(&self) -> bool {
+        !self.indexes.is_empty()
+    }
+
+    fn each_queued(&self, mut visit: impl FnMut(Slot, u64)) {
+        for (slot, queue) in self.queues.iter().enumerate() {
+            let mut number = queue.first;
+            for place in 0..queue.length {
+                visit(slot as Slot, number);
+                if place + 1 < queue.length {
+                    number = self.after(number);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn enter_indexes(&mut self, slot: Slot, numbers: Range<u64>) {
+        if self.by_hand {
+            return;
+        }
+        for index in &mut self.indexes {
+            numbers.clone().for_each(|number| index.add(&self.rows, slot, number));
+        }
+    }
+
+    #[inline]
+    fn leave_indexes(&mut self, slot: Slot, numbers: Range<u64>) {
+        for index in &mut self.indexes {
+            numbers.clone().for_each(|number| index.remove(&self.rows, slot, number));
         }
     }
 
@@ -131,12 +207,15 @@ impl Queues {
         }
         self.keyed = true;
         self.grow_links();
+        // Their rows are known already.
+        let indexes = std::mem::take(&mut self.indexes);
         let only = self.queues[0];
         self.queues[0] = Queue::default();
         self.live = 0;
         for number in only.first..only.first + only.length {
             self.admit(0, number);
         }
+        self.indexes = indexes;
     }
 
     fn grow_links(&mut self) {
@@ -148,6 +227,7 @@ impl Queues {
     /// Puts a stored row at the end of a slot's queue.
     #[inline]
     pub fn admit(&mut self, slot: Slot, number: u64) {
+        self.enter_indexes(slot, number..number + 1);
         self.live += 1;
         let queue = &mut self.queues[slot as usize];
         let before = queue.last;
@@ -194,6 +274,7 @@ impl Queues {
         queue.length += count;
         queue.last = first + count - 1;
         self.live += count;
+        self.enter_indexes(0, first..first + count);
     }
 
     /// Takes the oldest row off a slot's queue. It can be read until [`Queues::settle`].
@@ -211,6 +292,7 @@ impl Queues {
         } else {
             queue.first = number + 1;
         }
+        self.leave_indexes(slot, number..number + 1);
         Some(number)
     }
 
@@ -224,6 +306,7 @@ impl Queues {
         queue.first += count;
         queue.length -= count;
         self.live -= count;
+        self.leave_indexes(0, first..first + count);
         first..first + count
     }
 
@@ -267,7 +350,8 @@ impl Queues {
         if !self.keyed {
             let queue = &self.queues[0];
             let first = if queue.length > 0 { queue.first } else { self.rows.end() };
-            return self.rows.release(first);
+            self.rows.release(first);
+            return self.release_indexes();
         }
         self.release_dead();
         while self.rows.end() - self.rows.start() > 2 * self.live + DEAD_MAX {
@@ -282,6 +366,13 @@ impl Queues {
             let links = self.links.pop_front().expect("each segment has links");
             self.links.push_back(links);
         }
+        self.release_indexes();
+    }
+
+    #[inline]
+    fn release_indexes(&mut self) {
+        let start = self.rows.start();
+        self.indexes.iter_mut().for_each(|index| index.release(start));
     }
 
     /// Moves every queue that reaches into the oldest segment to the end.
@@ -296,11 +387,16 @@ impl Queues {
                 continue;
             }
             for _ in 0..queue.length {
+                let first = self.queues[slot].first;
+                let shown = self.indexes.first().is_some_and(|index| index.has(first));
                 let moved = self.pop(slot as Slot).expect("the queue is as long as it says");
                 let number = self.rows.end();
                 self.rows.repeat(moved);
                 self.grow_links();
                 self.admit(slot as Slot, number);
+                if shown {
+                    self.show(slot as Slot, number);
+                }
             }
         }
         self.release_dead();
@@ -332,7 +428,20 @@ impl Queues {
         self.queues = state.get()?;
         self.rows.load(state)?;
         self.links.clear();
-        if self.keyed { self.link() } else { self.check_range() }
+        let mut indexes = std::mem::take(&mut self.indexes);
+        if self.keyed {
+            self.link()?
+        } else {
+            self.check_range()?
+        }
+        for index in &mut indexes {
+            index.clear(self.rows.start());
+            if !self.by_hand {
+                self.each_queued(|slot, number| index.add(&self.rows, slot, number));
+            }
+        }
+        self.indexes = indexes;
+        Ok(())
     }
 
     fn check_range(&mut self) -> Result<(), LoadError> {

@@ -73,6 +73,7 @@ impl Selector {
             having: having.map(|expr| builder.kernel(expr, &with_outputs)).transpose()?,
             order_by,
             picker: Picker::new(events, collapses, selection.offset, selection.limit),
+            gives_up_new: false,
             scratch: Vec::new(),
         })
     }

@@ -10,13 +10,14 @@ mod build;
 mod grouping;
 mod pick;
 
+pub(super) use crate::engine::selector::grouping::Grouping;
+
 use crate::engine::aggregators::AggregateRows;
 use crate::engine::aggregators::Aggregator;
 use crate::engine::context::Context;
 use crate::engine::expressions::Columns;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
-use crate::engine::selector::grouping::Grouping;
 use crate::engine::selector::pick::Picker;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
@@ -48,6 +49,8 @@ pub struct Selector {
     having: Option<Box<dyn Kernel>>,
     order_by: Vec<(Box<dyn Kernel>, bool)>,
     picker: Picker,
+    /// Whether groups are given up once their aggregates are as new.
+    gives_up_new: bool,
     /// Group numbers at hand, kept for its memory.
     scratch: Vec<u32>,
 }
@@ -65,6 +68,26 @@ enum Output {
 }
 
 impl Selector {
+    /// For the rows of a join: a row that leaves may take back what it never brought, as the other
+    /// side has changed since. So groups are given up by what their aggregates hold.
+    pub fn unbalanced(mut self) -> Selector {
+        if let Some(grouping) = self.grouping.as_mut().filter(|grouping| grouping.gives_up()) {
+            grouping.stop_counting();
+            self.gives_up_new = true;
+        }
+        self
+    }
+
+    /// For a snapshot, which looks at every row: no chunk gives one row for several, and groups
+    /// are neither sorted nor cut off.
+    pub fn row_by_row(mut self) -> Selector {
+        self.picker.leave_whole(self.grouping.is_some());
+        if self.grouping.is_some() {
+            self.order_by.clear();
+        }
+        self
+    }
+
     /// Selects from a batch. `selected` comes empty.
     pub fn run(&mut self, input: &Batch, context: &mut Context, selected: &mut Batch) {
         // Rows that a step before could not compute are not among these.
@@ -103,7 +126,9 @@ impl Selector {
         match &mut self.grouping {
             // Without aggregates a group means nothing beyond its chunk.
             Some(grouping) if self.aggregates.is_empty() => grouping.clear(),
-            Some(grouping) if grouping.gives_up() && !input.kinds.is_empty() => {
+            Some(grouping)
+                if (grouping.gives_up() || self.gives_up_new) && !input.kinds.is_empty() =>
+            {
                 self.give_up_groups();
             }
             _ => {}
@@ -213,6 +238,13 @@ impl Selector {
     fn give_up_groups(&mut self) {
         let Some(grouping) = &mut self.grouping else { return };
         self.scratch.clear();
+        if self.gives_up_new {
+            let as_new = |group: &u32| {
+                self.aggregates.iter().all(|aggregate| aggregate.running.is_as_new(*group))
+            };
+            self.groups.retain(as_new);
+            self.reset_groups.retain(as_new);
+        }
         grouping.give_up_empty(&self.groups, &mut self.scratch);
         if grouping.is_sparse() {
             grouping.give_up_empty(&self.reset_groups, &mut self.scratch);

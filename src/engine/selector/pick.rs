@@ -47,6 +47,14 @@ impl Picker {
         }
     }
 
+    /// Picks all eligible rows of a chunk from now on; those of groups without offset and limit.
+    pub fn leave_whole(&mut self, grouped: bool) {
+        self.collapses = false;
+        if grouped {
+            (self.offset, self.limit) = (0, usize::MAX);
+        }
+    }
+
     /// Picks the eligible rows and collapses each chunk.
     pub fn pick(&mut self, input: &Batch, groups: Option<&[u32]>, having: Option<&Column>) {
         self.rows.clear();

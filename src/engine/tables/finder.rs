@@ -1,4 +1,5 @@
-//! Which rows of a table satisfy a condition: by index as far as it goes, the rest by looking.
+//! Which rows of a table or window satisfy a condition: by index as far as it goes, the rest by
+//! looking.
 
 use crate::engine::aggregations::BucketChoice;
 use crate::engine::aggregations::RunningAggregation;
@@ -10,8 +11,12 @@ use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
 use crate::engine::tables::MemoryTable;
 use crate::engine::tables::RowNumber;
+use crate::engine::tables::held::HeldRows;
+use crate::engine::windows::Window;
 use crate::event::Batch;
 use crate::event::Column;
+use crate::event::DataType;
+use crate::event::Kind;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
@@ -22,24 +27,35 @@ use std::ops::Range;
 /// Pairs looked at together.
 const PAIRS: usize = 4096;
 
-/// Finds rows of a table, of a named window or of an aggregation, for rows of a batch (the *asking*
-/// rows).
+/// Finds rows of a table or an aggregation, or those that a window holds, for rows of a batch (the
+/// *asking* rows).
 pub struct Finder {
     with: Findable,
-    /// The index to be asked, and what to ask it for.
-    probe: Option<(usize, Vec<Box<dyn Kernel>>)>,
-    /// What the index does not answer; over the asking columns, then the table's.
+    probe: Option<Probe>,
+    /// What the index does not answer; over the asking columns, then those found.
     rest: Option<Box<dyn Kernel>>,
-    /// Which columns of the asking side and of the table `rest` reads.
+    /// Which columns of the asking side and of what is found `rest` reads.
     rest_asking: Vec<bool>,
     rest_found: Vec<bool>,
     asking: Batch,
     found: Batch,
     candidates: Pairs,
-    /// What a window holds, or the buckets that were asked for.
-    window: Batch,
     /// Which buckets, where an aggregation is searched.
     buckets: Option<BucketChoice>,
+    held: HeldRows,
+}
+
+/// The index to be asked, and what to ask it for.
+struct Probe {
+    index: ProbeIndex,
+    keys: Vec<Box<dyn Kernel>>,
+}
+
+enum ProbeIndex {
+    /// An index of a table, by its number.
+    Table(usize),
+    /// Columns of a window, which keeps an index over them if it can.
+    Columns(Vec<usize>),
 }
 
 /// Asking rows and rows found, side by side.
@@ -47,7 +63,7 @@ pub struct Finder {
 pub struct Pairs {
     /// Rows of the batch.
     pub asking: Vec<u32>,
-    /// Rows of the table, or places in the window's contents.
+    /// Rows of the table, or places in what the window holds.
     pub found: Vec<RowNumber>,
 }
 
@@ -65,30 +81,34 @@ impl Pairs {
 }
 
 impl Finder {
-    /// For a condition over `width` asking columns, then the table's; `None`: all rows.
+    /// For a condition over the asking columns, then those of what is found, whose types are
+    /// `types`; `None`: all rows.
     ///
     /// # Errors
     /// If the condition cannot be run.
     pub fn build(
         with: Findable,
+        types: &[DataType],
         condition: Option<&Expr>,
-        asking: &[crate::event::DataType],
+        asking: &[DataType],
         builder: &Builder<'_>,
     ) -> Result<Finder, BuildError> {
         let width = asking.len();
-        let types = builder.findable_types(with);
         let mut conjuncts = Vec::new();
         if let Some(condition) = condition {
             split(condition, &mut conjuncts);
         }
-        let probe = match with {
-            Findable::Table(table) => choose(&builder.index_columns(table), &mut conjuncts, width),
-            Findable::Window(_) | Findable::Aggregation(_) => None,
+        let chosen = match with {
+            Findable::Table(table) => choose(&builder.index_columns(table), &mut conjuncts, width)
+                .map(|(index, keys)| (ProbeIndex::Table(index), keys)),
+            Findable::Window(_) | Findable::Port(_) => equated_columns(&mut conjuncts, width)
+                .map(|(columns, keys)| (ProbeIndex::Columns(columns), keys)),
+            Findable::Aggregation(_) => None,
         };
-        let probe = match probe {
+        let probe = match chosen {
             Some((index, keys)) => {
                 let keys: Vec<Expr> = keys.into_iter().cloned().collect();
-                Some((index, builder.kernels(&keys, &[width])?))
+                Some(Probe { index, keys: builder.kernels(&keys, &[width])? })
             }
             None => None,
         };
@@ -110,12 +130,12 @@ impl Finder {
             probe,
             rest: kernel,
             asking: Batch::keeping(asking, &rest_asking),
-            found: Batch::keeping(&types, &rest_found),
+            found: Batch::keeping(types, &rest_found),
             rest_asking,
             rest_found,
             candidates: Pairs::default(),
-            window: Batch::new(&types),
             buckets: None,
+            held: HeldRows::new(types),
         })
     }
 
@@ -158,23 +178,56 @@ impl Finder {
                 self.find_in_buckets(&lent, batch, range, context, pairs);
                 context.aggregations[id] = Some(lent);
             }
-            Findable::Window(window) => {
-                self.window.clear();
-                if let Some(window) = &context.windows[window] {
-                    window.contents(0, &mut self.window);
-                }
-                let rows = self.window.len() as u32;
-                for row in range {
-                    for place in 0..rows {
-                        self.candidates.push(row as u32, place);
-                        if self.candidates.found.len() >= PAIRS {
-                            self.settle(None, batch, context, pairs);
-                        }
-                    }
-                }
-                self.settle(None, batch, context, pairs);
+            Findable::Window(_) | Findable::Port(_) => {
+                self.find_in_window(batch, range, context, pairs);
             }
         }
+    }
+
+    fn find_in_window(
+        &mut self,
+        batch: &Batch,
+        range: Range<usize>,
+        context: &mut Context,
+        pairs: &mut Pairs,
+    ) {
+        self.held.clear();
+        let by_slot = matches!(self.with, Findable::Port(_));
+        // A reset is no row.
+        let asks = |row: &usize| batch.kind(*row) != Kind::Reset;
+        let slot_of = |row: usize| if by_slot { batch.slot(row) } else { 0 };
+        if let Some(Probe { index: ProbeIndex::Columns(columns), keys }) = &mut self.probe {
+            let window = window_mut(self.with, context);
+            let Some(window) = window else { return };
+            if let Some(index) = window.index_on(columns) {
+                let frame = Frame::new(&batch.columns, &batch.timestamps);
+                let mut room = Columns::default();
+                let keys = room.evaluate(keys, &frame, context);
+                let window = window_of(self.with, context).expect("it was there before the keys");
+                for row in range.filter(asks) {
+                    let slot = slot_of(row);
+                    let Some((queues, _)) = window.queued(slot) else { continue };
+                    let rows = queues.rows();
+                    for number in queues.index(index).find(rows, slot, keys, row) {
+                        let place = (number - rows.start()) as RowNumber;
+                        self.candidates.push(row as u32, place);
+                    }
+                }
+                drop(room);
+                return self.settle(None, batch, context, pairs);
+            }
+        }
+        for row in range.filter(asks) {
+            let Some(window) = window_of(self.with, context) else { return };
+            let places = self.held.places(window, slot_of(row));
+            for place in 0..places {
+                self.candidates.push(row as u32, self.held.place(place));
+                if self.candidates.found.len() >= PAIRS {
+                    self.settle(None, batch, context, pairs);
+                }
+            }
+        }
+        self.settle(None, batch, context, pairs);
     }
 
     fn find_in_buckets(
@@ -187,15 +240,16 @@ impl Finder {
     ) {
         let Some(mut choice) = self.buckets.take() else { return };
         choice.choose(batch, range.clone(), aggregation, context);
-        self.window.clear();
+        self.held.clear();
         let mut read = None;
         let mut places = 0..0;
         for (row, asked) in range.zip(&choice.chosen) {
             let Some((level, within)) = asked else { continue };
             if read != Some((level, within)) {
-                let first = self.window.len() as u32;
-                aggregation.read(*level, within.clone(), &mut self.window);
-                places = first..self.window.len() as u32;
+                let window = self.held.copies();
+                let first = window.len() as u32;
+                aggregation.read(*level, within.clone(), window);
+                places = first..window.len() as u32;
                 read = Some((level, within));
             }
             for place in places.clone() {
@@ -217,12 +271,12 @@ impl Finder {
         context: &mut Context,
         pairs: &mut Pairs,
     ) {
-        if let Some((index, kernels)) = &mut self.probe {
+        if let Some(Probe { index: ProbeIndex::Table(index), keys }) = &mut self.probe {
             let frame = Frame::new(&batch.columns, &batch.timestamps);
             let mut room = Columns::default();
-            let keys = room.evaluate(kernels, &frame, context);
+            let keys = room.evaluate(keys, &frame, context);
             let index = table.index(*index);
-            for row in range {
+            for row in range.filter(|&row| batch.kind(row) != Kind::Reset) {
                 if keys.iter().any(|key| key.is_null(row)) {
                     continue;
                 }
@@ -233,7 +287,7 @@ impl Finder {
             drop(room);
             return self.settle(Some(table), batch, context, pairs);
         }
-        for row in range {
+        for row in range.filter(|&row| batch.kind(row) != Kind::Reset) {
             for found in table.live_rows() {
                 self.candidates.push(row as u32, found);
                 if self.candidates.found.len() >= PAIRS {
@@ -272,7 +326,10 @@ impl Finder {
             match table {
                 _ if !self.rest_found[column] => {}
                 Some(table) => table.gather(column, &candidates.found, mine),
-                None => mine.gather(&self.window.columns[column], &candidates.found),
+                None => {
+                    let window = window_of(self.with, context);
+                    self.held.gather(window, column, &candidates.found, mine);
+                }
             }
         }
         self.asking
@@ -298,8 +355,8 @@ impl Finder {
                 let table = context.tables[table].as_ref().expect("the search has ended");
                 table.gather(column, rows, into);
             }
-            Findable::Window(_) | Findable::Aggregation(_) => {
-                into.gather(&self.window.columns[column], rows)
+            Findable::Window(_) | Findable::Port(_) | Findable::Aggregation(_) => {
+                self.held.gather(window_of(self.with, context), column, rows, into);
             }
         }
     }
@@ -307,6 +364,23 @@ impl Finder {
     /// What is searched.
     pub fn with(&self) -> Findable {
         self.with
+    }
+}
+
+/// The window that is searched.
+fn window_of(with: Findable, context: &Context) -> Option<&dyn Window> {
+    match with {
+        Findable::Table(_) | Findable::Aggregation(_) => None,
+        Findable::Window(window) => context.windows[window].as_deref(),
+        Findable::Port(_) => context.lent.as_deref(),
+    }
+}
+
+fn window_mut(with: Findable, context: &mut Context) -> Option<&mut Box<dyn Window>> {
+    match with {
+        Findable::Table(_) | Findable::Aggregation(_) => None,
+        Findable::Window(window) => context.windows[window].as_mut(),
+        Findable::Port(_) => context.lent.as_mut(),
     }
 }
 
@@ -367,15 +441,48 @@ fn choose<'a>(
     None
 }
 
+/// Takes out of the conjuncts those that equate a column of a window with something the asking side
+/// knows. Floating numbers are not the same whenever they are equal, so they are not among these.
+fn equated_columns<'a>(
+    conjuncts: &mut Vec<&'a Expr>,
+    width: usize,
+) -> Option<(Vec<usize>, Vec<&'a Expr>)> {
+    let (mut columns, mut keys) = (Vec::new(), Vec::new());
+    conjuncts.retain(|conjunct| {
+        let Node::Compare(Comparison::Equal, left, right) = &conjunct.node else { return true };
+        if matches!(left.ty, DataType::Float | DataType::Double | DataType::Object) {
+            return true;
+        }
+        let found = |expr: &Expr| {
+            let column = expr.as_column()?.checked_sub(width)?;
+            (!columns.contains(&column)).then_some(column)
+        };
+        let taken = match (found(left), found(right)) {
+            (Some(column), _) if is_asking(right, width) => Some((column, &**right)),
+            (_, Some(column)) if is_asking(left, width) => Some((column, &**left)),
+            _ => None,
+        };
+        if let Some((column, key)) = taken {
+            columns.push(column);
+            keys.push(key);
+        }
+        taken.is_none()
+    });
+    (!keys.is_empty()).then_some((columns, keys))
+}
+
+/// Whether an expression reads the asking side alone.
+fn is_asking(expr: &Expr, width: usize) -> bool {
+    let mut columns = Vec::new();
+    expr.columns(&mut columns);
+    columns.iter().all(|&column| column < width)
+}
+
 /// The conjunct that equates a table's column with something of the asking side alone.
 fn equated<'a>(conjuncts: &[&'a Expr], column: usize, width: usize) -> Option<(usize, &'a Expr)> {
     conjuncts.iter().enumerate().find_map(|(place, conjunct)| {
         let Node::Compare(Comparison::Equal, left, right) = &conjunct.node else { return None };
-        let asking_only = |expr: &Expr| {
-            let mut columns = Vec::new();
-            expr.columns(&mut columns);
-            columns.iter().all(|&column| column < width)
-        };
+        let asking_only = |expr: &Expr| is_asking(expr, width);
         if left.as_column() == Some(column) && asking_only(right) {
             return Some((place, &**right));
         }

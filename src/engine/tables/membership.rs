@@ -33,7 +33,13 @@ pub fn membership(
         }
     });
     Ok(Box::new(Membership {
-        finder: Finder::build(with, Some(condition), &types, builder)?,
+        finder: Finder::build(
+            with,
+            &builder.findable_types(with),
+            Some(condition),
+            &types,
+            builder,
+        )?,
         asking: Batch::keeping(&types, &reads),
         reads,
         pairs: Pairs::default(),

@@ -5,6 +5,7 @@
 //! after. A row keeps its number until so many rows were deleted that the table is packed.
 
 mod finder;
+mod held;
 mod index;
 mod membership;
 mod write;

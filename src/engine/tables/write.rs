@@ -67,7 +67,8 @@ impl TableWriter {
         outputs: &[DataType],
         builder: &Builder<'_>,
     ) -> Result<TableWriter, BuildError> {
-        let finder = Finder::build(Findable::Table(table), on, outputs, builder)?;
+        let with = Findable::Table(table);
+        let finder = Finder::build(with, &builder.findable_types(with), on, outputs, builder)?;
         let action = Action::Delete;
         Ok(TableWriter { action, finder: Some(finder), ..TableWriter::insert(table) })
     }

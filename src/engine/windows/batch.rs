@@ -2,6 +2,7 @@
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
+use crate::engine::rows::Queues;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -125,6 +126,14 @@ impl Operator for Sends {
 impl Window for Sends {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.closed(slot, into);
+    }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some(self.rows.seen_closed(slot))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns, false))
     }
 }
 

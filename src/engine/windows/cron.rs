@@ -3,6 +3,7 @@
 use crate::engine::context::Context;
 use crate::engine::cron::Cron;
 use crate::engine::operator::Operator;
+use crate::engine::rows::Queues;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -108,6 +109,14 @@ impl Operator for ByCalendar {
 impl Window for ByCalendar {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.closed(slot, into);
+    }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some(self.rows.seen_closed(slot))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns, false))
     }
 }
 

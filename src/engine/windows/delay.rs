@@ -148,6 +148,14 @@ impl Window for Delay {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.contents(slot, 0, self.rows.length(slot), into);
     }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some((&self.rows, self.rows.length(slot)))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns).0)
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,33 @@ impl Generations {
         self.holds = true;
     }
 
+    /// Keeps an index over these columns of what others see; `all` where they see the open batch
+    /// too. Gives its number.
+    pub fn index_on(&mut self, columns: &[usize], all: bool) -> usize {
+        if !all {
+            self.queues.show_by_hand();
+        }
+        let (index, is_new) = self.queues.index_on(columns);
+        if is_new && !all {
+            self.show_closed();
+        }
+        index
+    }
+
+    fn show_closed(&mut self) {
+        for slot in 0..self.before.len() as Slot {
+            self.show(slot, Part { skip: 0, count: self.before(slot) });
+        }
+    }
+
+    fn show(&mut self, slot: Slot, part: Part) {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        self.queues.numbers(slot, part.skip, part.count, &mut numbers);
+        numbers.iter().for_each(|&number| self.queues.show(slot, number));
+        self.numbers = numbers;
+    }
+
     /// Whether closed batches are held.
     pub fn holds(&self) -> bool {
         self.holds
@@ -132,6 +159,10 @@ impl Generations {
     pub fn age(&mut self, slot: Slot) {
         let length = self.queues.length(slot);
         if self.holds {
+            if self.queues.is_indexed() {
+                let skip = self.before(slot);
+                self.show(slot, Part { skip, count: length - skip });
+            }
             self.set_before(slot, length);
         } else {
             self.drop_oldest(slot, length);
@@ -210,6 +241,16 @@ impl Generations {
         self.contents(slot, Part { skip: 0, count: self.before(slot) }, into);
     }
 
+    /// The queues, and how many of the oldest rows of a slot others see of a batch window.
+    pub fn seen_closed(&self, slot: Slot) -> (&Queues, u64) {
+        (&self.queues, self.before(slot))
+    }
+
+    /// The same, where others see the open batch too.
+    pub fn seen_all(&self, slot: Slot) -> (&Queues, u64) {
+        (&self.queues, self.queues.length(slot))
+    }
+
     /// Appends all rows of a slot.
     pub fn all(&self, slot: Slot, into: &mut Batch) {
         self.contents(slot, Part { skip: 0, count: self.queues.length(slot) }, into);
@@ -237,6 +278,12 @@ impl Generations {
         self.before = state.get()?;
         self.queues.load(state)?;
         let sound = |(slot, &count): (usize, &u64)| count <= self.queues.length(slot as Slot);
-        if self.before.iter().enumerate().all(sound) { Ok(()) } else { Err(LoadError::Malformed) }
+        if !self.before.iter().enumerate().all(sound) {
+            return Err(LoadError::Malformed);
+        }
+        if self.queues.is_indexed() {
+            self.show_closed();
+        }
+        Ok(())
     }
 }

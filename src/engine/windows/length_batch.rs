@@ -2,6 +2,7 @@
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
+use crate::engine::rows::Queues;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -111,6 +112,14 @@ impl Window for LengthBatch {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.closed(slot, into);
     }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some(self.rows.seen_closed(slot))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns, false))
+    }
 }
 
 /// The form that lets rows pass as they come. The open batch is always held as the one before, so
@@ -182,6 +191,14 @@ impl Operator for Streaming {
 impl Window for Streaming {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.all(slot, into);
+    }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some(self.rows.seen_all(slot))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns, true))
     }
 }
 

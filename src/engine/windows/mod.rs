@@ -40,8 +40,11 @@ mod time_length;
 mod unique;
 mod unique_batch;
 
+pub(super) use crate::engine::windows::alarms::Alarms;
+
 use crate::engine::library::Library;
 use crate::engine::operator::Operator;
+use crate::engine::rows::Queues;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Slot;
@@ -56,6 +59,20 @@ pub trait Window: Operator {
     /// Appends the rows that the window holds for a partition key, oldest first. This is what
     /// joins, `in` and on-demand queries see.
     fn contents(&self, slot: Slot, into: &mut Batch);
+
+    /// Where these rows lie, if they are the oldest of the slot in queues: the queues, and how many
+    /// they are. Else they are copied for each search.
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        let _ = slot;
+        None
+    }
+
+    /// Where they lie in queues: keeps an index over these columns of them from now on, if there is
+    /// none yet; gives its number.
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        let _ = columns;
+        None
+    }
 }
 
 /// A window by name.

@@ -346,4 +346,12 @@ impl Window for Sliding {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.queues.contents(slot, 0, self.queues.length(slot), into);
     }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some((&self.queues, self.queues.length(slot)))
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.queues.index_on(columns).0)
+    }
 }

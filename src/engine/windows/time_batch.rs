@@ -2,6 +2,7 @@
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
+use crate::engine::rows::Queues;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -177,6 +178,14 @@ impl Window for TimeBatch {
         } else {
             self.rows.closed(slot, into);
         }
+    }
+
+    fn queued(&self, slot: Slot) -> Option<(&Queues, u64)> {
+        Some(if self.streams { self.rows.seen_all(slot) } else { self.rows.seen_closed(slot) })
+    }
+
+    fn index_on(&mut self, columns: &[usize]) -> Option<usize> {
+        Some(self.rows.index_on(columns, self.streams))
     }
 }
 
