@@ -10,8 +10,8 @@ use crate::cli::client::say;
 
 /// Take a snapshot of plans now, or list those there are.
 ///
-/// A node takes snapshots by itself (`persistence.interval`); one now makes the next restart shorter.
-/// The latest two of a plan are kept.
+/// A node takes snapshots by itself (`persistence.interval`); one now makes the next restart
+/// shorter. The latest two of a plan are kept.
 ///
 /// Exit status: 0 done; 1 the node does not answer, or a snapshot could not be taken.
 #[derive(Debug, clap::Args)]

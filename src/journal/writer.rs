@@ -226,8 +226,8 @@ impl<D: Disk> Journal<D> {
     /// Drops everything and goes on after a position that came from elsewhere, as when a snapshot
     /// was taken over: the next record gets `position + 1`, and `epoch` counts as that of the
     /// record before it. If this is interrupted, the journal may be left with fewer records or
-    /// none, or with all it had: whoever holds a snapshot beyond [`Opened::last`], or one of a later
-    /// epoch than [`Journal::epoch_at`] says of its position, calls this again.
+    /// none, or with all it had: whoever holds a snapshot beyond [`Opened::last`], or one of a
+    /// later epoch than [`Journal::epoch_at`] says of its position, calls this again.
     ///
     /// # Errors
     /// The system refuses, which poisons the journal.

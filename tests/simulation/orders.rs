@@ -45,7 +45,8 @@ const PLAN: &str = "
     from Events#window.time(SPAN millisec) select count() as events, sum(amount) as amount
     insert all events into Recent;
     @info(name='known')
-    from Events[(Last.producer == producer) in Last]#window.length(4) select max(sequence) as sequence
+    from Events[(Last.producer == producer) in Last]#window.length(4)
+    select max(sequence) as sequence
     insert into Known;
     @info(name='beats')
     from Often select count() as beats insert into Beats;

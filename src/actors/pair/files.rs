@@ -42,7 +42,8 @@ pub struct Files {
     pieces: mpsc::Sender<(Piece, Hold)>,
     /// Plans of which a snapshot is on its way to the other node.
     sending: Arc<Mutex<BTreeSet<Plan>>>,
-    /// When each plan was last tried to be brought up to date, and the least time between two tries.
+    /// When each plan was last tried to be brought up to date, and the least time between two
+    /// tries.
     tried: Mutex<BTreeMap<Plan, Duration>>,
     resync: Duration,
 }
