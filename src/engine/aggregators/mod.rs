@@ -49,8 +49,12 @@ pub trait Aggregator: Send {
         true
     }
 
-    /// Whether a group is as if it had never had a row.
-    fn is_as_new(&self, group: u32) -> bool;
+    /// Whether a group is as if it had never had a row. Where that is not known the groups of a join
+    /// are kept.
+    fn is_as_new(&self, group: u32) -> bool {
+        let _ = group;
+        false
+    }
 
     /// Writes the state of all groups.
     fn save(&self, state: &mut StateWriter);
