@@ -78,6 +78,8 @@ enum Mood {
     RefusesRow,
     IsFull,
     Panics,
+    /// Takes it, and loses what has not settled.
+    Loses,
 }
 
 #[derive(Clone, Default)]
@@ -85,6 +87,9 @@ struct Place {
     moods: Arc<Mutex<VecDeque<Mood>>>,
     taken: Arc<Mutex<Vec<(u64, i64)>>>,
     opens: Arc<Mutex<Vec<bool>>>,
+    /// Parcels from this number on do not settle; 0: all do.
+    unsettled: Arc<Mutex<u64>>,
+    lost: Arc<Mutex<bool>>,
 }
 
 impl Publisher for Place {
@@ -103,12 +108,22 @@ impl Publisher for Place {
             Mood::RefusesRow => Err(PublishError::permanent("not this row").of_rows(0..1)),
             Mood::IsFull => Err(PublishError::busy("no room")),
             Mood::Panics => panic!("a publisher's fault"),
-            Mood::Takes => {
+            Mood::Takes | Mood::Loses => {
+                *self.lost.lock().unwrap() = matches!(mood, Mood::Loses);
                 let value = parcel.batch.row(0)[0].as_long().unwrap();
                 self.taken.lock().unwrap().push((parcel.number, value));
                 Ok(())
             }
         }
+    }
+
+    fn settled(&mut self, number: u64) -> bool {
+        let unsettled = *self.unsettled.lock().unwrap();
+        unsettled == 0 || number < unsettled
+    }
+
+    fn is_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost.lock().unwrap())
     }
 }
 
@@ -162,6 +177,7 @@ impl Way {
             let parcel = Parcel {
                 plan: Arc::clone(&version.name),
                 stream: Arc::clone(&front.name),
+                publisher: "publisher:Out:1".into(),
                 schema: Arc::clone(&front.schema),
                 generation: 7,
                 epoch: 0,
@@ -214,6 +230,37 @@ async fn rows_that_are_refused_are_counted_and_the_rest_of_the_parcel_follows() 
     way.publish(2).await;
     until("both came again", || way.taken().len() == 2).await;
     assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2)], 1));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn what_has_not_settled_does_not_count_as_having_left() {
+    let mut way = Way::new(OnError::Log, &[Mood::Takes, Mood::Takes, Mood::Refuses]);
+    *way.place.unsettled.lock().unwrap() = 2;
+    way.publish(4).await;
+    until("all were published", || way.taken().len() == 3).await;
+    until("the first counts", || way.end.confirmed() == 1).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(way.end.confirmed(), 1, "also what was put aside waits for its turn");
+    *way.place.unsettled.lock().unwrap() = 0;
+    way.all_confirmed().await;
+    assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2), (4, 4)], 1));
+    way.root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn what_was_lost_is_published_again_in_order_before_all_else() {
+    let moods = [Mood::Takes, Mood::Takes, Mood::Takes, Mood::Loses];
+    let mut way = Way::new(OnError::Log, &moods);
+    *way.place.unsettled.lock().unwrap() = 2;
+    way.publish(5).await;
+    let numbers = || way.taken().iter().map(|(number, _)| *number).collect::<Vec<_>>();
+    until("all were published", || numbers().len() == 8).await;
+    assert_eq!(numbers(), [1, 2, 3, 4, 2, 3, 4, 5]);
+    assert_eq!(way.end.confirmed(), 1);
+    *way.place.unsettled.lock().unwrap() = 0;
+    way.all_confirmed().await;
+    assert_eq!(way.dead(), 0);
     way.root.send(StopAll).await.unwrap();
 }
 

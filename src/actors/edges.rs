@@ -122,6 +122,7 @@ impl Edge {
     fn receiver(&self) -> Result<Box<dyn receivers::Receiver>, Vec<Diagnostic>> {
         receivers::build(&receivers::Setup {
             plan: &self.plan,
+            name: &self.name,
             stream: &self.stream_name,
             schema: &self.schema,
             endpoint: &self.endpoint,

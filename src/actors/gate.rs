@@ -132,6 +132,12 @@ impl Gate {
         self.changed.subscribe()
     }
 
+    /// How often the role or the opening of the gate have changed.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        *self.changed.borrow()
+    }
+
     /// Sets until when emissions may begin. Says whether that opened the gate.
     pub fn open_until(&self, until: u64) -> bool {
         let was_open = self.is_open();

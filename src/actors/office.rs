@@ -99,6 +99,7 @@ impl Office {
             edits: tokio::sync::Mutex::default(),
             manager: ManagerSlot::default(),
         };
+        office.ports.topics.gather();
         // Every figure is there from the start.
         office.count_plans();
         office
@@ -138,6 +139,7 @@ impl Office {
     pub(super) fn set_ready(&self) -> bool {
         let is_new = !self.ready.swap(true, Ordering::AcqRel);
         if is_new {
+            self.ports.topics.gathered();
             info!(plans = self.slots().len(), "ready");
         }
         is_new

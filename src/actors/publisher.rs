@@ -1,12 +1,16 @@
 //! Runs any publisher: in order, with retry, and with an account of what could not be published.
 //!
 //! The parcel at hand and the count of its tries outlive the actor, so a parcel over which a
-//! publisher panics is tried again, and given up like any other after a few tries.
+//! publisher panics is tried again, and given up like any other after a few tries. So do parcels
+//! that were published and have not settled: they count as having left, in order, once they have,
+//! and are published again if what became of them is not known.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -47,6 +51,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const BACKOFF_MAX_WAIT: Duration = Duration::from_secs(10);
 /// How long it waits for a place that takes no more for now.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How often it looks whether what was published has settled.
+const SETTLE_PAUSE: Duration = Duration::from_millis(3);
+/// How long it waits for that, or for a busy place, once it is told to stop. What has not left by
+/// then is kept with the plan.
+const LINGER: Duration = Duration::from_secs(3);
 /// How long it works before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(20);
 /// How often a publisher of the passive looks what the active published.
@@ -72,12 +81,24 @@ pub struct PublisherJob {
     gate: Arc<Gate>,
     /// Parcels that may have been published before.
     uncertain: Counter,
-    at_hand: Arc<Mutex<Option<AtHand>>>,
+    line: Arc<Mutex<Line>>,
+}
+
+/// Parcels taken out of the inbox that have not left, the oldest first.
+#[derive(Default)]
+struct Line {
+    /// Published, or given up; to be confirmed in order.
+    said: VecDeque<AtHand>,
+    at_hand: Option<AtHand>,
+    /// To be published again.
+    again: VecDeque<AtHand>,
 }
 
 struct AtHand {
     parcel: Taken<Parcel>,
     tries: u32,
+    /// It was put aside: nothing is to be done but to confirm it in its turn.
+    given_up: bool,
 }
 
 impl PublisherJob {
@@ -91,8 +112,8 @@ impl PublisherJob {
         let depth = around.metrics.queue_depth(&station.name, &end.name);
         let voice = around.registry.voice(format!("plans/{}/{}", station.name, end.name));
         let uncertain = around.metrics.uncertain(&station.name, &end.name);
-        let (gate, at_hand) = (Arc::clone(&around.gate), Arc::default());
-        Self { make, station, end, depth, voice, gate, uncertain, at_hand }
+        let (gate, line) = (Arc::clone(&around.gate), Arc::default());
+        Self { make, station, end, depth, voice, gate, uncertain, line }
     }
 }
 
@@ -107,7 +128,8 @@ pub struct PublisherActor {
     unflushed: bool,
     /// The epoch in which it published last.
     epoch: Option<u64>,
-    stopping: bool,
+    /// Since when it is to stop.
+    stopping: Option<Duration>,
     waiting: Option<SpawnHandle>,
 }
 
@@ -119,8 +141,33 @@ enum Pause {
     Idle,
     Shift,
     Later(Duration),
+    /// The place takes no more for now.
+    Busy,
+    /// What was published has not settled yet.
+    Unsettled,
     /// This node may not publish now.
     Held,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.again.is_empty() && self.at_hand.is_none()
+    }
+
+    /// The parcel that is to be published next, of those taken before.
+    fn next(&mut self) -> Option<AtHand> {
+        self.at_hand.take().or_else(|| self.again.pop_front())
+    }
+
+    /// What was published is to be published again, in order and before all else.
+    fn recall(&mut self) {
+        if let Some(at_hand) = self.at_hand.take() {
+            self.again.push_front(at_hand);
+        }
+        for said in self.said.drain(..).rev() {
+            self.again.push_front(AtHand { tries: 0, ..said });
+        }
+    }
 }
 
 impl PublisherActor {
@@ -135,7 +182,7 @@ impl PublisherActor {
             failures: 0,
             unflushed: false,
             epoch: None,
-            stopping: false,
+            stopping: None,
             waiting: None,
         }
     }
@@ -151,24 +198,33 @@ impl PublisherActor {
         let depth = self.job.end.inbox.events();
         self.job.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
         self.job.voice.say(built.publisher.detail());
+        let lingers = |since: Duration| clock::elapsed().saturating_sub(since) < LINGER;
         match pause {
+            Pause::Idle | Pause::Held if self.stopping.is_some() => self.end(&mut built, ctx),
+            Pause::Busy | Pause::Unsettled if self.stopping.is_some_and(|at| !lingers(at)) => {
+                self.end(&mut built, ctx);
+            }
             Pause::Shift => ctx.notify(WorkOn),
             Pause::Later(wait) => {
                 self.waiting = Some(ctx.run_later(wait, |this, ctx| this.work(ctx)));
             }
-            Pause::Held if !self.stopping => {
+            Pause::Busy => {
+                self.waiting = Some(ctx.run_later(BUSY_PAUSE, |this, ctx| this.work(ctx)));
+            }
+            Pause::Held => {
                 let mut changes = self.job.gate.changes();
                 // Results that the other node published are dropped in time.
                 let look = async move { drop(timeout(HELD_PAUSE, changes.changed()).await) };
                 let look = look.into_actor(self).map(|(), this, ctx| this.work(ctx));
                 self.waiting = Some(ctx.spawn(look));
             }
-            Pause::Idle | Pause::Held if self.stopping => {
-                built.publisher.close();
-                self.lifeline.end(Exit::Asked);
-                ctx.stop();
+            Pause::Unsettled => {
+                let inbox = self.job.end.inbox.clone();
+                let look = async move { drop(timeout(SETTLE_PAUSE, inbox.arrived()).await) };
+                let look = look.into_actor(self).map(|(), this, ctx| this.work(ctx));
+                self.waiting = Some(ctx.spawn(look));
             }
-            Pause::Idle | Pause::Held => {
+            Pause::Idle => {
                 let inbox = self.job.end.inbox.clone();
                 let arrived = async move { inbox.arrived().await };
                 let arrived = arrived.into_actor(self).map(|(), this, ctx| this.work(ctx));
@@ -176,6 +232,12 @@ impl PublisherActor {
             }
         }
         self.built = Some(built);
+    }
+
+    fn end(&mut self, built: &mut Built, ctx: &mut Context<Self>) {
+        built.publisher.close();
+        self.lifeline.end(Exit::Asked);
+        ctx.stop();
     }
 
     fn shift(&mut self, built: &mut Built) -> Pause {
@@ -189,15 +251,21 @@ impl PublisherActor {
                     self.give_up(built.on_error, &parcel.parcel.message, &error);
                 }
             }
-            let nothing_waits = self.at_hand().is_none() && self.job.end.inbox.messages() == 0;
-            let is_done = self.stopping && nothing_waits;
+            let nothing_waits = self.line().is_empty() && self.job.end.inbox.messages() == 0;
+            let is_done = self.stopping.is_some() && nothing_waits;
             return if is_done { Pause::Idle } else { Pause::Later(wait) };
         }
         self.opened();
         let gate = Arc::clone(&self.job.gate);
-        while let Some(mut at_hand) = self.next_parcel() {
+        loop {
+            self.settle(built);
+            let Some(mut at_hand) = self.next_parcel() else { break };
             if self.job.end.is_void(&at_hand.parcel.message) {
                 // The other node published it, or computes it otherwise.
+                continue;
+            }
+            if at_hand.given_up {
+                self.line().said.push_back(at_hand);
                 continue;
             }
             // Asked directly before each: it may end at any moment.
@@ -216,11 +284,12 @@ impl PublisherActor {
             self.keep(at_hand);
             let published = built.publisher.publish(&parcel);
             self.unflushed = true;
+            let mut given_up = false;
             match published {
                 Ok(()) => self.succeeded(),
                 Err(error) if error.busy => {
                     self.count_no_try();
-                    return Pause::Later(BUSY_PAUSE);
+                    return Pause::Busy;
                 }
                 Err(error) if !error.transient && error.rows.is_some() => {
                     let part = part(&parcel, error.rows.clone().unwrap_or_default());
@@ -240,11 +309,11 @@ impl PublisherActor {
                         return Pause::Later(wait);
                     }
                     self.give_up(built.on_error, &parcel, &error);
+                    given_up = true;
                 }
             }
-            *self.at_hand() = None;
-            self.job.end.confirm(&parcel);
-            self.job.station.published();
+            self.said(given_up);
+            self.settle(built);
             drop(permit);
             if clock::elapsed().saturating_sub(began) > SHIFT {
                 return Pause::Shift;
@@ -259,7 +328,34 @@ impl PublisherActor {
                 return Pause::Later(wait);
             }
         }
-        Pause::Idle
+        if self.line().said.is_empty() { Pause::Idle } else { Pause::Unsettled }
+    }
+
+    /// The parcel at hand is done with as soon as it and those before it have settled.
+    fn said(&self, given_up: bool) {
+        let mut line = self.line();
+        if let Some(at_hand) = line.at_hand.take() {
+            line.said.push_back(AtHand { given_up, ..at_hand });
+        }
+    }
+
+    /// Confirms what has settled, in order; what was lost is next again.
+    fn settle(&self, built: &mut Built) {
+        let mut line = self.line();
+        if built.publisher.is_lost() {
+            line.recall();
+        }
+        while let Some(AtHand { parcel, given_up, .. }) = line.said.front() {
+            let (parcel, end) = (&parcel.message, &self.job.end);
+            if !end.is_void(parcel) {
+                if !*given_up && !built.publisher.settled(parcel.number) {
+                    break;
+                }
+                end.confirm(parcel);
+                self.job.station.published();
+            }
+            line.said.pop_front();
+        }
     }
 
     /// The first parcel of an epoch may have left already, if whoever acted before was cut off, and
@@ -273,32 +369,35 @@ impl PublisherActor {
 
     /// The last try was none, or it came to an end of its own: the next one is the first.
     fn count_no_try(&self) {
-        if let Some(at_hand) = &mut *self.at_hand() {
+        if let Some(at_hand) = &mut self.line().at_hand {
             at_hand.tries = 0;
         }
     }
 
-    fn at_hand(&self) -> std::sync::MutexGuard<'_, Option<AtHand>> {
-        self.job.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.job.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, at_hand: AtHand) {
-        *self.at_hand() = Some(at_hand);
+        self.line().at_hand = Some(at_hand);
     }
 
     /// The parcel that was begun, else the next one; one that was tried too often is given up.
     fn next_parcel(&self) -> Option<AtHand> {
-        let begun = self.at_hand().take();
+        let begun = self.line().next();
         match begun {
-            Some(begun) if begun.tries > TRIES * 2 => {
+            Some(begun) if begun.tries > TRIES * 2 && !begun.given_up => {
                 // Its last tries ended in panics: even who waits for ever must not wait for this.
                 let error = PublishError::permanent("the publisher panicked over it repeatedly");
                 self.give_up(OnError::Log, &begun.parcel.message, &error);
+                Some(AtHand { given_up: true, ..begun })
             }
-            Some(begun) => return Some(begun),
-            None => {}
+            Some(begun) => Some(begun),
+            None => {
+                let parcel = self.job.end.inbox.take()?;
+                Some(AtHand { parcel, tries: 0, given_up: false })
+            }
         }
-        self.job.end.inbox.take().map(|parcel| AtHand { parcel, tries: 0 })
     }
 
     fn opened(&mut self) {
@@ -361,7 +460,7 @@ impl PublisherActor {
             batch.push_row(parcel.batch.timestamps[row], &values);
         }
         // Waiting for room could be for ever: the plan may be waiting for this publisher.
-        self.job.station.put_now(&version, stream, batch, None).is_ok()
+        self.job.station.put_now(&version, stream, batch, None, None).is_ok()
     }
 }
 
@@ -412,7 +511,7 @@ impl Handler<Control> for PublisherActor {
     fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
         match control {
             Control::Stop => {
-                self.stopping = true;
+                self.stopping.get_or_insert_with(clock::elapsed);
                 self.work(ctx);
             }
             Control::Fall => Control::fall(),

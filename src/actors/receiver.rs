@@ -3,6 +3,7 @@
 //! What was received and not yet taken by the plan outlives the actor, together with the place the
 //! receiver has reached; so a fall neither loses nor doubles rows of a source that has places.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tracing::warn;
 
 use crate::actors::clock;
@@ -72,6 +74,10 @@ pub struct ReceiverJob {
 struct Kept {
     mark: Option<Mark>,
     pending: Option<Batch>,
+    /// By which the last rows brought to the plan tell what became of them.
+    told: Option<Told>,
+    /// Held as long as the receiver is deployed.
+    _attendance: Option<Box<dyn Any + Send>>,
     last_complaint: Option<Duration>,
 }
 
@@ -88,7 +94,9 @@ impl ReceiverJob {
         let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
         let unreadable = metrics.dead_letters(&station.name, "unreadable");
         let unmatched = metrics.dropped(&station.name, &stream, "", "unmatched");
-        let (name, gate, kept) = (name.into(), Arc::clone(&around.gate), Arc::default());
+        let (name, gate) = (name.into(), Arc::clone(&around.gate));
+        let attendance = make().ok().and_then(|receiver| receiver.attend());
+        let kept = Arc::new(Mutex::new(Kept { _attendance: attendance, ..Kept::default() }));
         Self { make, station, stream, name, unreadable, unmatched, voice, gate, kept }
     }
 
@@ -99,9 +107,18 @@ impl ReceiverJob {
     /// Finds where the receiver goes on: where it was in this process, else where the plan's log
     /// says. `false` while that is not known.
     fn find_mark(&self) -> bool {
-        if self.kept().mark.is_some() {
+        let mut kept = self.kept();
+        if kept.mark.is_some() {
             return true;
         }
+        if let Some(told) = &mut kept.told
+            && matches!(told.try_recv(), Err(TryRecvError::Empty))
+        {
+            // What was brought before is neither in the log nor turned away yet.
+            return false;
+        }
+        kept.told = None;
+        drop(kept);
         let Some(place) = self.station.place_of(&self.name) else { return false };
         self.kept().mark = place.map(Mark);
         true
@@ -152,6 +169,8 @@ pub struct ReceiverActor {
     stopping: bool,
     /// Whether it fetches; known once one was made.
     pulls: Option<bool>,
+    /// The turn of the gate at which it was opened.
+    turn: u64,
 }
 
 #[derive(Message)]
@@ -164,8 +183,8 @@ impl ReceiverActor {
     pub fn new(job: ReceiverJob, lifeline: Lifeline) -> Self {
         let woken = Arc::new(AtomicBool::new(false));
         let (receiver, next, waiting) = (None, Next::Now, None);
-        let (stopping, pulls) = (false, None);
-        Self { job, lifeline, receiver, next, woken, waiting, stopping, pulls }
+        let (stopping, pulls, turn) = (false, None, 0);
+        Self { job, lifeline, receiver, next, woken, waiting, stopping, pulls, turn }
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), Exit> {
@@ -191,7 +210,9 @@ impl ReceiverActor {
         let Some(receiver) = &mut self.receiver else {
             return;
         };
-        if receiver.pulls() && !self.job.gate.is_open() && !self.stopping {
+        // Also where the gate is open again: meanwhile what was brought may have been turned away.
+        let has_turned = self.turn != self.job.gate.turns() || !self.job.gate.is_open();
+        if receiver.pulls() && has_turned && !self.stopping {
             receiver.close();
             (self.receiver, self.next) = (None, Next::Now);
             self.job.let_go();
@@ -270,7 +291,13 @@ fn deliver(job: &ReceiverJob) -> bool {
         let (receiver, place) = ((&*job.name).into(), place.as_str().into());
         crate::replica::Mark { receiver, place }
     });
-    kept.pending = job.station.put_now(&version, stream, batch, mark).err().map(|batch| *batch);
+    let (tell, told) = oneshot::channel();
+    let tell = mark.is_some().then_some(tell);
+    let put = job.station.put_now(&version, stream, batch, mark, tell);
+    match put {
+        Ok(()) => kept.told = Some(told),
+        Err(batch) => kept.pending = Some(*batch),
+    }
     kept.pending.is_none()
 }
 
@@ -320,6 +347,10 @@ impl Threshold for PlanDoor {
             self.address.do_send(Poll);
         }
     }
+
+    fn place(&self) -> Option<Option<Mark>> {
+        Some(self.job.station.place_of(&self.job.name)?.map(Mark))
+    }
 }
 
 impl Actor for ReceiverActor {
@@ -340,6 +371,8 @@ impl ReceiverActor {
             Ok(pulls) => *self.pulls.insert(pulls),
             Err(reason) => return self.end(Exit::permanent(reason), ctx),
         };
+        // Looked at first, so that no turn after this is overlooked.
+        self.turn = self.job.gate.turns();
         // Who is pushed to opens its door on both nodes; who pulls does so where entries are
         // ordered, from where the log says.
         let may = !pulls || self.job.gate.is_open();

@@ -80,6 +80,7 @@ impl Sink {
         Parcel {
             plan: "p".into(),
             stream: "S".into(),
+            publisher: "publisher:S:1".into(),
             schema: Arc::new(self.schema.clone()),
             generation: 7,
             epoch: 0,

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use crate::event::Batch;
 use crate::event::Schema;
+use crate::event::Text;
 use crate::language::diagnostic::Diagnostic;
 use crate::mappers::codes;
 use crate::mappers::options;
@@ -49,6 +50,8 @@ pub struct Parcel {
     pub plan: Arc<str>,
     /// The stream they come from.
     pub stream: Arc<str>,
+    /// The publisher's name in the plan, by which its results are counted.
+    pub publisher: Text,
     /// The stream's attributes.
     pub schema: Arc<Schema>,
     /// Sets the numbers of one life of the plan apart from those of another: a plan that is removed
@@ -79,6 +82,18 @@ pub trait Publisher {
     /// # Errors
     /// If it may not have arrived. A transient error means that the same parcel may be tried again.
     fn publish(&mut self, parcel: &Parcel) -> Result<(), PublishError>;
+
+    /// Whether a parcel that was published, and all before it, are where nothing can undo them. Until
+    /// then none of them counts as having left; asked again from time to time.
+    fn settled(&mut self, _number: u64) -> bool {
+        true
+    }
+
+    /// Whether something that was published and has not settled was lost: what has not settled must
+    /// be published again, in order, before anything else. Told once.
+    fn is_lost(&mut self) -> bool {
+        false
+    }
 
     /// Called when nothing more waits for now: what is buffered must leave.
     ///

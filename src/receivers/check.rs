@@ -18,6 +18,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     let faults = sources.filter_map(|(stream, endpoint)| {
         build(&Setup {
             plan: name_of(plan),
+            name: "receiver",
             stream: &stream.name,
             schema: &stream.schema,
             endpoint,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use crate::plan::logical::Endpoint;
 use crate::plan::logical::EndpointOption;
 use crate::plan::logical::Mapping;
 use crate::receivers::Door;
+use crate::receivers::Mark;
 use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::Setup;
@@ -24,6 +26,7 @@ use crate::topics::Topics;
 #[derive(Default)]
 struct Counting {
     wakes: AtomicUsize,
+    place: Mutex<Option<Mark>>,
 }
 
 impl Threshold for Counting {
@@ -37,6 +40,10 @@ impl Threshold for Counting {
 
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn place(&self) -> Option<Option<Mark>> {
+        Some(self.place.lock().expect("whole").clone())
     }
 }
 
@@ -103,6 +110,7 @@ impl Source {
     fn try_build(&self) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
         build(&Setup {
             plan: "p",
+            name: "receiver:S:1",
             stream: &self.stream,
             schema: &self.schema,
             endpoint: &self.endpoint,
@@ -121,6 +129,11 @@ impl Source {
 
     pub fn door(&self) -> Door {
         Door::new(self.threshold.clone())
+    }
+
+    /// What the plan's log says from now on.
+    pub fn applied(&self, mark: Option<&Mark>) {
+        *self.threshold.place.lock().expect("whole") = mark.cloned();
     }
 
     pub fn wakes(&self) -> usize {

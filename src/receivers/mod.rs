@@ -21,6 +21,7 @@
 mod check;
 mod file;
 mod generator;
+mod heard;
 pub mod http;
 mod in_memory;
 mod reading;
@@ -30,6 +31,7 @@ mod harness;
 
 pub use check::check;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -112,6 +114,12 @@ pub trait Receiver {
         true
     }
 
+    /// From now on, until what is given back is dropped, what comes to it is kept for it, whether or
+    /// not it is open. Called once it is deployed; `None` where nothing can be kept.
+    fn attend(&self) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
     /// Ends in order: no call follows. What was pushed and not yet given may still be given.
     fn close(&mut self) {}
 
@@ -151,6 +159,9 @@ pub trait Threshold: Send + Sync {
     fn give_safely(&self, received: Received) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
     /// Asks for a poll.
     fn wake(&self);
+    /// How far the receiver has come as the plan's log says: the mark of the last rows that were
+    /// applied, if there are any; `None` while that is not known.
+    fn place(&self) -> Option<Option<Mark>>;
 }
 
 /// Where a receiver gives its rows and asks to be polled; clones lead to the same plan.
@@ -178,6 +189,13 @@ impl Door {
         self.0.give_safely(received).await
     }
 
+    /// How far the receiver has come as the plan's log says: the mark of the last rows that were
+    /// applied, if there are any; `None` while that is not known.
+    #[must_use]
+    pub fn place(&self) -> Option<Option<Mark>> {
+        self.0.place()
+    }
+
     /// Asks the actor to poll; from any thread, cheap, and many calls count as one.
     pub fn wake(&self) {
         self.0.wake();
@@ -195,6 +213,8 @@ impl fmt::Debug for Door {
 pub struct Setup<'a> {
     /// The plan's name.
     pub plan: &'a str,
+    /// The receiver's name in the plan, as in `receiver:Logins:1`.
+    pub name: &'a str,
     /// The stream that is fed.
     pub stream: &'a str,
     /// The stream's attributes.

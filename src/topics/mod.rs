@@ -1,8 +1,10 @@
 //! Topics inside a node: a publisher of one plan speaks, receivers of other plans listen.
 //!
-//! Each listener has a bounded queue of its own. A message is put to all listeners of its topic or
-//! to none, so that a repeat after a full queue doubles nothing. A listener that falls finds its
-//! queue again by its name, and what it had taken but not finished lies in it still.
+//! Each listener has a bounded queue of its own, from the moment its plan is deployed: what is said
+//! before it opens waits for it. A message is put to all listeners of its topic or to none, so that
+//! a repeat after a full queue doubles nothing, and stays in a queue until the listener says that it
+//! is finished with it. Who spoke learns by a receipt whether all are finished, or whether a queue
+//! went with it.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -11,6 +13,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -21,12 +26,23 @@ use crate::event::Schema;
 pub const EVENTS_MAX: usize = 65_536;
 /// Bytes that may wait for one listener.
 pub const BYTES_MAX: usize = 64 << 20;
-/// How long a queue without its listener is kept.
+/// How long a queue is kept whose listener fell and did not come back.
 const ORPHAN_TIME: Duration = Duration::from_secs(60);
+/// How long nothing is said at most while plans are still being deployed.
+const GATHER_TIME: Duration = Duration::from_secs(60);
 
 /// What is said on a topic.
 #[derive(Clone, Debug)]
-pub enum Message {
+pub struct Message {
+    /// What it says.
+    pub content: Content,
+    /// Who says it, if the speaker counts what it says.
+    pub origin: Option<Origin>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Content {
     /// Rows as they are.
     Rows {
         /// Their attributes.
@@ -38,12 +54,73 @@ pub enum Message {
     Bytes(Arc<[u8]>),
 }
 
+/// Who says a message, and where it stands in all that is said by that one.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The speaker, the same on both nodes of a pair and after a restart.
+    pub producer: Arc<str>,
+    /// The number of the message's last row; each is above that of the message before.
+    pub last: u64,
+    /// By which the speaker learns what becomes of it.
+    pub receipt: Arc<Receipt>,
+}
+
+/// What became of messages.
+#[derive(Debug)]
+pub struct Receipt {
+    /// So many of them lie in queues.
+    open: AtomicUsize,
+    /// Whether a queue went with a message of this speaker; nothing more is said until it looks.
+    lost: Arc<AtomicBool>,
+}
+
+impl Receipt {
+    /// Of messages to be said by the speaker that this mark belongs to.
+    #[must_use]
+    pub fn new(lost: &Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), lost: Arc::clone(lost) })
+    }
+
+    /// Whether all listeners are finished with it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0 && !self.lost.load(Ordering::Acquire)
+    }
+}
+
+impl From<Content> for Message {
+    fn from(content: Content) -> Self {
+        Self { content, origin: None }
+    }
+}
+
 impl Message {
     fn weight(&self) -> (usize, usize) {
-        match self {
-            Message::Rows { batch, .. } => (batch.len(), batch.bytes()),
-            Message::Bytes(bytes) => (1, bytes.len()),
+        match &self.content {
+            Content::Rows { batch, .. } => (batch.len(), batch.bytes()),
+            Content::Bytes(bytes) => (1, bytes.len()),
         }
+    }
+
+    /// It lies in one queue more.
+    fn lie_down(&self) {
+        if let Some(origin) = &self.origin {
+            origin.receipt.open.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// One listener is finished with it, or its queue goes.
+    fn rise(&self, is_lost: bool) {
+        if let Some(origin) = &self.origin {
+            if is_lost {
+                origin.receipt.lost.store(true, Ordering::Release);
+            }
+            origin.receipt.open.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn is_after_a_loss(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.receipt.lost.load(Ordering::Acquire))
     }
 }
 
@@ -53,6 +130,12 @@ pub enum Refused {
     /// Nobody listens.
     #[error("nobody listens on topic `{0}`")]
     Nobody(String),
+    /// The plans of the node are not all there yet.
+    #[error("the plans of the node are still being deployed")]
+    Early,
+    /// A queue went with messages said before: these must be said again first.
+    #[error("a listener left before it was finished with what was said")]
+    Lost,
     /// A listener is behind.
     #[error("listener `{listener}` of topic `{topic}` is behind: its queue is full")]
     Full {
@@ -65,7 +148,14 @@ pub enum Refused {
 
 /// The topics of one node; clones are the same topics.
 #[derive(Clone, Default)]
-pub struct Topics(Arc<Mutex<HashMap<String, Vec<Queue>>>>);
+pub struct Topics(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    queues: HashMap<String, Vec<Queue>>,
+    /// Since when plans are being deployed, while they are.
+    gathering: Option<Instant>,
+}
 
 struct Queue {
     listener: String,
@@ -74,8 +164,11 @@ struct Queue {
     messages: VecDeque<Message>,
     events: usize,
     bytes: usize,
+    /// Calling or dropping it may lead back here: not to be dropped under the lock.
     wake: Option<Box<dyn Fn() + Send>>,
     orphan_since: Option<Instant>,
+    /// So many keep it, whether or not somebody listens.
+    attendances: usize,
 }
 
 impl Queue {
@@ -88,6 +181,7 @@ impl Queue {
             bytes: 0,
             wake: None,
             orphan_since: None,
+            attendances: 0,
         }
     }
 
@@ -98,16 +192,60 @@ impl Queue {
 
     /// Drops messages up to and with a number.
     fn forget(&mut self, last: u64) {
-        while self.first <= last {
-            let Some(message) = self.messages.pop_front() else {
-                self.first = last + 1;
-                return;
-            };
+        while self.first <= last
+            && let Some(message) = self.messages.pop_front()
+        {
             let (events, bytes) = message.weight();
             self.events -= events;
             self.bytes -= bytes;
             self.first += 1;
+            message.rise(false);
         }
+    }
+
+    /// Drops all messages unfinished.
+    fn lose(&mut self) {
+        self.first += self.messages.len() as u64;
+        self.messages.drain(..).for_each(|message| message.rise(true));
+        (self.events, self.bytes) = (0, 0);
+    }
+
+    fn is_stale(&self) -> bool {
+        self.orphan_since.is_some_and(|since| since.elapsed() >= ORPHAN_TIME)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.lose();
+    }
+}
+
+impl State {
+    fn queue(&mut self, topic: &str, listener: &str) -> Option<&mut Queue> {
+        self.queues.get_mut(topic)?.iter_mut().find(|queue| queue.listener == listener)
+    }
+
+    fn queue_or_new(&mut self, topic: &str, listener: &str) -> &mut Queue {
+        let queues = self.queues.entry(topic.to_owned()).or_default();
+        let at = queues.iter().position(|queue| queue.listener == listener).unwrap_or_else(|| {
+            queues.push(Queue::new(listener));
+            queues.len() - 1
+        });
+        &mut queues[at]
+    }
+
+    /// Takes a queue out; the caller drops it once the lock is free.
+    fn remove(&mut self, topic: &str, listener: &str) -> Option<Queue> {
+        let queues = self.queues.get_mut(topic)?;
+        let at = queues.iter().position(|queue| queue.listener == listener)?;
+        let mut queue = queues.remove(at);
+        // Whoever speaks next must see what was lost.
+        queue.lose();
+        if queues.is_empty() {
+            self.queues.remove(topic);
+        }
+        Some(queue)
     }
 }
 
@@ -118,45 +256,65 @@ impl Topics {
         Topics::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Queue>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens on a topic. A listener of this name that left without [`Listener::leave`] goes on
-    /// where it was: after message `seen`, if that is known. `wake` is called when something comes.
-    pub fn listen(
-        &self,
-        topic: &str,
-        name: &str,
-        seen: Option<u64>,
-        wake: impl Fn() + Send + 'static,
-    ) -> Listener {
-        let mut topics = self.lock();
-        let queues = topics.entry(topic.to_owned()).or_default();
-        let at = queues.iter().position(|queue| queue.listener == name).unwrap_or_else(|| {
-            queues.push(Queue::new(name));
-            queues.len() - 1
-        });
-        let queue = &mut queues[at];
-        queue.forget(seen.unwrap_or(0));
+    /// From now on nothing is said until all who are to listen are there.
+    pub fn gather(&self) {
+        self.lock().gathering = Some(Instant::now());
+    }
+
+    /// All who are to listen at the start are there.
+    pub fn gathered(&self) {
+        self.lock().gathering = None;
+    }
+
+    /// Has a queue for a listener from now on, also while it does not listen.
+    #[must_use]
+    pub fn attend(&self, topic: &str, name: &str) -> Attendance {
+        self.lock().queue_or_new(topic, name).attendances += 1;
+        Attendance { topics: self.clone(), topic: topic.to_owned(), name: name.to_owned() }
+    }
+
+    /// Listens on a topic, beginning with all that its listener of this name was not finished with.
+    /// `wake` is called when something comes.
+    pub fn listen(&self, topic: &str, name: &str, wake: impl Fn() + Send + 'static) -> Listener {
+        let mut before = None;
+        let mut state = self.lock();
+        let queue = state.queue_or_new(topic, name);
+        std::mem::swap(&mut before, &mut queue.wake);
         queue.wake = Some(Box::new(wake));
         queue.orphan_since = None;
+        let handed = queue.first - 1;
+        drop(state);
+        drop(before);
         let (topic, name) = (topic.to_owned(), name.to_owned());
-        Listener { topics: self.clone(), topic, name, handed: seen.unwrap_or(0) }
+        Listener { topics: self.clone(), topic, name, handed, has_left: false }
     }
 
     /// Puts messages to all listeners of a topic, or to none.
     ///
     /// # Errors
-    /// If nobody listens, or one of the listeners has no room.
+    /// If nobody listens, one of the listeners has no room, or what was said before has to be said
+    /// again first.
     pub fn say(&self, topic: &str, messages: &[Message]) -> Result<(), Refused> {
-        let mut topics = self.lock();
-        let nobody = || Refused::Nobody(topic.to_owned());
-        let queues = topics.get_mut(topic).ok_or_else(nobody)?;
-        queues.retain(|queue| queue.orphan_since.is_none_or(|since| since.elapsed() < ORPHAN_TIME));
-        if queues.is_empty() {
-            return Err(nobody());
+        // Dropped after the lock is free.
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        if state.gathering.is_some_and(|since| since.elapsed() < GATHER_TIME) {
+            return Err(Refused::Early);
         }
+        let nobody = || Refused::Nobody(topic.to_owned());
+        let listeners = state.queues.get(topic).ok_or_else(nobody)?.iter();
+        let stale = listeners.filter(|queue| queue.is_stale()).map(|queue| queue.listener.clone());
+        for listener in stale.collect::<Vec<_>>() {
+            gone.extend(state.remove(topic, &listener));
+        }
+        if messages.iter().any(Message::is_after_a_loss) {
+            return Err(Refused::Lost);
+        }
+        let queues = state.queues.get_mut(topic).ok_or_else(nobody)?;
         let weights = messages.iter().map(Message::weight);
         let (events, bytes) = weights.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         if let Some(full) = queues.iter().find(|queue| !queue.has_room(events, bytes)) {
@@ -164,6 +322,7 @@ impl Topics {
             return Err(Refused::Full { topic, listener });
         }
         for queue in queues {
+            messages.iter().for_each(Message::lie_down);
             queue.messages.extend(messages.iter().cloned());
             queue.events += events;
             queue.bytes += bytes;
@@ -175,31 +334,51 @@ impl Topics {
     }
 }
 
-/// The ear of one listener. Dropped without [`Listener::leave`] it leaves its queue for the next of
-/// its name.
+/// Keeps the queue of one listener, whether or not it listens.
+#[derive(Debug)]
+pub struct Attendance {
+    topics: Topics,
+    topic: String,
+    name: String,
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut gone = None;
+        let mut state = self.topics.lock();
+        let Some(queue) = state.queue(&self.topic, &self.name) else { return };
+        queue.attendances = queue.attendances.saturating_sub(1);
+        if queue.attendances == 0 && queue.wake.is_none() {
+            gone = state.remove(&self.topic, &self.name);
+        }
+        drop(state);
+        drop(gone);
+    }
+}
+
+/// The ear of one listener. Dropped without [`Listener::leave`] it leaves its queue, with all that
+/// it was not finished with, for the next of its name.
 pub struct Listener {
     topics: Topics,
     topic: String,
     name: String,
     /// Number of the last message handed out.
     handed: u64,
+    has_left: bool,
 }
 
 impl Listener {
-    /// Messages of about `events_max` events, at least one if there is one. Those of the call
-    /// before count as finished now. With them comes the number of the last, and whether more wait.
+    /// The next messages, of about `events_max` events, at least one if there is one. With them
+    /// comes the number of the last, and whether more wait.
     pub fn take(&mut self, events_max: usize) -> (Vec<Message>, u64, bool) {
-        let mut topics = self.topics.lock();
-        let queues = topics.get_mut(&self.topic);
-        let Some(queue) =
-            queues.and_then(|queues| queues.iter_mut().find(|queue| queue.listener == self.name))
-        else {
+        let mut state = self.topics.lock();
+        let Some(queue) = state.queue(&self.topic, &self.name) else {
             return (Vec::new(), self.handed, false);
         };
-        queue.forget(self.handed);
+        let before = usize::try_from(self.handed + 1 - queue.first).unwrap_or(usize::MAX);
         let mut events = 0;
         let mut taken = Vec::new();
-        for message in &queue.messages {
+        for message in queue.messages.iter().skip(before) {
             let (more, _) = message.weight();
             if !taken.is_empty() && events + more > events_max {
                 break;
@@ -207,47 +386,63 @@ impl Listener {
             events += more;
             taken.push(message.clone());
         }
-        self.handed = queue.first + taken.len() as u64 - 1;
-        let more = taken.len() < queue.messages.len();
+        self.handed += taken.len() as u64;
+        let more = before + taken.len() < queue.messages.len();
         (taken, self.handed, more)
+    }
+
+    /// It is finished with all messages up to this number, of those that were handed to it.
+    pub fn finish(&self, number: u64) {
+        let mut state = self.topics.lock();
+        if let Some(queue) = state.queue(&self.topic, &self.name) {
+            queue.forget(number.min(self.handed));
+        }
     }
 
     /// How many events wait, those handed out and not finished among them.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let topics = self.topics.lock();
-        let queues = topics.get(&self.topic).into_iter().flatten();
-        queues.filter(|queue| queue.listener == self.name).map(|queue| queue.events).sum()
+        let mut state = self.topics.lock();
+        state.queue(&self.topic, &self.name).map_or(0, |queue| queue.events)
     }
 
-    /// Ends listening: the queue goes, with what waits in it.
-    pub fn leave(self) {
-        let mut topics = self.topics.lock();
-        if let Some(queues) = topics.get_mut(&self.topic) {
-            queues.retain(|queue| queue.listener != self.name);
-            if queues.is_empty() {
-                topics.remove(&self.topic);
+    /// Ends listening: what it was not finished with is lost to it, and who spoke learns that.
+    pub fn leave(mut self) {
+        self.has_left = true;
+        let (mut gone, mut wake) = (None, None);
+        let mut state = self.topics.lock();
+        if let Some(queue) = state.queue(&self.topic, &self.name) {
+            queue.lose();
+            std::mem::swap(&mut wake, &mut queue.wake);
+            if queue.attendances == 0 {
+                gone = state.remove(&self.topic, &self.name);
             }
         }
+        drop(state);
+        drop((gone, wake));
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut topics = self.topics.lock();
-        for queue in topics.get_mut(&self.topic).into_iter().flatten() {
-            if queue.listener == self.name {
-                queue.wake = None;
-                queue.orphan_since = Some(Instant::now());
-            }
+        if self.has_left {
+            return;
         }
+        let mut wake = None;
+        let mut state = self.topics.lock();
+        if let Some(queue) = state.queue(&self.topic, &self.name) {
+            std::mem::swap(&mut wake, &mut queue.wake);
+            queue.orphan_since = Some(Instant::now());
+        }
+        drop(state);
+        drop(wake);
     }
 }
 
 impl fmt::Debug for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let topics = self.lock();
-        f.debug_set().entries(topics.keys()).finish()
+        let state = self.lock();
+        f.debug_set().entries(state.queues.keys()).finish()
     }
 }
 
@@ -258,76 +453,4 @@ impl fmt::Debug for Listener {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
-
-    fn bytes(text: &str) -> Message {
-        Message::Bytes(text.as_bytes().into())
-    }
-
-    fn texts(messages: &[Message]) -> Vec<String> {
-        let text = |message: &Message| match message {
-            Message::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-            Message::Rows { .. } => panic!("no bytes"),
-        };
-        messages.iter().map(text).collect()
-    }
-
-    #[test]
-    fn every_listener_hears_every_message_once_and_in_order() {
-        let topics = Topics::new();
-        let woken = Arc::new(AtomicUsize::new(0));
-        let wake = Arc::clone(&woken);
-        let mut left = topics.listen("t", "left", None, move || {
-            wake.fetch_add(1, Ordering::Relaxed);
-        });
-        let mut right = topics.listen("t", "right", None, || {});
-        topics.say("t", &[bytes("a"), bytes("b")]).unwrap();
-        topics.say("t", &[bytes("c")]).unwrap();
-        assert_eq!(woken.load(Ordering::Relaxed), 2);
-        let (messages, mark, more) = left.take(2);
-        assert_eq!((texts(&messages), mark, more), (vec!["a".into(), "b".into()], 2, true));
-        let (messages, mark, more) = left.take(2);
-        assert_eq!((texts(&messages), mark, more), (vec!["c".into()], 3, false));
-        assert!(left.take(2).0.is_empty());
-        assert_eq!(texts(&right.take(9).0), ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn who_falls_goes_on_where_it_was() {
-        let topics = Topics::new();
-        let mut listener = topics.listen("t", "l", None, || {});
-        topics.say("t", &[bytes("a"), bytes("b"), bytes("c")]).unwrap();
-        let (_, mark, _) = listener.take(1);
-        listener.take(1);
-        drop(listener);
-        topics.say("t", &[bytes("d")]).unwrap();
-        // Only `a` was finished.
-        let mut listener = topics.listen("t", "l", Some(mark), || {});
-        assert_eq!(texts(&listener.take(9).0), ["b", "c", "d"]);
-        listener.leave();
-        assert_eq!(topics.say("t", &[bytes("e")]), Err(Refused::Nobody("t".into())));
-    }
-
-    #[test]
-    fn a_full_queue_refuses_for_all() {
-        let topics = Topics::new();
-        let mut fast = topics.listen("t", "fast", None, || {});
-        let mut slow = topics.listen("t", "slow", None, || {});
-        let batch = Batch { timestamps: vec![0; EVENTS_MAX], ..Batch::default() };
-        let full = Message::Rows { schema: Arc::new(Schema::default()), batch: Arc::new(batch) };
-        topics.say("t", std::slice::from_ref(&full)).unwrap();
-        fast.take(9);
-        fast.take(9);
-        let refused = Refused::Full { topic: "t".into(), listener: "slow".into() };
-        assert_eq!(topics.say("t", &[bytes("a")]), Err(refused));
-        assert!(fast.take(9).0.is_empty());
-        slow.take(9);
-        slow.take(9);
-        topics.say("t", &[bytes("a")]).unwrap();
-        assert_eq!(texts(&fast.take(9).0), ["a"]);
-        assert_eq!(slow.waiting(), 1);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod faults;
 mod flow;
 mod folder;
 mod ledger;
+mod links;
 mod load;
 mod node;
 mod pair;

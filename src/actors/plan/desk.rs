@@ -473,21 +473,6 @@ impl Desk {
         Ok(())
     }
 
-    /// Rows on their way to a publisher of a stream.
-    pub(super) fn parcel(&self, front: &StreamFront, number: u64, batch: Arc<Batch>) -> Parcel {
-        let secret = self.replica.deployment().map(|deployment| deployment.secret);
-        Parcel {
-            plan: Arc::clone(&self.version.name),
-            stream: Arc::clone(&front.name),
-            schema: Arc::clone(&front.schema),
-            generation: secret.unwrap_or(self.version.secret),
-            number,
-            epoch: 0,
-            reading: self.follow.reading,
-            batch,
-        }
-    }
-
     /// Sends results on their way; the rows of the input itself are not counted as put out.
     fn hand_out(&mut self, input: Option<(&str, usize)>) {
         for note in self.notes.drain(..) {
@@ -504,7 +489,7 @@ impl Desk {
                 let end = front.publishers.iter().find(|end| *end.name == *name);
                 let last = number + output.rows.len() as u64 - 1;
                 let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
-                let parcel = self.parcel(front, number, Arc::clone(&output.rows));
+                let parcel = self.parcel(front, name, number, Arc::clone(&output.rows));
                 let parcel = Parcel { epoch: self.epoch, ..parcel };
                 end.outbox.put(number, &output.rows);
                 self.outgoing.push_back((Arc::clone(end), parcel));

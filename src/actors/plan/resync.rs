@@ -13,7 +13,9 @@ use crate::actors::plan::StreamFront;
 use crate::actors::plan::Stuck;
 use crate::actors::plan::kept;
 use crate::actors::plan::outbox::Pending;
+use crate::event::Batch;
 use crate::event::Text;
+use crate::publishers::Parcel;
 use crate::replica::Body;
 use crate::replica::Broken;
 use crate::replica::Maker;
@@ -94,6 +96,28 @@ impl Desk {
         pending
     }
 
+    /// Rows on their way to a publisher of a stream.
+    pub(super) fn parcel(
+        &self,
+        front: &StreamFront,
+        publisher: Text,
+        number: u64,
+        batch: Arc<Batch>,
+    ) -> Parcel {
+        let secret = self.replica.deployment().map(|deployment| deployment.secret);
+        Parcel {
+            plan: Arc::clone(&self.version.name),
+            stream: Arc::clone(&front.name),
+            publisher,
+            schema: Arc::clone(&front.schema),
+            generation: secret.unwrap_or(self.version.secret),
+            number,
+            epoch: 0,
+            reading: self.follow.reading,
+            batch,
+        }
+    }
+
     /// Sends results that a snapshot held, unless they have left since.
     pub(super) fn send_pending(&mut self, pending: Vec<Pending>) {
         let version = Arc::clone(&self.version);
@@ -104,7 +128,7 @@ impl Desk {
             let last = number + rows.len() as u64 - 1;
             let Some(end) = end.filter(|end| end.confirmed() < last) else { continue };
             end.outbox.put(number, &rows);
-            let parcel = self.parcel(front, number, rows);
+            let parcel = self.parcel(front, publisher, number, rows);
             self.outgoing.push_back((Arc::clone(end), parcel));
         }
     }

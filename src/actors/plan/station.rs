@@ -168,7 +168,8 @@ impl Station {
         self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)
     }
 
-    /// Puts rows of a receiver in if there is room now; `mark` says where it stands after them.
+    /// Puts rows of a receiver in if there is room now; `mark` says where it stands after them, and
+    /// `told` is told once they are applied.
     ///
     /// # Errors
     /// If there is no room, or the plan takes nothing any more; the rows come back.
@@ -178,8 +179,9 @@ impl Station {
         stream: StreamId,
         batch: Batch,
         mark: Option<Mark>,
+        told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
     ) -> Result<(), Box<Batch>> {
-        let rows = Rows { mark, ..rows(version, stream, batch, None) };
+        let rows = Rows { mark, ..rows(version, stream, batch, told) };
         self.inbox.try_put(Work::Rows(Box::new(rows))).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
                 Box::new(rows.batch)
