@@ -41,6 +41,8 @@ use crate::rehearsal::Verdict;
 
 /// A file that is written to all the time does not keep the node from being ready for longer.
 const READY_AFTER: Duration = Duration::from_secs(3);
+/// How soon it looks again while it is not known what runs.
+const UNSETTLED: Duration = Duration::from_millis(20);
 /// After a change is told, others often follow at once.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -97,6 +99,13 @@ impl Deployer {
         let mut wait = plans.poll;
         let known = Arc::clone(&self.known);
         let mut known = lock(&known);
+        // In a pair nobody knows at the start how far the log is committed, and a folder must not
+        // be compared with an old state of it.
+        known.settled |= self.office.knows_what_runs();
+        if !known.settled {
+            drop(known);
+            return self.look_in(UNSETTLED, ctx);
+        }
         let looked = known.look(clock::elapsed());
         let patient = clock::elapsed().saturating_sub(self.began) < READY_AFTER;
         let may_run = match looked {
@@ -242,7 +251,8 @@ impl Deployer {
             }
             known.running.insert(name.clone(), (plan.base, plan.file.clone()));
         }
-        if !self.office.is_ready() && !known.folder.awaits_any() {
+        let may = !known.folder.awaits_any() && self.office.knows_what_runs();
+        if !self.office.is_ready() && may {
             self.ready_after_these();
         }
     }

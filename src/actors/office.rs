@@ -20,7 +20,9 @@ use tracing::warn;
 
 use crate::actors::deployments::Deployments;
 use crate::actors::edges::Ports;
+use crate::actors::gate::Part;
 use crate::actors::pair::ManagerSlot;
+use crate::actors::plan::hold;
 use crate::actors::slot::Draft;
 use crate::actors::slot::Slot;
 use crate::actors::tree::AddChild;
@@ -28,8 +30,10 @@ use crate::actors::tree::RemoveChild;
 use crate::actors::tree::State;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
+use crate::catalogue::LOG;
 use crate::config::Config;
 use crate::ha::arbiter::lock::NodeLock;
+use crate::ha::protocol::Plan;
 use crate::language::render;
 use crate::language::render::Colour;
 use crate::rehearsal::Reading;
@@ -133,6 +137,19 @@ impl Office {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// Whether the log of deployments says by now what runs. In a pair that takes an active node,
+    /// and everything that is committed there.
+    pub(super) fn knows_what_runs(&self) -> bool {
+        let Some(pair) = &self.around.pair else { return true };
+        let Some(log) = pair.log(Plan(LOG)) else { return false };
+        if pair.gate.part() == Part::Undecided || !log.mirrored.follows() {
+            return false;
+        }
+        // All that the active holds counts, and so does all that a log holds which follows it.
+        let held = hold(&log.journal);
+        held.as_ref().is_some_and(|journal| journal.last() <= self.deployments.position())
     }
 
     /// Whether it was not ready before.

@@ -155,7 +155,10 @@ pub fn start(
                 thread::sleep(ANSWER_TIME);
             }
             drop(deployments);
-            let _ = woken.recv_timeout(LOOK);
+            if woken.recv_timeout(LOOK).is_ok() {
+                // More of it may be on disk.
+                keeper.mirrored.look();
+            }
         }
     };
     thread::Builder::new()

@@ -119,7 +119,9 @@ impl Hub {
         let (applied, journal) = (kept.replica.position(), kept.ledger.journal());
         let wake = move || waker.wake();
         let log = self.log_of(number, name, (applied, results), (journal, snapshots), wake);
-        kept.ledger.mirror(self.attach(log));
+        let mirrored = self.attach(log);
+        kept.waker.mirror(&mirrored);
+        kept.ledger.mirror(mirrored);
         Ok(kept)
     }
 

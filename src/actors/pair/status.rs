@@ -174,6 +174,11 @@ impl HaManager {
                 behind.remove(&plan.plan);
             }
         }
+        for plan in &status.plans {
+            if let Some(log) = self.estate.hub.log(plan.plan) {
+                log.mirrored.set_follows(plan.follows);
+            }
+        }
         self.estate.hub.set_in_sync(status.role == Role::Active && status.in_sync);
         let figures = self.estate.metrics.pair();
         figures.active.set(i64::from(status.role == Role::Active));

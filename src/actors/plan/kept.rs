@@ -12,6 +12,7 @@ use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::JournalSource;
 use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
+use crate::actors::plan::Mirrored;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Versions;
 use crate::actors::plan::Work;
@@ -57,20 +58,39 @@ pub struct Kept {
 
 /// Wakes a plan's thread, once it has an inbox to be woken by.
 #[derive(Clone, Debug, Default)]
-pub struct Waker(Arc<OnceLock<Inbox<Work>>>);
+pub struct Waker(Arc<Woken>);
+
+#[derive(Debug, Default)]
+struct Woken {
+    inbox: OnceLock<Inbox<Work>>,
+    mirrored: OnceLock<Arc<Mirrored>>,
+}
 
 impl Waker {
     /// From now on whoever reads this inbox is woken.
     pub fn set(&self, inbox: &Inbox<Work>) {
         // Only the first counts; there is one plan to what is kept.
-        let _ = self.0.set(inbox.clone());
+        let _ = self.0.inbox.set(inbox.clone());
+    }
+
+    /// From now on the pair hears of it, too, when more of the log is on disk.
+    pub fn mirror(&self, mirrored: &Arc<Mirrored>) {
+        let _ = self.0.mirrored.set(Arc::clone(mirrored));
     }
 
     /// Wakes it.
     pub fn wake(&self) {
-        if let Some(inbox) = self.0.get() {
+        if let Some(inbox) = self.0.inbox.get() {
             inbox.nudge();
         }
+    }
+
+    /// More of the log is on disk.
+    fn synced(&self) {
+        if let Some(mirrored) = self.0.mirrored.get() {
+            mirrored.look();
+        }
+        self.wake();
     }
 }
 
@@ -144,7 +164,7 @@ impl Kept {
         let waker = Waker::default();
         let wake = {
             let waker = waker.clone();
-            move || waker.wake()
+            move || waker.synced()
         };
         let versions = Arc::new(Versions::default());
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;

@@ -41,6 +41,8 @@ pub struct Mirrored {
     news: AtomicBool,
     notes: Mutex<Notes>,
     broken: AtomicBool,
+    /// It is of one history with the active's log, and commits are heard of.
+    follows: AtomicBool,
     /// How far the publishers have come.
     results: Option<Arc<ConfirmedFile>>,
     /// Whether this node may act.
@@ -186,6 +188,7 @@ impl Mirrored {
             news: AtomicBool::new(false),
             notes: Mutex::default(),
             broken: AtomicBool::new(false),
+            follows: AtomicBool::new(false),
             results,
             gate,
             wire,
@@ -248,6 +251,17 @@ impl Mirrored {
     /// Entries up to here may be applied.
     pub fn commit(&self, upto: u64) {
         self.committed.fetch_max(upto, Ordering::AcqRel);
+    }
+
+    /// Whether it is of one history with the active's log, so that what it holds will be committed.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.follows.load(Ordering::Acquire)
+    }
+
+    /// Whether it is of one history with the active's log.
+    pub fn set_follows(&self, follows: bool) {
+        self.follows.store(follows, Ordering::Release);
     }
 
     /// How far senders may be told.

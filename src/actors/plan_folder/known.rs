@@ -54,6 +54,8 @@ pub struct Known {
     pub running: BTreeMap<Text, (Base, Text)>,
     /// Whether the folder was looked at once, so that plans may start.
     pub looked: bool,
+    /// Whether it was known once what runs, so that the folder can be compared with it.
+    pub settled: bool,
 }
 
 /// A file as it was last read or written.
@@ -82,6 +84,7 @@ impl Known {
             stubborn: BTreeSet::new(),
             running: BTreeMap::new(),
             looked: false,
+            settled: false,
         }
     }
 

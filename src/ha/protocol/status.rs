@@ -65,6 +65,8 @@ pub struct PlanStatus {
     pub committed: Position,
     /// At the active: how far the peer is.
     pub peer: Option<Position>,
+    /// Of one history with the active's log, as far as it goes.
+    pub follows: bool,
 }
 
 impl PlanStatus {
@@ -89,18 +91,20 @@ impl Member {
                 .filter(|peer| peer.incarnation == self.incarnation),
         };
         let follower = self.active().and_then(|active| active.follower.as_ref());
+        let epoch = self.epoch().unwrap_or(self.highest);
         let plan_status = |(plan, log): (&Plan, &PlanLog)| PlanStatus {
             plan: *plan,
             last: log.last(),
             synced: log.synced,
             committed: log.committed,
             peer: follower.and_then(|f| f.copy(*plan)).map(|copy| copy.matched),
+            follows: log.follows != Epoch(0) && log.follows == epoch,
         };
         Status {
             node: self.node,
             incarnation: self.incarnation,
             role,
-            epoch: self.epoch().unwrap_or(self.highest),
+            epoch,
             generation: self.generation,
             may_act: self.may_act(now),
             peer: Some(self.peer).filter(|peer| *peer != Incarnation(0)),

@@ -5,6 +5,7 @@
 mod accounts;
 mod arbiters;
 mod cuts;
+mod deployments;
 mod disks;
 mod kills;
 mod load;
