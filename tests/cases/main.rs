@@ -7,6 +7,7 @@ mod extension;
 mod generated;
 mod grammar;
 mod join_grammar;
+mod join_model;
 mod journaled;
 mod logged;
 mod manual;

@@ -49,8 +49,8 @@ pub trait Aggregator: Send {
         true
     }
 
-    /// Whether a group is as if it had never had a row. Where that is not known the groups of a join
-    /// are kept.
+    /// Whether a group is as if it had never had a row. Where that is not known the groups of a
+    /// join are kept.
     fn is_as_new(&self, group: u32) -> bool {
         let _ = group;
         false

@@ -48,11 +48,14 @@ insert into Sales;",
 trait Addend: Native + Copy {
     /// The type of the sum.
     type Total: Number + Encode;
+    /// Whether sums are exact, so that taking back what was taken in leaves nothing.
+    const EXACT: bool;
     fn widened(self) -> Self::Total;
 }
 
 impl Addend for i32 {
     type Total = i64;
+    const EXACT: bool = true;
     #[inline]
     fn widened(self) -> i64 {
         i64::from(self)
@@ -61,6 +64,7 @@ impl Addend for i32 {
 
 impl Addend for i64 {
     type Total = i64;
+    const EXACT: bool = true;
     #[inline]
     fn widened(self) -> i64 {
         self
@@ -69,6 +73,7 @@ impl Addend for i64 {
 
 impl Addend for f32 {
     type Total = f64;
+    const EXACT: bool = false;
     #[inline]
     fn widened(self) -> f64 {
         f64::from(self)
@@ -77,6 +82,7 @@ impl Addend for f32 {
 
 impl Addend for f64 {
     type Total = f64;
+    const EXACT: bool = false;
     #[inline]
     fn widened(self) -> f64 {
         self
@@ -109,7 +115,7 @@ impl<A: Addend> Running for Sum<A> {
         self.count -= 1;
         // An empty group is as new: no rounding error outlives the values it came from.
         self.total = match self.count {
-            0 => A::Total::ZERO,
+            0 if !A::EXACT => A::Total::ZERO,
             _ => self.total.minus(value.widened()),
         };
     }
