@@ -151,7 +151,7 @@ impl Checker<'_> {
             (Source::Window(one), Source::Window(other)) if one == other
         );
         let left_asks = !join.right.unidirectional;
-        let right_asks = !join.left.unidirectional && !(same && left_asks);
+        let right_asks = !(join.left.unidirectional || same && left_asks);
         let (left_outer, right_outer) = match join.kind {
             JoinKind::Inner => (false, false),
             JoinKind::LeftOuter => (true, false),

@@ -127,7 +127,7 @@ impl Open {
             self.applied = place.map_or(0, |Mark(place)| Heard::read(&place).count);
         }
         let finished = self.unfinished.partition_point(|(_, needed)| *needed <= self.applied);
-        if let Some((number, _)) = self.unfinished.drain(..finished).last() {
+        if let Some((number, _)) = self.unfinished.drain(..finished).next_back() {
             self.listener.finish(number);
         }
     }

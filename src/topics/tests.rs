@@ -102,13 +102,13 @@ fn what_was_lost_is_said_again_before_anything_else() {
     let one = topics.listen("t", "one", || {});
     let mut two = topics.listen("t", "two", || {});
     let (first, receipt) = spoken("a", 1, &lost);
-    topics.say("t", &[first.clone()]).unwrap();
+    topics.say("t", std::slice::from_ref(&first)).unwrap();
     two.take(9);
     two.finish(1);
     one.leave();
     assert!(!receipt.is_settled(), "one of them never took it");
     let (second, _) = spoken("b", 2, &lost);
-    assert_eq!(topics.say("t", &[second.clone()]), Err(Refused::Lost));
+    assert_eq!(topics.say("t", std::slice::from_ref(&second)), Err(Refused::Lost));
     assert!(lost.swap(false, Ordering::AcqRel));
     topics.say("t", &[first]).unwrap();
     topics.say("t", &[second]).unwrap();

@@ -27,7 +27,6 @@ use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Question;
 use crate::actors::plan::Rows;
-use crate::actors::plan::StreamFront;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Told;
 use crate::actors::plan::Version;

@@ -103,7 +103,7 @@ impl Queues {
 
     /// An index by its number.
     #[inline]
-    pub fn index(&self, number: usize) -> &KeyIndex {
+    pub fn key_index(&self, number: usize) -> &KeyIndex {
         &self.indexes[number]
     }
 

@@ -208,7 +208,7 @@ impl Finder {
                     let slot = slot_of(row);
                     let Some((queues, _)) = window.queued(slot) else { continue };
                     let rows = queues.rows();
-                    for number in queues.index(index).find(rows, slot, keys, row) {
+                    for number in queues.key_index(index).find(rows, slot, keys, row) {
                         let place = (number - rows.start()) as RowNumber;
                         self.candidates.push(row as u32, place);
                     }
