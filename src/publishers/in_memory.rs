@@ -38,8 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub const DEFINITION: Definition = Definition {
     options: &options::Definition {
         name: "inMemory",
-        help: "Gives events to those receivers of type `inMemory` that listen on a topic; they have \
-               left once the logs of all of their plans hold them.",
+        help: "Gives events to those receivers of type `inMemory` that listen on a topic; they \
+               have left once the logs of all of their plans hold them.",
         options: &[needed("topic", Form::Text, "The topic to speak on.").dynamic(), ON_ERROR],
         not_yet: &[],
         example: "@sink(type='inMemory', topic='alerts')\n\

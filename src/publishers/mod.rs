@@ -83,8 +83,8 @@ pub trait Publisher {
     /// If it may not have arrived. A transient error means that the same parcel may be tried again.
     fn publish(&mut self, parcel: &Parcel) -> Result<(), PublishError>;
 
-    /// Whether a parcel that was published, and all before it, are where nothing can undo them. Until
-    /// then none of them counts as having left; asked again from time to time.
+    /// Whether a parcel that was published, and all before it, are where nothing can undo them.
+    /// Until then none of them counts as having left; asked again from time to time.
     fn settled(&mut self, _number: u64) -> bool {
         true
     }

@@ -114,8 +114,8 @@ pub trait Receiver {
         true
     }
 
-    /// From now on, until what is given back is dropped, what comes to it is kept for it, whether or
-    /// not it is open. Called once it is deployed; `None` where nothing can be kept.
+    /// From now on, until what is given back is dropped, what comes to it is kept for it, whether
+    /// or not it is open. Called once it is deployed; `None` where nothing can be kept.
     fn attend(&self) -> Option<Box<dyn Any + Send>> {
         None
     }

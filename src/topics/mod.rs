@@ -2,9 +2,9 @@
 //!
 //! Each listener has a bounded queue of its own, from the moment its plan is deployed: what is said
 //! before it opens waits for it. A message is put to all listeners of its topic or to none, so that
-//! a repeat after a full queue doubles nothing, and stays in a queue until the listener says that it
-//! is finished with it. Who spoke learns by a receipt whether all are finished, or whether a queue
-//! went with it.
+//! a repeat after a full queue doubles nothing, and stays in a queue until the listener says that
+//! it is finished with it. Who spoke learns by a receipt whether all are finished, or whether a
+//! queue went with it.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;

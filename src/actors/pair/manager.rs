@@ -402,55 +402,6 @@ impl HaManager {
         }
     }
 
-    /// Looks at a plan's log: what was appended, what is on disk, what left.
-    fn look(&mut self, plan: Plan) {
-        let Some(log) = self.hub().log(plan) else { return };
-        log.mirrored.looked();
-        self.give(Input::PlanBroken { plan, broken: log.mirrored.is_broken() }, None);
-        let found = {
-            let held = hold(&log.journal);
-            held.as_ref().map(|journal| {
-                (log.mirrored.epoch(), journal.written(), journal.safe(), journal.base())
-            })
-        };
-        let Some((epoch, written, safe, base)) = found else { return };
-        let known = self.life.as_ref().and_then(|life| life.member.log(plan).cloned());
-        let Some(known) = known else { return };
-        let mine = self.life.as_ref().and_then(|life| life.member.epoch());
-        if epoch.is_some() && mine == epoch.map(Epoch) && written > known.last().0 {
-            self.give(Input::Appended { plan, last: Position(written) }, None);
-        }
-        if safe > known.synced.0 {
-            self.give(Input::Synced { plan, upto: Position(safe) }, None);
-        }
-        if base > known.shape.base.0 {
-            self.give(Input::Trimmed { plan, base: Position(base) }, None);
-        }
-        self.confirm(plan);
-    }
-
-    fn attached(&mut self, plan: Plan) {
-        let Some(log) = self.hub().log(plan) else { return };
-        let Some(start) = log.start() else { return };
-        self.give(Input::PlanAdded { plan, log: start }, None);
-        if let Some(epoch) = self.life.as_ref().and_then(|life| life.member.epoch()) {
-            self.let_append(&log, Some(epoch.0));
-            (log.nudge)();
-        }
-        self.look(plan);
-    }
-
-    /// The node that follows begins anew with what the journal holds; the one that acts has added
-    /// again what was not in it.
-    fn reopened(&mut self, plan: Plan) {
-        self.reading.remove(&plan);
-        if self.life.as_ref().is_some_and(|life| life.member.epoch().is_none()) {
-            self.give(Input::PlanRemoved { plan }, None);
-            self.attached(plan);
-        }
-        self.look(plan);
-    }
-
     /// The end of this life; the next one begins from what is on disk.
     fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {
         self.step_down();
