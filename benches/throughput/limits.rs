@@ -283,6 +283,76 @@ pub fn pipeline(batches: &[Batch]) -> usize {
     rows
 }
 
+/// Running values by second, minute, hour and day.
+pub fn aggregation(batches: &[Batch]) -> usize {
+    #[derive(Default, Clone)]
+    struct Group {
+        count: i64,
+        price: f64,
+        most: f64,
+        volume: i64,
+    }
+    struct Level {
+        length: i64,
+        bucket: i64,
+        groups: Vec<Group>,
+        closed: Vec<(i64, u32, Group)>,
+    }
+    fn merge(group: &mut Group, other: &Group) {
+        group.count += other.count;
+        group.price += other.price;
+        group.most = group.most.max(other.most);
+        group.volume += other.volume;
+    }
+    fn close(levels: &mut [Level]) {
+        let Some((this, above)) = levels.split_first_mut() else { return };
+        let groups = std::mem::take(&mut this.groups);
+        if let Some(next) = above.first_mut() {
+            let bucket = this.bucket - this.bucket % next.length;
+            if bucket != next.bucket {
+                close(above);
+                above[0].bucket = bucket;
+            }
+            above[0].groups.resize(groups.len().max(above[0].groups.len()), Group::default());
+            above[0].groups.iter_mut().zip(&groups).for_each(|(mine, other)| merge(mine, other));
+        }
+        let live = groups.into_iter().zip(0_u32..).filter(|(group, _)| group.count > 0);
+        this.closed.extend(live.map(|(group, number)| (this.bucket, number, group)));
+    }
+    let mut numbers: Map<Text, usize> = Map::default();
+    let mut levels: Vec<Level> = [1_000, 60_000, 3_600_000, 86_400_000]
+        .into_iter()
+        .map(|length| Level { length, bucket: -1, groups: Vec::new(), closed: Vec::new() })
+        .collect();
+    for batch in batches {
+        let (texts, prices, volumes) = columns(batch);
+        let times = batch.columns[3].longs();
+        for row in 0..batch.len() {
+            if times[row] >= levels[0].bucket + 1_000 {
+                close(&mut levels);
+                levels[0].bucket = times[row] - times[row] % 1_000;
+            }
+            let known = numbers.len();
+            let number = match numbers.get(&texts[row]) {
+                Some(&number) => number,
+                None => {
+                    numbers.insert(texts[row].clone(), known);
+                    known
+                }
+            };
+            let groups = &mut levels[0].groups;
+            if number >= groups.len() {
+                groups.resize(number + 1, Group::default());
+            }
+            let (price, volume) = (prices[row], volumes[row]);
+            merge(&mut groups[number], &Group { count: 1, price, most: price, volume });
+        }
+    }
+    let closed = levels.iter().map(|level| level.closed.len()).sum::<usize>();
+    black_box(closed);
+    0
+}
+
 /// W08.
 pub fn partition(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]

@@ -172,6 +172,20 @@ pub const ALL: &[Workload] = &[
         rows_out: 0,
         limit: limits::pending,
     },
+    // Beyond the ten that all engines run.
+    Workload {
+        name: "A01 aggregation",
+        plan: trades!(
+            "define aggregation A from S \
+             select symbol, sum(volume) as sv, avg(price) as ap, max(price) as mp, count() as c \
+             group by symbol aggregate by ts every sec ... day;"
+        ),
+        stream: "S",
+        events: trades,
+        watch: &[],
+        rows_out: 0,
+        limit: limits::aggregation,
+    },
 ];
 
 /// The plan ready to run; the table workload with its table filled.

@@ -209,6 +209,8 @@ pub struct PlanDetail {
     pub tables: Vec<Table>,
     /// Its named windows, which on-demand queries may read.
     pub windows: Vec<Table>,
+    /// Its aggregations, which on-demand queries may read with `within` and `per`.
+    pub aggregations: Vec<Table>,
     /// The names of its queries.
     pub queries: Vec<String>,
 }

@@ -247,19 +247,37 @@ impl<'a> Parser<'a> {
         }
         let found = self.found();
         let close = kind.text();
-        let ends = matches!(self.kind(), TokenKind::End | TokenKind::Semicolon);
-        let diagnostic = if ends || self.at_statement() {
+        let diagnostic = if self.at_end_of_statement() {
             let message = format!("this `{}` is never closed", self.text_of(open));
-            Diagnostic::error(codes::UNCLOSED_BRACKET, open, message)
+            let diagnostic = Diagnostic::error(codes::UNCLOSED_BRACKET, open, message)
                 .label("opened here")
-                .also(self.behind(), format!("expected `{close}` before {found}"))
+                .also(self.behind(), format!("expected `{close}` before {found}"));
+            match self.kind() {
+                // `(a int;)`
+                TokenKind::Semicolon if self.peek(1).kind == kind => {
+                    let both = self.here().to(self.peek(1).span);
+                    diagnostic.suggest(both, format!("{close};"))
+                }
+                TokenKind::Semicolon => diagnostic.suggest(self.behind(), close),
+                _ => diagnostic,
+            }
         } else {
             let message = format!("expected {more}`{close}`, found {found}");
-            Diagnostic::error(codes::UNEXPECTED, self.here(), message)
-                .also(open, format!("`{close}` closes this one"))
+            let diagnostic = Diagnostic::error(codes::UNEXPECTED, self.here(), message)
+                .also(open, format!("`{close}` closes this one"));
+            match self.on_new_line() && self.peek(0).keyword.is_some() {
+                // What follows is the next clause.
+                true => diagnostic.suggest(self.behind(), close),
+                false => diagnostic,
+            }
         };
         self.report(diagnostic);
         Err(Failed)
+    }
+
+    /// Whether a statement ends here, or ought to have ended.
+    fn at_end_of_statement(&self) -> bool {
+        matches!(self.kind(), TokenKind::End | TokenKind::Semicolon) || self.at_statement()
     }
 
     /// Takes a name; `role` says of what.

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::diagnostic::Label;
 use crate::language::diagnostic::Severity;
+use crate::language::diagnostic::Suggestion;
 use crate::language::source::Source;
 use crate::language::tree::Span;
 
@@ -52,7 +53,8 @@ pub fn text(source: &Source, diagnostics: &[Diagnostic], colour: Colour) -> Stri
     out
 }
 
-/// One message: what is wrong, `path:line:column`, the source line with carets, and help.
+/// One message: what is wrong, `path:line:column`, the source line with carets, help, and the line
+/// mended if it is known how.
 pub fn message(source: &Source, diagnostic: &Diagnostic, colour: Colour) -> String {
     let paint = Paint(colour);
     let word = match diagnostic.severity {
@@ -98,7 +100,27 @@ pub fn message(source: &Source, diagnostic: &Diagnostic, colour: Colour) -> Stri
         let help = visible(help);
         put(&mut out, format_args!("{margin} {} {help}\n", paint.help("help:")));
     }
+    if let Some((line, mended)) = mended(source, diagnostic) {
+        let number = paint.faint(&format!("{line:>gutter$}"));
+        put(&mut out, format_args!("{number} {} {mended}\n", paint.help("~")));
+    }
     out
+}
+
+/// The line that a suggested change would mend, as it would be then; its number.
+fn mended(source: &Source, diagnostic: &Diagnostic) -> Option<(usize, String)> {
+    let Suggestion { span, replacement } = diagnostic.suggestion.as_ref()?;
+    let whole = source.text().len();
+    let (start, end) = (span.start.min(whole), span.end.min(whole));
+    let line = source.place(start).line;
+    let last = source.place(end).line;
+    let before = source.slice(Span::new(source.line_span(line).start, start));
+    let behind = source.slice(Span::new(end, source.line_span(last).end.max(end)));
+    let whole = format!("{before}{replacement}{}", behind.trim_end_matches(['\n', '\r']));
+    let whole = whole.lines().next().unwrap_or_default().trim_end().to_owned();
+    let at = before.len();
+    let alone = Source::new("", whole);
+    Some((line, excerpt(&alone, 1, at).text))
 }
 
 /// All messages as a JSON array.
@@ -131,6 +153,7 @@ pub fn json_message(source: &Source, diagnostic: &Diagnostic) -> Value {
     object["suggestion"] = diagnostic.suggestion.as_ref().map_or(Value::Null, |suggestion| {
         let mut object = json_place(source, suggestion.span);
         object["replacement"] = json!(suggestion.replacement);
+        object["mended"] = json!(mended(source, diagnostic).map(|(_, line)| line));
         object
     });
     object["not_supported"] = json!(diagnostic.not_supported);
@@ -311,6 +334,21 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_shown_as_the_line_it_mends() {
+        let source = Source::new("a.siddhi", "first\none two\r\nthree\n");
+        let shown = |span: Span, replacement: &str| {
+            let diagnostic = at(0, 5).suggest(span, replacement);
+            let shown = message(&source, &diagnostic, Colour::Never);
+            shown.lines().last().expect("a line").to_owned()
+        };
+        assert_eq!(shown(Span::new(6, 9), "two"), "2 ~ two two");
+        assert_eq!(shown(Span::at(9), ","), "2 ~ one, two");
+        assert_eq!(shown(Span::new(10, 16), "and"), "2 ~ one andhree");
+        assert_eq!(shown(Span::new(9, 13), ""), "2 ~ one");
+        assert_eq!(shown(Span::at(99), "x"), "4 ~ x");
+    }
+
+    #[test]
     fn json_tells_the_same() {
         let source = Source::new("a.siddhi", "one two\n");
         let diagnostic = at(4, 7).suggest(Span::new(4, 7), "three");
@@ -320,6 +358,7 @@ mod tests {
         assert_eq!(value[0]["end_column"], 8);
         assert_eq!(value[0]["source"], "one two");
         assert_eq!(value[0]["suggestion"]["replacement"], "three");
+        assert_eq!(value[0]["suggestion"]["mended"], "one three");
         assert_eq!(value[0]["help"], Value::Null);
     }
 }

@@ -79,8 +79,8 @@ const KNOWN: &[Known] = &[
     once("onError", &[Before::Stream], Keys::Of(&["action"])),
     often("source", &[Before::Stream], Keys::Any),
     often("sink", &[Before::Stream], Keys::Any),
-    often("import", &[Before::Stream], Keys::Any),
-    often("export", &[Before::Stream], Keys::Any),
+    often("import", &[Before::Stream], Keys::Bare),
+    often("export", &[Before::Stream], Keys::Bare),
     often("primaryKey", &[Before::Table], Keys::Bare),
     often("index", &[Before::Table], Keys::Bare),
     often("indexBy", &[Before::Table], Keys::Bare),
@@ -192,7 +192,12 @@ impl Checker<'_> {
         let on = text.value.eq_ignore_ascii_case("true");
         if !on && !text.value.eq_ignore_ascii_case("false") {
             let message = format!("`{}` is neither 'true' nor 'false'", text.value);
-            self.report(Diagnostic::error(codes::BAD_ANNOTATION, text.span, message));
+            let fault = Diagnostic::error(codes::BAD_ANNOTATION, text.span, message);
+            self.report(match text.value.trim().to_ascii_lowercase().as_str() {
+                "yes" | "on" | "1" => fault.suggest(text.span, "'true'"),
+                "no" | "off" | "0" => fault.suggest(text.span, "'false'"),
+                _ => fault,
+            });
         }
         on
     }

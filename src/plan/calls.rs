@@ -2,6 +2,7 @@
 //! none is.
 
 use crate::event::DataType;
+use crate::event::Value;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::Arguments;
 use crate::language::tree::Call;
@@ -224,6 +225,9 @@ impl Checker<'_> {
         );
         if diagnostic.help.is_none() {
             diagnostic.help = self.elsewhere(&name);
+            if kinds == [Callable::StreamFunction] && self.catalog.window(&name).is_some() {
+                diagnostic = diagnostic.suggest(Span::at(span.start), "window.");
+            }
         }
         if diagnostic.help.is_none() && kinds.len() == 1 {
             diagnostic = with_known(diagnostic, &name, span, known);
@@ -414,8 +418,12 @@ fn explain(call: &Call, signature: &Signature, misfit: &Misfit, given: &[Expr]) 
         Misfit::Type(at) => {
             let ty = given[*at].ty;
             let message = format!("`{name}` does not take a value of type {ty} here");
-            Diagnostic::error(codes::ARGUMENT_TYPE, span_of(*at), message)
-                .label(format!("of type {ty}"))
+            let diagnostic = Diagnostic::error(codes::ARGUMENT_TYPE, span_of(*at), message)
+                .label(format!("of type {ty}"));
+            match given[*at].as_constant().and_then(|value| whole_number(value, signature, *at)) {
+                Some(whole) => diagnostic.suggest(span_of(*at), whole),
+                None => diagnostic,
+            }
         }
         Misfit::Form(at, form) => {
             let wanted = match form {
@@ -439,6 +447,16 @@ fn explain(call: &Call, signature: &Signature, misfit: &Misfit, given: &[Expr]) 
         }
     };
     diagnostic.help(help)
+}
+
+/// A constant such as `5.0` as a whole number, where one is taken in its place.
+fn whole_number(value: &Value, signature: &Signature, at: usize) -> Option<String> {
+    let number = value.as_double().filter(|number| number.fract() == 0.0)?;
+    let takes = |overload: &Overload| {
+        slot(overload.parameters, at).is_some_and(|slot| slot.types.contains(&DataType::Int))
+    };
+    let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    (fits && signature.overloads.iter().any(takes)).then(|| format!("{}", number as i32))
 }
 
 /// How a call looks: `length(n: int)`, `coalesce(first: any, ...)`.

@@ -20,6 +20,8 @@ use crate::plan::logical::StreamId;
 
 /// The name of the attribute that a fault stream adds.
 const ERROR: &str = "_error";
+/// The type of the sources and sinks by which plans of one node are linked.
+const LINK: &str = "inMemory";
 
 impl Checker<'_> {
     /// Reads the annotations of a stream definition.
@@ -33,6 +35,12 @@ impl Checker<'_> {
                 if let Some(endpoint) = self.endpoint(annotation, stream, Way::Out) {
                     self.plan.streams[stream].sinks.push(endpoint);
                 }
+            } else if is(annotation, "import") {
+                let link = self.link(annotation);
+                self.plan.streams[stream].sources.extend(link);
+            } else if is(annotation, "export") {
+                let link = self.link(annotation);
+                self.plan.streams[stream].sinks.extend(link);
             } else if is(annotation, "async") {
                 self.asynchronous(annotation);
             }
@@ -40,6 +48,22 @@ impl Checker<'_> {
         if let Some(annotation) = find(annotations, "onError") {
             self.on_error(annotation, stream);
         }
+    }
+
+    /// `@Import('orders:1.0.0')` and `@Export('orders:1.0.0')` of older plans: what one plan
+    /// exports another imports, over a topic of that name in the node.
+    fn link(&mut self, annotation: &Annotation) -> Option<Endpoint> {
+        let topic = self.only_value(annotation)?;
+        let span = topic.span;
+        if topic.value.trim().is_empty() {
+            let message = format!("`@{}` names no stream", annotation.name.text);
+            let fault = Diagnostic::error(codes::BAD_ANNOTATION, span, message);
+            self.report(fault.help("its name and version, as in 'orders:1.0.0'"));
+            return None;
+        }
+        let (key, value) = ("topic".to_owned(), topic.value.trim().to_owned());
+        let options = vec![EndpointOption { key, value, span }];
+        Some(Endpoint { kind: LINK.to_owned(), options, map: None, span: annotation.span })
     }
 
     /// `@async`: the order is the log's and work never waits for a free thread, so nothing follows

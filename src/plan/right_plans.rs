@@ -9,6 +9,7 @@ use crate::plan::codes;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
+use crate::plan::logical::Endpoint;
 use crate::plan::logical::Findable;
 use crate::plan::logical::KeyBy;
 use crate::plan::logical::Lookup;
@@ -280,6 +281,23 @@ fn a_plan_can_do_without_its_channels() {
 }
 
 #[test]
+fn exports_and_imports_are_links_over_a_topic() {
+    let plan = checked(
+        "@Import('orders:1.0.0') define stream A (a int); \
+         @Export('bills:1.0.0') @Export(' other ') define stream B (a int); \
+         from A insert into B;",
+    );
+    let shown = |endpoint: &Endpoint| {
+        let option = &endpoint.options[0];
+        format!("{} {}={}", endpoint.kind, option.key, option.value)
+    };
+    let sources: Vec<String> = plan.streams[0].sources.iter().map(shown).collect();
+    let sinks: Vec<String> = plan.streams[1].sinks.iter().map(shown).collect();
+    assert_eq!(sources, ["inMemory topic=orders:1.0.0"]);
+    assert_eq!(sinks, ["inMemory topic=bills:1.0.0", "inMemory topic=other"]);
+}
+
+#[test]
 fn a_window_takes_its_condition_as_text() {
     let query = query("from S#window.expression('sum(a) < 9 and last.a > 0') insert into O;");
     let Some(Stage::Window(window)) = query.ports[0].stages.first() else { panic!("no window") };
@@ -384,6 +402,17 @@ fn state_without_bound_is_warned_of() {
     assert_eq!(warned(partition), ["b of S"]);
     let purge = "@purge(enable='true', interval='1 sec', idle.period='1 min')";
     assert!(warned(&format!("{purge} {partition}")).is_empty());
+    let aggregated = |before: &str, what: &str| {
+        warned(&format!("{before} define aggregation G from S select {what};"))
+    };
+    assert!(aggregated("", "sum(a) as n aggregate every sec ... year").is_empty());
+    assert!(aggregated("", "sum(a) as n group by b aggregate every sec ... day").is_empty());
+    assert_eq!(aggregated("", "sum(a) as n group by b aggregate every sec ... year"), ["b"]);
+    assert_eq!(aggregated("@purge(enable='false')", "sum(a) as n aggregate every min"), ["G"]);
+    let kept = "@purge(enable='true', @retentionPeriod(hour='all'))";
+    assert_eq!(aggregated(kept, "sum(a) as n aggregate every sec, hour"), ["G"]);
+    let distinct = "distinctCount(b) as n aggregate every month";
+    assert_eq!(aggregated("", distinct), [format!("select {}", &distinct[..distinct.len() - 22])]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ impl Checker<'_> {
                 }
                 "playback" => self.playback(annotation),
                 "aggtimezone" => self.zone(annotation),
+                "statistics" => self.statistics(annotation),
                 "async" => {
                     let message = "a whole plan cannot be asynchronous";
                     let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
@@ -57,6 +58,29 @@ impl Checker<'_> {
         self.report(Diagnostic::error(codes::BAD_PLAN_NAME, name.span, message).help(help));
     }
 
+    /// `@app:statistics`: figures are there without it; its values are looked at all the same.
+    fn statistics(&mut self, annotation: &Annotation) {
+        if let Some(enable) = value(annotation, "enable") {
+            self.switch(enable);
+        }
+        for only in positional(annotation) {
+            self.switch(only);
+        }
+        if let Some(reporter) = value(annotation, "reporter")
+            && !["console", "jmx"].contains(&reporter.value.to_ascii_lowercase().as_str())
+        {
+            let message = format!("there is no reporter `{}`", reporter.value);
+            let fault = Diagnostic::error(codes::BAD_ANNOTATION, reporter.span, message);
+            self.report(fault.help("console or jmx"));
+        }
+        if let Some(interval) = value(annotation, "interval")
+            && !interval.value.trim().parse::<u32>().is_ok_and(|seconds| seconds > 0)
+        {
+            let message = format!("`interval` takes whole seconds, not `{}`", interval.value);
+            self.report(Diagnostic::error(codes::BAD_ANNOTATION, interval.span, message));
+        }
+    }
+
     fn zone(&mut self, annotation: &Annotation) {
         let Some(text) = self.only_value(annotation) else { return };
         match offset(&text.value) {
@@ -74,6 +98,8 @@ impl Checker<'_> {
         let idle = match (idle, increment) {
             (None, None) => None,
             (Some(idle), Some(increment)) => self.duration(idle).zip(self.duration(increment)),
+            // Another key may be a misspelt one of them.
+            (Some(_), None) | (None, Some(_)) if annotation.elements.len() > 1 => None,
             (Some(_), None) | (None, Some(_)) => {
                 let message = "`idle.time` and `increment` belong together";
                 let fault = Diagnostic::error(codes::BAD_ANNOTATION, annotation.span, message);
@@ -86,7 +112,10 @@ impl Checker<'_> {
     }
 
     /// The one value without key that an annotation has.
-    fn only_value<'t>(&mut self, annotation: &'t Annotation) -> Option<&'t StringLiteral> {
+    pub(super) fn only_value<'t>(
+        &mut self,
+        annotation: &'t Annotation,
+    ) -> Option<&'t StringLiteral> {
         let values = positional(annotation);
         if let [only] = values.as_slice() {
             return Some(only);

@@ -193,6 +193,9 @@ impl Checker<'_> {
                 Some(Expr { node: Node::Arithmetic(arithmetic, left, right), ty })
             }
             Operation::Comparison(comparison) => {
+                if self.compares_null(operator, operator_span, sides, place.scope) {
+                    return None;
+                }
                 let left = self.expression(sides[0], place);
                 let right = self.expression(sides[1], place);
                 let (left, right) = (left?, right?);
@@ -204,6 +207,34 @@ impl Checker<'_> {
                 Some(boolean(Node::Compare(comparison, left, right)))
             }
         }
+    }
+
+    /// Says that something is compared with a constant that does not exist, if it is.
+    fn compares_null(
+        &mut self,
+        operator: BinaryOperator,
+        operator_span: Span,
+        sides: [&Expression; 2],
+        scope: &Scope,
+    ) -> bool {
+        let ExpressionKind::Attribute(reference) = &sides[1].kind else { return false };
+        if reference.name.text != "null" || scope.find(reference) != Found::NoAttribute {
+            return false;
+        }
+        let (asked, all) = (sides[0].span, sides[0].span.to(sides[1].span));
+        let text = self.text.get(asked.start..asked.end).unwrap_or_default().to_owned();
+        let mended = match operator {
+            BinaryOperator::Equal => Some(format!("{text} is null")),
+            BinaryOperator::NotEqual => Some(format!("not ({text} is null)")),
+            _ => None,
+        };
+        let fault = attribute_fault(reference, scope, &Found::NoAttribute)
+            .also(operator_span, "nothing is equal to null");
+        self.report(match mended.filter(|_| !text.is_empty()) {
+            Some(mended) => fault.suggest(all, mended),
+            None => fault,
+        });
+        true
     }
 
     /// An operand of `and`, `or` or `not`.
@@ -254,6 +285,10 @@ impl Checker<'_> {
             .also(sides[0].span, format!("of type {left}"))
             .also(sides[1].span, format!("of type {right}"))
             .help(help);
+        let diagnostic = match meant(sides, types) {
+            Some((span, meant)) => diagnostic.suggest(span, meant),
+            None => diagnostic,
+        };
         self.report(diagnostic);
     }
 
@@ -321,6 +356,33 @@ fn compared_as(comparison: Comparison, left: DataType, right: DataType) -> Optio
         }
         _ => left.arithmetic(right),
     }
+}
+
+/// The constant that is meant where a text is compared with a number: `'5'` for `5`, or `5` for
+/// `'5'`.
+fn meant(sides: [&Expression; 2], types: [DataType; 2]) -> Option<(Span, String)> {
+    let constant = |side: usize| match &sides[side].kind {
+        ExpressionKind::Literal(literal) => Some(literal),
+        _ => None,
+    };
+    let (side, literal) = match (constant(0), constant(1)) {
+        (None, Some(literal)) => (1, literal),
+        (Some(literal), None) => (0, literal),
+        _ => return None,
+    };
+    let meant = match (literal, types[1 - side]) {
+        (Literal::String(text), other) if other.is_numeric() => {
+            text.value.parse::<i32>().ok()?.to_string()
+        }
+        (Literal::Int(number), DataType::Text) => format!("'{number}'"),
+        (Literal::Bool(flag), DataType::Text) => format!("'{flag}'"),
+        (Literal::String(text), DataType::Bool) => {
+            let flag = text.value.to_ascii_lowercase();
+            matches!(flag.as_str(), "true" | "false").then_some(flag)?
+        }
+        _ => return None,
+    };
+    Some((sides[side].span, meant))
 }
 
 fn boolean(node: Node) -> Expr {

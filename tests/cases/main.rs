@@ -1,6 +1,7 @@
 //! Plays every `.test` file there is, and generated plans. A new file takes part without being
 //! named anywhere.
 
+mod broken;
 mod endless;
 mod examples;
 mod extension;

@@ -20,6 +20,7 @@ define stream In (name string, n int);
 define stream Posted (name string, n int);
 
 @sink(type='inMemory', topic='numbers')
+@Export('numbers:1.0.0')
 @sink(type='file', file.uri='out/numbers.jsonl',
     @map(type='json', @payload('{\"{{name}}\":{{n}}}')))
 define stream Out (name string, n int);
@@ -36,7 +37,10 @@ from In[n < 0] select n insert into Lost;
 const SECOND: &str = "
 @source(type='inMemory', topic='numbers')
 define stream In (name string, n int);
+@Import('numbers:1.0.0')
+define stream Imported (name string, n int);
 from In select name, n * 2 as n insert into Out;
+from Imported[n > 4] select name insert into Linked;
 ";
 
 fn folder(node: &Node) -> PathBuf {
@@ -62,7 +66,11 @@ fn letters(node: &Node, query: &str) -> Vec<Value> {
 #[test]
 fn events_come_and_go_by_every_way_and_nothing_vanishes() {
     let node = Node::start(&[("first.siddhi", FIRST), ("second.siddhi", SECOND)], "");
-    let receivers = ["plans/first/receiver:Posted:1", "plans/second/receiver:In:1"];
+    let receivers = [
+        "plans/first/receiver:Posted:1",
+        "plans/second/receiver:In:1",
+        "plans/second/receiver:Imported:1",
+    ];
     wait_for_actors(&node, &receivers);
     // The last line has no end.
     fs::write(folder(&node).join("in.csv"), "a,1\r\nb,x\n\"c,c\",3\nd,-4\ne,5").unwrap();
@@ -86,6 +94,10 @@ fn events_come_and_go_by_every_way_and_nothing_vanishes() {
     let all = json!([{"name":"a","n":2}, {"name":"c,c","n":6}, {"name":"e","n":10},
         {"name":"f","n":12}]);
     node.wait(SOON, "the line came through", || second(&all));
+    node.wait(SOON, "what is exported is imported", || {
+        let linked = Value::Array(node.events("second", "Linked"));
+        (linked == json!([{"name": "e"}, {"name": "f"}])).then_some(())
+    });
 
     node.wait(SOON, "all is accounted for", || (letters(&node, "").len() == 2).then_some(()));
     let found = letters(&node, "");

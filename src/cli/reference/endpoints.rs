@@ -18,6 +18,9 @@ them, and its newest events can be read there. An option that is not known is re
 with a suggestion, and so is a value that the engine does not support yet. Where `{{attribute}}` is
 allowed, the value comes from each event.
 
+`@Export('orders:1.0.0')` and `@Import('orders:1.0.0')` of older plans are read as a sink and a
+source of the type `inMemory` with that topic: so what one plan of a node exports another imports.
+
 This page is made from what the checker knows.
 ";
 

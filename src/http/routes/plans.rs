@@ -30,6 +30,8 @@ use crate::language::render;
 use crate::language::render::Colour;
 use crate::language::source::Source;
 use crate::plan::logical::Origin;
+use crate::plan::logical::Output;
+use crate::plan::logical::Query;
 use crate::rehearsal::Reading;
 
 /// All plans: those that run, and those whose text was refused.
@@ -123,6 +125,7 @@ fn detail(views: &[PlanView]) -> PlanDetail {
             streams: Vec::new(),
             tables: Vec::new(),
             windows: Vec::new(),
+            aggregations: Vec::new(),
             queries: Vec::new(),
         };
     };
@@ -133,6 +136,10 @@ fn detail(views: &[PlanView]) -> PlanDetail {
         table_of(&table.name, &table.schema, key.collect())
     });
     let windows = checked.windows.iter();
+    let aggregations = checked.aggregations.iter();
+    let aggregations = aggregations.map(|each| table_of(&each.name, &each.schema, Vec::new()));
+    // The plan's own feed aggregations, and are not asked for by name.
+    let written = |query: &&Query| !matches!(query.output, Output::Aggregate(_));
     PlanDetail {
         plan,
         text: Some(version.text.to_string()),
@@ -141,7 +148,13 @@ fn detail(views: &[PlanView]) -> PlanDetail {
         streams: streams(version),
         tables: tables.collect(),
         windows: windows.map(|each| table_of(&each.name, &each.schema, Vec::new())).collect(),
-        queries: checked.queries.iter().map(|query| query.name.to_string()).collect(),
+        aggregations: aggregations.collect(),
+        queries: checked
+            .queries
+            .iter()
+            .filter(written)
+            .map(|query| query.name.to_string())
+            .collect(),
     }
 }
 

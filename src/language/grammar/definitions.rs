@@ -3,6 +3,7 @@
 use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::grammar::inputs::InputPlace;
+use crate::language::parser::Failed;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::suggest::closest;
@@ -114,7 +115,11 @@ impl Parser<'_> {
                 break;
             }
         }
-        self.expect_close(TokenKind::CloseRound, open, "`,` or ")?;
+        let close = self.expect_close(TokenKind::CloseRound, open, "`,` or ");
+        // Where the definition ends all of it is known, and need not be said to be unknown.
+        if close.is_err() && !self.at(TokenKind::Semicolon) {
+            return Err(Failed);
+        }
         Ok(attributes)
     }
 
