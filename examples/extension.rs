@@ -234,6 +234,7 @@ pub fn results() -> Vec<String> {
 }
 
 #[allow(dead_code, reason = "a test runs the rest")]
+#[allow(clippy::print_stdout, reason = "it is made to be read")]
 fn main() {
     results().iter().for_each(|line| println!("{line}"));
 }
