@@ -33,6 +33,8 @@ pub struct Gate {
     /// Until when emissions may begin, by [`clock::boot_ms`].
     until: AtomicU64,
     draining: AtomicBool,
+    /// Whether another node may go on where this one stops.
+    followed: AtomicBool,
     in_flight: AtomicUsize,
     role: Mutex<RoleNow>,
     changed: watch::Sender<u64>,
@@ -85,6 +87,7 @@ impl Gate {
         Self {
             until: AtomicU64::new(until),
             draining: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             role: Mutex::new(role),
             changed: watch::Sender::new(0),
@@ -147,6 +150,17 @@ impl Gate {
             self.tell();
         }
         is_open && !was_open
+    }
+
+    /// Whether another node may go on where this one stops, without a word of this one.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::Acquire)
+    }
+
+    /// Sets whether another node may.
+    pub fn follow(&self, followed: bool) {
+        self.followed.store(followed, Ordering::Release);
     }
 
     /// Nothing more begins, or things may begin again.

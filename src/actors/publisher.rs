@@ -147,6 +147,8 @@ enum Pause {
     Unsettled,
     /// This node may not publish now.
     Held,
+    /// The other node does not know yet that the parcel before has left.
+    Untold,
 }
 
 impl Line {
@@ -218,6 +220,21 @@ impl PublisherActor {
                 let look = look.into_actor(self).map(|(), this, ctx| this.work(ctx));
                 self.waiting = Some(ctx.spawn(look));
             }
+            Pause::Untold => {
+                let learning = self.job.station.mirrored().map(|mirrored| mirrored.learning());
+                if self.is_known() {
+                    // It became known before this began to listen.
+                    self.built = Some(built);
+                    return ctx.notify(WorkOn);
+                }
+                let look = async move {
+                    if let Some(mut learning) = learning {
+                        drop(timeout(HELD_PAUSE, learning.changed()).await);
+                    }
+                };
+                let look = look.into_actor(self).map(|(), this, ctx| this.work(ctx));
+                self.waiting = Some(ctx.spawn(look));
+            }
             Pause::Unsettled => {
                 let inbox = self.job.end.inbox.clone();
                 let look = async move { drop(timeout(SETTLE_PAUSE, inbox.arrived()).await) };
@@ -267,6 +284,10 @@ impl PublisherActor {
             if at_hand.given_up {
                 self.line().said.push_back(at_hand);
                 continue;
+            }
+            if !built.publisher.bears_ids() && !self.is_known() {
+                self.keep(at_hand);
+                return Pause::Untold;
             }
             // Asked directly before each: it may end at any moment.
             let Some(permit) = gate.begin() else {
@@ -356,6 +377,17 @@ impl PublisherActor {
             }
             line.said.pop_front();
         }
+    }
+
+    /// Whether the other node would repeat nothing, if it took over now: then at most the parcel
+    /// begun next is seen twice.
+    fn is_known(&self) -> bool {
+        let (end, mirrored) = (&self.job.end, self.job.station.mirrored());
+        let known = mirrored.is_none_or(|mirrored| mirrored.is_known(&end.name, end.confirmed()));
+        if !known && let Some(mirrored) = mirrored {
+            mirrored.look();
+        }
+        known
     }
 
     /// The first parcel of an epoch may have left already, if whoever acted before was cut off, and

@@ -41,6 +41,9 @@ pub const FINGERPRINTS: u16 = 5;
 /// Parcels that ask for a snapshot, since the states differ.
 pub const RESYNCS: u16 = 6;
 
+/// Parcels that say which results are known to have left.
+pub const KNOWN: u16 = 7;
+
 /// The pair's thread is to look at a plan's log.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

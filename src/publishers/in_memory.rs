@@ -154,6 +154,10 @@ impl InMemory {
 }
 
 impl Publisher for InMemory {
+    fn bears_ids(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<(), PublishError> {
         self.heard = Some(Instant::now());
         Ok(())

@@ -103,6 +103,11 @@ pub trait Publisher {
         Ok(())
     }
 
+    /// Whether what it carries bears an id, so that the receiver can tell what it gets twice.
+    fn bears_ids(&self) -> bool {
+        false
+    }
+
     /// Ends in order, after the last flush.
     fn close(&mut self) {}
 

@@ -98,6 +98,11 @@ impl Node {
         assert!(sent.success());
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Starts the process again with another value of a variable of its environment.
     pub fn start_again_where(&mut self, name: &str, value: &str) {
         (self.process, self.address) = run(self.folder.path(), &self.listen, &[(name, value)]);

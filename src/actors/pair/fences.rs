@@ -17,6 +17,9 @@ use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Plan;
 
+/// Of a plan, by a publisher, the results up to this number.
+type Known = (Plan, String, u64);
+
 /// Where a switch stands.
 #[derive(Debug, Default)]
 pub struct Fences {
@@ -94,6 +97,9 @@ impl HaManager {
 
     /// A fence came, or came back.
     pub(super) fn fence_heard(&mut self, parcel: &Parcel) {
+        if parcel.channel == wire::KNOWN {
+            return self.known(&parcel.bytes);
+        }
         let number = parcel.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         if parcel.channel == wire::FENCES {
             let back = Parcel { channel: wire::FENCES_BACK, bytes: parcel.bytes.clone() };
@@ -133,15 +139,34 @@ impl HaManager {
     pub(super) fn confirm_all(&mut self) {
         self.fences.told.clear();
         for log in self.hub().logs() {
+            log.mirrored.forget_known_results();
             self.confirm(log.mirrored.plan);
         }
     }
 
-    /// The active published results; this node need not hold them.
+    /// The active published results; this node need not hold them, and says that it knows.
     pub(super) fn confirmed(&mut self, confirmed: &[Confirmed]) {
         for Confirmed { plan, publisher, upto, .. } in confirmed {
             if let Some(log) = self.estate.hub.log(*plan) {
                 log.mirrored.results_left_elsewhere(publisher, *upto);
+            }
+        }
+        let known: Vec<Known> = confirmed
+            .iter()
+            .map(|Confirmed { plan, publisher, upto, .. }| (*plan, publisher.clone(), *upto))
+            .collect();
+        let bytes = postcard::to_stdvec(&known).expect("plain values always have a form").into();
+        let known = Freight::Parcel(Parcel { channel: wire::KNOWN, bytes });
+        // What is lost on the way is told again over the next connection.
+        self.estate.hub.wire.ship(&known);
+    }
+
+    /// The other node knows that results have left.
+    fn known(&self, bytes: &[u8]) {
+        for (plan, publisher, upto) in postcard::from_bytes::<Vec<Known>>(bytes).unwrap_or_default()
+        {
+            if let Some(log) = self.estate.hub.log(plan) {
+                log.mirrored.results_known(publisher, upto);
             }
         }
     }

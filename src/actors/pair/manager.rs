@@ -280,6 +280,7 @@ impl HaManager {
     fn open_gate(&self) {
         let Some(life) = &self.life else { return };
         let until = life.member.may_act_until().map_or(0, |moment| moment.0);
+        self.estate.hub.gate.follow(life.member.may_be_followed());
         if self.estate.hub.gate.open_until(until) {
             self.nudge_all();
         }

@@ -7,6 +7,7 @@
 //! A cut is noted before anything that follows it is committed, so whoever reads how far it may go
 //! and then asks for cuts never applies an entry of its own that was cut off.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::actors::gate::Gate;
 use crate::actors::plan::ConfirmedFile;
@@ -45,6 +47,9 @@ pub struct Mirrored {
     follows: AtomicBool,
     /// How far the publishers have come.
     results: Option<Arc<ConfirmedFile>>,
+    /// Up to which number the other node knows that each publisher's results have left.
+    known: Mutex<BTreeMap<String, u64>>,
+    learnt: watch::Sender<u64>,
     /// Whether this node may act.
     pub gate: Arc<Gate>,
     /// The way to the other node, and to the pair's thread.
@@ -190,6 +195,8 @@ impl Mirrored {
             broken: AtomicBool::new(false),
             follows: AtomicBool::new(false),
             results,
+            known: Mutex::default(),
+            learnt: watch::Sender::new(0),
             gate,
             wire,
         }
@@ -235,6 +242,34 @@ impl Mirrored {
         if let Some(results) = &self.results {
             results.raise(publisher, upto);
         }
+    }
+
+    /// The other node knows that results have left.
+    pub fn results_known(&self, publisher: String, upto: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = known.entry(publisher).or_default();
+        *last = upto.max(*last);
+        drop(known);
+        self.learnt.send_modify(|times| *times += 1);
+    }
+
+    /// Nothing is known of what the other node knows.
+    pub fn forget_known_results(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether the other node, if it could take over, knows that a publisher's results up to this
+    /// number have left.
+    #[must_use]
+    pub fn is_known(&self, publisher: &str, upto: u64) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        upto == 0 || !self.gate.is_followed() || known.get(publisher).is_some_and(|k| *k >= upto)
+    }
+
+    /// Changes with every result of which the other node knows.
+    #[must_use]
+    pub fn learning(&self) -> watch::Receiver<u64> {
+        self.learnt.subscribe()
     }
 
     /// Tells the other node what became of what it forwarded; it asks again if this gets lost.

@@ -112,6 +112,12 @@ impl Station {
         }
     }
 
+    /// The pair's side of the plan's log, on a node of a pair.
+    #[must_use]
+    pub fn mirrored(&self) -> Option<&Arc<Mirrored>> {
+        self.mirrored.as_ref()
+    }
+
     /// Waits until the entry at a position was applied here.
     pub async fn reaches(&self, position: u64) {
         let mut applied = self.applied.subscribe();

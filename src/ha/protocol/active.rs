@@ -69,6 +69,11 @@ impl Active {
         self.possible.iter().map(Option::as_ref).chain(leaving).chain(courted)
     }
 
+    /// Whether the record may name somebody who could stand.
+    fn may_be_followed(&self) -> bool {
+        self.values().any(|value| value.is_some())
+    }
+
     /// Whether nobody else can stand: known by an own write, and nothing else was sent since.
     fn is_alone(&self, ends_with_sync_sent: bool) -> bool {
         let sent = || self.possible.iter().any(Option::is_some);
@@ -139,6 +144,12 @@ impl Member {
             let alone = active.is_alone(self.settings.rules.alone_ends_with_sync_sent);
             now < active.lease || now < active.grant || alone
         })
+    }
+
+    /// Whether the record may name another node that could go on where this one stops.
+    #[must_use]
+    pub fn may_be_followed(&self) -> bool {
+        self.active().is_some_and(Active::may_be_followed)
     }
 
     /// Until when emissions may begin if nothing more happens; `None` is never again. For callers

@@ -326,6 +326,10 @@ impl Http {
 }
 
 impl Publisher for Http {
+    fn bears_ids(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<(), PublishError> {
         let (connect, whole) = self.timeouts;
         self.client = Some(Client::new(connect, whole));

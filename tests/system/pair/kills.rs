@@ -18,8 +18,10 @@ const WHILE: Duration = Duration::from_millis(400);
 #[test]
 fn killed_nodes_cost_nothing_that_was_answered() {
     let kills = from_environment("KILLS", 3);
-    let mut pair = Pair::start(Plot::default());
-    let load = pair.load(Rate::default());
+    let (requests, events) = (from_environment("RATE", 100.0), from_environment("EVENTS", 10));
+    let shown = if events > 10 { "first" } else { "true" };
+    let mut pair = Pair::start(Plot { shown, ..Plot::default() });
+    let load = pair.load(Rate { requests, events, senders: 8, ..Rate::default() });
     let mut times = Vec::new();
     for _ in 0..kills {
         std::thread::sleep(WHILE);
@@ -43,7 +45,7 @@ fn killed_nodes_cost_nothing_that_was_answered() {
     times.sort();
     let found = check(&pair, &report);
     say(&format!(
-        "{} requests, {kills} kills of the active and one of the passive: {found:?}; from kill to \
+        "{} requests of {events} events, {kills} kills of the active and one of the passive: {found:?}; from kill to \
          result {times:?}; {} tries failed, the slowest answer took {:?}",
         report.requests(),
         report.failed(),

@@ -7,6 +7,7 @@ mod arbiters;
 mod cuts;
 mod deployments;
 mod disks;
+mod figures;
 mod kills;
 mod load;
 mod nodes;

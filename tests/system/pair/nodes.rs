@@ -83,6 +83,8 @@ pub struct Pair {
     ways: Option<[Proxy; 2]>,
     witness: Option<Witness>,
     folder: TempDir,
+    /// Whether the receiver without ids gets every event, or only the marked ones.
+    pub shows_all: bool,
     /// Parcels that nodes that were killed counted as uncertain.
     uncertain: u64,
     _turn: MutexGuard<'static, ()>,
@@ -92,6 +94,13 @@ struct Witness {
     process: Child,
     listen: SocketAddr,
     folder: PathBuf,
+}
+
+/// The plan with its two receivers; the one without ids gets the events that are shown.
+pub fn plan(plain: &Path, aware: SocketAddr, shown: &str) -> String {
+    PLAN.replace("{plain}", plain.to_str().expect("text"))
+        .replace("{aware}", &aware.to_string())
+        .replace("{shown}", shown)
 }
 
 fn free_port() -> SocketAddr {
@@ -118,10 +127,7 @@ impl Pair {
         let links = [Proxy::to(listens[1]), Proxy::to(listens[0])];
         let ways = witness.as_ref().map(|of| [Proxy::to(of.listen), Proxy::to(of.listen)]);
         let plain = folder.path().join("plain.jsonl");
-        let plan = PLAN
-            .replace("{plain}", plain.to_str().expect("text"))
-            .replace("{aware}", &receiver.address.to_string())
-            .replace("{shown}", plot.shown);
+        let plan = plan(&plain, receiver.address, plot.shown);
         let mut plans = vec![("count.siddhi", plan.as_str())];
         plans.extend(plot.plans);
         let node = |place: usize| {
@@ -142,7 +148,17 @@ impl Pair {
             Node::start_at(&free_port().to_string(), &plans, &settings)
         };
         let nodes = [node(0), node(1)];
-        Self { nodes, receiver, links, ways, witness, folder, uncertain: 0, _turn: turn }
+        Self {
+            nodes,
+            receiver,
+            links,
+            ways,
+            witness,
+            folder,
+            shows_all: plot.shown == "true",
+            uncertain: 0,
+            _turn: turn,
+        }
     }
 
     /// Where the nodes listen for clients.
