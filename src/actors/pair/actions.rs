@@ -13,8 +13,10 @@ use crate::ha::arbiter::lock;
 use crate::ha::link::freight::Entries;
 use crate::ha::protocol::Action;
 use crate::ha::protocol::Alarm;
+use crate::ha::protocol::Body;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Generation;
+use crate::ha::protocol::Message;
 use crate::ha::protocol::PlanSet;
 use crate::ha::protocol::Reason;
 use crate::ha::protocol::Refusal;
@@ -24,6 +26,10 @@ use crate::ha::protocol::Word;
 impl HaManager {
     pub(super) fn perform(&mut self, action: Action, freight: Option<&Entries>) {
         match action {
+            // What could not be written was not taken, and is not here to be applied.
+            Action::Send(Message { body: Body::Taken { plan, .. }, .. })
+                if self.unwritten.contains(&plan.plan) => {}
+            Action::Commit { plan, .. } if self.unwritten.contains(&plan) => {}
             Action::Send(message) => {
                 if let Some(life) = &self.life
                     && let Err(error) = life.link.send(&message)
@@ -44,6 +50,9 @@ impl HaManager {
             Action::Append { plan, after, upto } => {
                 if let Some(freight) = freight {
                     self.write(plan, after, upto, freight);
+                    if self.hub().log(plan).is_some_and(|log| log.mirrored.is_broken()) {
+                        self.unwritten.insert(plan);
+                    }
                 }
             }
             Action::Cut { plan, after } => self.cut(plan, after),

@@ -2,13 +2,16 @@
 //! is read, and who may append is said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tracing::error;
 use tracing::warn;
 
+use crate::actors::clock;
 use crate::actors::pair::HaManager;
 use crate::actors::pair::hub::Log;
+use crate::actors::pair::manager::now;
 use crate::actors::plan::hold;
 use crate::disk::RealDisk;
 use crate::ha::link::Shipped;
@@ -20,12 +23,16 @@ use crate::ha::protocol::Input;
 use crate::ha::protocol::Message;
 use crate::ha::protocol::Plan;
 use crate::ha::protocol::Position;
+use crate::ha::protocol::Word;
 use crate::journal::JournalError;
 use crate::journal::Records;
 use crate::replica::LogEntry;
 
 /// Entries of one frame; bytes. Small, so that what is more urgent need not wait for long.
 const FRAME_BYTES: usize = 1 << 20;
+
+/// Pause between two attempts to hand over because of a journal that fails.
+const FLIGHTS: Duration = Duration::from_secs(2);
 
 /// Where a journal is read for the other node.
 #[derive(Debug)]
@@ -152,6 +159,23 @@ impl HaManager {
         log.mirrored.install(base.0);
         self.fails(&log, done);
         (log.nudge)();
+    }
+
+    /// Hands over where a journal fails here and the other node can go on: it has a disk of its own.
+    pub(super) fn hand_over_where_broken(&mut self) {
+        let Some(life) = &self.life else { return };
+        if life.member.epoch().is_none() || life.member.switch_refusal(now()).is_some() {
+            return;
+        }
+        let broken = self.estate.hub.logs().into_iter().find(|log| log.mirrored.is_broken());
+        let elapsed = clock::elapsed();
+        if let Some(log) = broken
+            && elapsed.saturating_sub(self.fled_at) > FLIGHTS
+        {
+            self.fled_at = elapsed;
+            warn!(plan = %log.name, "its journal fails here: handing over to the other node");
+            self.give(Input::Operator(Word::Switch), None);
+        }
     }
 
     fn fails(&self, log: &Log, done: Result<(), JournalError>) {

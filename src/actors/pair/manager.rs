@@ -1,6 +1,7 @@
 //! The HA manager: one member of the protocol, fed with what happens and made to come true.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -157,6 +158,10 @@ pub struct HaManager {
     pub(super) life: Option<Life>,
     pub(super) actions: Vec<Action>,
     pub(super) reading: BTreeMap<Plan, Reading>,
+    /// Plans of which entries at hand could not be written.
+    pub(super) unwritten: BTreeSet<Plan>,
+    /// When it was last tried to hand over because of a journal that fails.
+    pub(super) fled_at: Duration,
     pub(super) wishes: Vec<Wish>,
     pub(super) fences: Fences,
     pub(super) fingerprints: Fingerprints,
@@ -200,6 +205,8 @@ impl HaManager {
             life: None,
             actions: Vec::new(),
             reading: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
+            fled_at: Duration::ZERO,
             wishes: Vec::new(),
             fences: Fences::default(),
             fingerprints: Fingerprints::default(),
@@ -273,6 +280,9 @@ impl HaManager {
             self.perform(action, freight);
         }
         self.actions = actions;
+        for plan in std::mem::take(&mut self.unwritten) {
+            self.give(Input::PlanBroken { plan, broken: true }, None);
+        }
         self.open_gate();
     }
 
@@ -290,6 +300,7 @@ impl HaManager {
         self.give(Input::Tick, None);
         self.reach();
         self.fence_tick();
+        self.hand_over_where_broken();
         let elapsed = clock::elapsed();
         if elapsed.saturating_sub(self.watched_at) > WATCH {
             self.watched_at = elapsed;

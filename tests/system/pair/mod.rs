@@ -8,6 +8,7 @@ mod cuts;
 mod deployments;
 mod disks;
 mod figures;
+mod full;
 mod kills;
 mod load;
 mod nodes;
