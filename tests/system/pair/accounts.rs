@@ -100,14 +100,21 @@ fn check_plain(
         true => Some(before + 1),
         false => marked.range((key, before + 1)..(key + 1, 0)).next().map(|(_, seq)| *seq),
     };
+    let seen = |line: &str| {
+        // A process can be killed in the middle of a line, which is then written again.
+        let document = serde_json::from_str::<Value>(line).ok()?;
+        Some(row(document.get("event").unwrap_or(&document)))
+    };
     pair.wait(SETTLE, "all results are at the receiver without ids", || {
-        (pair.plain().lines().count() as u64 >= all).then_some(())
+        let text = pair.plain();
+        let enough = text.lines().count() as u64 >= all;
+        let all_seen = || text.lines().filter_map(seen).collect::<BTreeSet<Row>>().len() as u64;
+        (enough && all_seen() >= all).then_some(())
     });
     for line in pair.plain().lines() {
-        // A process can be killed in the middle of a line, which is then written again.
-        match serde_json::from_str::<Value>(line) {
-            Ok(document) => rows.push(row(document.get("event").unwrap_or(&document))),
-            Err(_) => torn += 1,
+        match seen(line) {
+            Some(row) => rows.push(row),
+            None => torn += 1,
         }
     }
     let mut repeats = false;
