@@ -70,6 +70,10 @@ impl<G: Gather> Aggregator for Gathered<G> {
         }
     }
 
+    fn is_as_new(&self, group: u32) -> bool {
+        self.groups.get(group as usize).is_none_or(Vec::is_empty)
+    }
+
     fn save(&self, state: &mut StateWriter) {
         state.put(&self.groups);
     }
