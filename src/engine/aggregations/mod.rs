@@ -126,8 +126,10 @@ impl RunningAggregation {
             let pending = below.iter().filter_map(|level| level.open);
             let pending = pending.map(|(from, _)| period.start(from, self.ways.zone));
             let limit = pending.fold(now.saturating_sub(kept), Millis::min);
-            if levels[0].open.is_some_and(|(from, _)| from < limit) {
+            if let Some(open) = levels[0].open.filter(|(from, _)| *from < limit) {
                 self.ways.close(levels, &mut self.targets);
+                // Rows before it stay late ones: what is longer has gone on from there.
+                levels[0].open = Some(open);
             }
             levels[0].closed.drop_before(&self.ways.layout, limit);
         }
