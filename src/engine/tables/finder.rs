@@ -170,7 +170,8 @@ impl Finder {
                 let lent = context.tables[table].take().expect("a table is asked by one at a time");
                 let before = pairs.found.len();
                 self.find_in_table(&lent, batch, range, context, pairs);
-                order_by_key(&lent, before, pairs);
+                let whole = self.probe.is_none() && self.rest.is_none();
+                order_by_key(&lent, whole, before, pairs);
                 context.tables[table] = Some(lent);
             }
             Findable::Aggregation(id) => {
@@ -386,8 +387,8 @@ fn window_mut(with: Findable, context: &mut Context) -> Option<&mut Box<dyn Wind
 
 /// Puts the rows found for each asking row, from a place on, in order of the table's key, if
 /// it has one to be ordered by.
-fn order_by_key(table: &MemoryTable, before: usize, pairs: &mut Pairs) {
-    let Some(column) = table.key_order() else { return };
+fn order_by_key(table: &MemoryTable, whole: bool, before: usize, pairs: &mut Pairs) {
+    let Some(column) = table.key_order(whole) else { return };
     let mut keys = Column::new(table.types()[column]);
     let mut start = before;
     while start < pairs.found.len() {

@@ -71,11 +71,11 @@ impl MemoryTable {
     }
 
     /// The column by which rows are found in order: a primary key that is one number or text, else
-    /// the first index if that is of text.
-    fn key_order(&self) -> Option<usize> {
+    /// the first index if that is of text or, where the `whole` table is read, of numbers.
+    fn key_order(&self, whole: bool) -> Option<usize> {
         match *self.indexes.first()?.columns() {
             [column] if self.types[column] == DataType::Text => Some(column),
-            [column] if self.has_key && self.types[column].is_numeric() => Some(column),
+            [column] if (self.has_key || whole) && self.types[column].is_numeric() => Some(column),
             _ => None,
         }
     }
