@@ -161,7 +161,8 @@ impl HaManager {
         (log.nudge)();
     }
 
-    /// Hands over where a journal fails here and the other node can go on: it has a disk of its own.
+    /// Hands over where a journal fails here and the other node can go on: it has a disk of its
+    /// own.
     pub(super) fn hand_over_where_broken(&mut self) {
         let Some(life) = &self.life else { return };
         if life.member.epoch().is_none() || life.member.switch_refusal(now()).is_some() {

@@ -45,8 +45,8 @@ fn killed_nodes_cost_nothing_that_was_answered() {
     times.sort();
     let found = check(&pair, &report);
     say(&format!(
-        "{} requests of {events} events, {kills} kills of the active and one of the passive: {found:?}; from kill to \
-         result {times:?}; {} tries failed, the slowest answer took {:?}",
+        "{} requests of {events} events, {kills} kills of the active and one of the passive: \
+         {found:?}; from kill to result {times:?}; {} tries failed, the slowest answer took {:?}",
         report.requests(),
         report.failed(),
         report.quantile(1.0),
