@@ -21,6 +21,7 @@ pub use pair::MARGIN_PERCENT;
 pub use pair::Pair;
 pub use pair::Place;
 pub use pair::SecretFrom;
+pub use pair::TlsFiles;
 pub use raw::Raw;
 
 /// All settings, checked: every value is in its range and every relation holds.
@@ -355,6 +356,25 @@ mod tests {
         assert!(told[0].contains("`persistence.enabled` must be true"), "{told:?}");
         let told = faults(&format!("{text}[http]\nbody_bytes_max = '33MiB'\n"), &[]);
         assert!(told[0].contains("`http.body_bytes_max` must be at most 32MiB"), "{told:?}");
+    }
+
+    #[test]
+    fn the_files_of_tls_are_given_together() {
+        let one = "[ha]\ntls_certificate = 'node.pem'\n";
+        let told = faults(one, &[]);
+        let keys = ["`ha.tls_key`", "`ha.tls_authority`"];
+        assert_eq!(told.len(), keys.len(), "{told:?}");
+        let reason = "must be the path of a PEM file where `ha.tls_certificate` is given";
+        let named = |(fault, key): (&String, &str)| fault.contains(&format!("{key} {reason}"));
+        assert!(told.iter().zip(keys).all(named), "{told:?}");
+        let all = format!("{one}tls_key = 'node.key'\ntls_authority = 'authority.pem'\n");
+        let files = load(&all, &[]).unwrap().ha.tls.unwrap();
+        let [certificate, key, authority] =
+            ["node.pem", "node.key", "authority.pem"].map(PathBuf::from);
+        assert_eq!(files, TlsFiles { certificate, key, authority });
+        assert_eq!(load("", &[]).unwrap().ha.tls, None);
+        let number = faults(&all.replace("'node.key'", "7"), &[]);
+        assert_eq!(number, ["twinflow.toml:3: `ha.tls_key` must be a text in quotes, not 7"]);
     }
 
     #[test]

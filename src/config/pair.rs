@@ -24,6 +24,8 @@ pub struct Pair {
     pub peer: String,
     /// What both nodes and the witness know.
     pub secret: SecretFrom,
+    /// By which the processes of the pair speak TLS; `None` where they do not.
+    pub tls: Option<TlsFiles>,
     /// Where the record lies.
     pub arbiter: ArbiterAt,
     /// When senders are answered.
@@ -104,6 +106,17 @@ pub enum SecretFrom {
     Here(Hidden),
     /// It is all that this file holds.
     File(PathBuf),
+}
+
+/// The PEM files of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// This process's certificate, then those between it and the authority.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// The certificates of who signs those of all processes of the pair.
+    pub authority: PathBuf,
 }
 
 /// A text that is not shown.

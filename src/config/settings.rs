@@ -155,8 +155,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "ha.listen",
         default: "\"127.0.0.1:7420\"",
         help: &[
-            "Where this node listens for the other. The other must know the secret, but what",
-            "travels is not encrypted: keep it in a network of its own.",
+            "Where this node listens for the other, which must know the secret. Without",
+            "ha.tls_certificate what travels is not encrypted: keep it in a network of its own.",
         ],
     },
     Setting {
@@ -173,6 +173,26 @@ pub const SETTINGS: &[Setting] = &[
         key: "ha.secret_file",
         default: "\"\"",
         help: &["A file that holds the secret and nothing else; goes with an empty ha.secret."],
+    },
+    Setting {
+        key: "ha.tls_certificate",
+        default: "\"\"",
+        help: &[
+            "A PEM file with this node's certificate; with the next two the nodes, and a witness,",
+            "speak TLS. It is for the host that the other node's ha.peer names. All three or none.",
+        ],
+    },
+    Setting {
+        key: "ha.tls_key",
+        default: "\"\"",
+        help: &["A PEM file with the private key of ha.tls_certificate."],
+    },
+    Setting {
+        key: "ha.tls_authority",
+        default: "\"\"",
+        help: &[
+            "A PEM file with the certificate that signed those of both nodes, and a witness's.",
+        ],
     },
     Setting {
         key: "ha.arbiter",

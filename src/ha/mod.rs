@@ -23,3 +23,5 @@ pub mod protocol;
 pub mod secret;
 #[cfg(feature = "node")]
 pub mod settings;
+#[cfg(feature = "node")]
+pub mod tls;

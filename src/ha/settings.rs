@@ -21,6 +21,9 @@ use crate::ha::protocol::NodeId;
 use crate::ha::protocol::Settings;
 use crate::ha::secret::Secret;
 use crate::ha::secret::SecretError;
+use crate::ha::tls;
+use crate::ha::tls::Tls;
+use crate::ha::tls::TlsError;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +46,16 @@ pub fn secret(pair: &Pair) -> Result<Secret, SecretError> {
         SecretFrom::Here(text) => Secret::new(text.reveal()),
         SecretFrom::File(path) => Secret::read(path),
     }
+}
+
+/// How this node speaks TLS; `None` where it does not.
+///
+/// # Errors
+/// A file cannot be used, or no certificate could be for the peer's host.
+pub fn tls(pair: &Pair) -> Result<Option<Tls>, TlsError> {
+    let Some(files) = &pair.tls else { return Ok(None) };
+    tls::host(&pair.peer)?;
+    Tls::read(files, tls::SETTINGS).map(Some)
 }
 
 /// The times of the protocol, and when senders are answered.
@@ -71,7 +84,12 @@ pub fn protocol(pair: &Pair) -> Settings {
 }
 
 /// What the link needs to know.
-pub fn link(config: &Config, incarnation: Incarnation, secret: Secret) -> LinkSettings {
+pub fn link(
+    config: &Config,
+    incarnation: Incarnation,
+    secret: Secret,
+    tls: Option<Tls>,
+) -> LinkSettings {
     let pair = &config.ha;
     let window = Window {
         bytes: pair.receiver_queue_bytes as u64,
@@ -86,6 +104,7 @@ pub fn link(config: &Config, incarnation: Incarnation, secret: Secret) -> LinkSe
             windows: [window; 2],
         },
         secret,
+        tls,
         listen: pair.listen,
         peer: pair.peer.clone(),
         reconnect: pair.reconnect,
@@ -95,13 +114,13 @@ pub fn link(config: &Config, incarnation: Incarnation, secret: Secret) -> LinkSe
 }
 
 /// The store of the record; `None` without an arbiter. Nothing is opened yet.
-pub fn store(pair: &Pair, secret: Secret) -> Option<Box<dyn RecordStore>> {
+pub fn store(pair: &Pair, secret: Secret, tls: Option<Tls>) -> Option<Box<dyn RecordStore>> {
     let of = arbiter::Pair { cluster: pair.cluster.clone(), lease: milliseconds(pair.lease) };
     match &pair.arbiter {
         ArbiterAt::Nowhere => None,
         ArbiterAt::Sqlite(path) => Some(Box::new(SqliteStore::new(path, of, pair.answer))),
         ArbiterAt::Witness(address) => {
-            Some(Box::new(WitnessStore::new(address, secret, of, pair.answer)))
+            Some(Box::new(WitnessStore::new(address, secret, of, pair.answer).with_tls(tls)))
         }
     }
 }
@@ -157,13 +176,13 @@ mod tests {
     fn the_places_of_arbiter_and_locks_follow_the_settings() {
         let secret = || Secret::new("a secret of the tests").unwrap();
         let sqlite = config("[ha]\nnode = 'b'\narbiter = 'sqlite:/x/arbiter.db'\n").ha;
-        assert_eq!(store(&sqlite, secret()).unwrap().place(), "sqlite:/x/arbiter.db");
+        assert_eq!(store(&sqlite, secret(), None).unwrap().place(), "sqlite:/x/arbiter.db");
         let files = lock_files(&sqlite).unwrap();
         assert_eq!(files, ["/x/arbiter.db.b.lock", "/x/arbiter.db.a.lock"].map(PathBuf::from));
         assert!(protocol(&sqlite).lock);
         let witness = config("[ha]\narbiter = 'witness:third:7421'\n").ha;
-        assert_eq!(store(&witness, secret()).unwrap().place(), "witness:third:7421");
+        assert_eq!(store(&witness, secret(), None).unwrap().place(), "witness:third:7421");
         assert_eq!(lock_files(&witness), None);
-        assert!(store(&config("").ha, secret()).is_none());
+        assert!(store(&config("").ha, secret(), None).is_none());
     }
 }

@@ -225,6 +225,7 @@ impl HaManager {
         let address = ctx.address();
         hub.set_manager(Some(address.clone().recipient()));
         let secret = settings::secret(&config.ha).map_err(io::Error::other)?;
+        let tls = settings::tls(&config.ha).map_err(io::Error::other)?;
         if self.estate.has_lived.swap(true, Ordering::AcqRel) {
             self.estate.notes().begin_again()?;
         }
@@ -233,17 +234,15 @@ impl HaManager {
             (notes.incarnation(), notes.journal(), notes.arbiter())
         };
         let to = address.clone();
-        let link =
-            Link::start(settings::link(config, incarnation, secret.clone()), move |heard| {
-                to.do_send(Tell::Heard(Box::new(heard)))
-            })?;
+        let link = settings::link(config, incarnation, secret.clone(), tls.clone());
+        let link = Link::start(link, move |heard| to.do_send(Tell::Heard(Box::new(heard))))?;
         let link = Arc::new(link);
         let (look, tell) = (address.clone().recipient(), address.clone().recipient());
         hub.wire.set(incarnation.0, Arc::clone(&link), look, tell);
         let to = address.clone();
         let answer = move |request, outcome| to.do_send(Tell::Arbiter(request, Box::new(outcome)));
         let own = config.node.data.join("record.db");
-        let store = settings::store(&config.ha, secret).unwrap_or_else(|| {
+        let store = settings::store(&config.ha, secret, tls).unwrap_or_else(|| {
             // Without an arbiter the record is this node's own, and only people decide.
             settings::own_store(&config.ha, &own)
         });

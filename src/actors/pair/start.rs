@@ -22,6 +22,7 @@ use crate::ha::arbiter::lock::LockError;
 use crate::ha::arbiter::lock::NodeLock;
 use crate::ha::secret::SecretError;
 use crate::ha::settings;
+use crate::ha::tls::TlsError;
 use crate::telemetry::metrics::Metrics;
 
 /// The file of notes in the folder of data.
@@ -41,6 +42,9 @@ pub enum PairError {
     /// The secret cannot be used.
     #[error("`ha.secret_file`: {0}")]
     Secret(#[from] SecretError),
+    /// No TLS can be spoken, though the settings ask for it.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     /// The notes cannot be used.
     #[error("`{}` cannot be used: {error}", file.display())]
     Notes {
@@ -69,6 +73,7 @@ impl Prepared {
 /// What is in the way.
 pub fn prepare(config: &Config, metrics: &Metrics) -> Result<Prepared, PairError> {
     settings::secret(&config.ha)?;
+    settings::tls(&config.ha)?;
     let (mut lock, mut peer_lock) = (None, None);
     if let Some([mine, other]) = settings::lock_files(&config.ha) {
         lock = Some(NodeLock::take(&mine)?);

@@ -13,6 +13,7 @@ use crate::config::pair::MARGIN_PERCENT;
 use crate::config::pair::Pair;
 use crate::config::pair::Place;
 use crate::config::pair::SecretFrom;
+use crate::config::pair::TlsFiles;
 use crate::config::units;
 
 /// Shorter secrets could be guessed from one recorded proof.
@@ -32,6 +33,7 @@ impl Check<'_> {
             listen: self.socket("ha.listen"),
             peer: self.host_and_port("ha.peer"),
             secret: self.secret(),
+            tls: self.tls(),
             arbiter: self.arbiter("ha.arbiter"),
             ack: self.ack("ha.ack"),
             lease: self.time("ha.lease", short(200)),
@@ -171,6 +173,23 @@ impl Check<'_> {
                 SecretFrom::Nowhere
             }
         }
+    }
+
+    /// All three files or none of them.
+    fn tls(&mut self) -> Option<TlsFiles> {
+        let keys = ["ha.tls_certificate", "ha.tls_key", "ha.tls_authority"];
+        let before = self.faults.len();
+        let texts = keys.map(|key| self.text(key));
+        let all_texts = self.faults.len() == before;
+        let given = keys.iter().zip(&texts).find(|(_, text)| !text.is_empty())?.0;
+        for (key, text) in keys.iter().zip(&texts) {
+            if text.is_empty() && all_texts {
+                let expected = format!("the path of a PEM file where `{given}` is given");
+                self.refuse_written(key, &expected);
+            }
+        }
+        let [certificate, key, authority] = texts.map(PathBuf::from);
+        Some(TlsFiles { certificate, key, authority })
     }
 
     fn arbiter(&mut self, key: &str) -> ArbiterAt {

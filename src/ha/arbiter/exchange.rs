@@ -5,22 +5,32 @@
 //! conversation. Every message carries a code over its direction, its number and its bytes, so that
 //! none can be made, changed, repeated or left out by a third. The first good message proves that
 //! the other knows the secret; no proof is given to who has not proved anything, but by the caller,
-//! who speaks first.
+//! who speaks first. All that can be spoken over TLS, which hides what is said as well.
 
+use crate::ha::arbiter::wire::Timed;
+use crate::ha::arbiter::wire::Wire;
 use crate::ha::secret::Nonce;
 use crate::ha::secret::Proof;
 use crate::ha::secret::Secret;
 use crate::ha::secret::nonce;
+use crate::ha::tls;
+use crate::ha::tls::Fault;
+use crate::ha::tls::Tls;
 use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
-use std::time::Instant;
+use tokio_rustls::rustls::ClientConnection;
+use tokio_rustls::rustls::ServerConnection;
+use tokio_rustls::rustls::StreamOwned;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Spoken by this build.
 const VERSION: u16 = 1;
 const MAGIC: &[u8; 4] = b"TWWT";
+/// Said by a witness with TLS to who comes without, in place of an opening.
+const MAGIC_TLS: &[u8; 4] = b"TWTL";
 const OPENING_BYTES: usize = 4 + 2 + 32;
 /// A message is a record and a few words; plans are named by number.
 const MESSAGE_BYTES_MAX: u32 = 1 << 20;
@@ -34,7 +44,7 @@ const REFUSED: u32 = u32::MAX;
 pub enum ExchangeError {
     /// The connection broke, was silent for too long, or could not be made.
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// It is no witness, or no node.
     #[error("what answers there does not speak this protocol")]
     Stranger,
@@ -47,9 +57,32 @@ pub enum ExchangeError {
     /// The code does not fit.
     #[error("it does not know the same secret")]
     Secret,
+    /// Only this process speaks TLS.
+    #[error("it does not speak TLS, this process does; give certificates to both or to none")]
+    OtherPlain,
+    /// Only the other speaks TLS.
+    #[error("it speaks TLS, this process does not; give certificates to both or to none")]
+    OtherTls,
+    /// The other's certificate is not good.
+    #[error("its certificate is not taken: {0}; compare the authorities of node and witness")]
+    Certificate(String),
+    /// The other does not take this process's certificate.
+    #[error("it does not take the certificate of this process: {0}")]
+    OwnCertificate(String),
     /// More than is ever needed.
     #[error("a message of {0} bytes is too long")]
     Long(u32),
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> Self {
+        match tls::fault(&error) {
+            None => ExchangeError::Io(error),
+            Some(Fault::Theirs(why)) => ExchangeError::Certificate(why),
+            Some(Fault::Mine(why)) => ExchangeError::OwnCertificate(why),
+            Some(Fault::Plain) => ExchangeError::OtherPlain,
+        }
+    }
 }
 
 /// Who speaks in a conversation.
@@ -71,22 +104,38 @@ impl Side {
 /// A conversation over one connection.
 #[derive(Debug)]
 pub struct Exchange {
-    stream: TcpStream,
+    stream: Wire,
     key: Secret,
     me: Side,
     sent: u64,
     received: u64,
-    /// When the step under way has to be done.
-    until: Instant,
 }
 
 impl Exchange {
-    /// Begins as the node, who called.
+    /// Begins as the node, who called; with TLS also by the name that was called.
     ///
     /// # Errors
-    /// The other is silent for longer than `wait`, is no witness, or speaks another version.
-    pub fn call(stream: TcpStream, secret: &Secret, wait: Duration) -> Result<Self, ExchangeError> {
-        Exchange::open(stream, secret, Side::Node, wait)
+    /// The other is silent for longer than `wait`, is no witness, or speaks another version; one of
+    /// the two does not speak TLS, or does not take the other's certificate.
+    pub fn call(
+        stream: TcpStream,
+        secret: &Secret,
+        tls: Option<(&Tls, ServerName<'static>)>,
+        wait: Duration,
+    ) -> Result<Self, ExchangeError> {
+        let mut timed = Timed::new(stream, wait)?;
+        let wire = match tls {
+            None => Wire::Plain(timed),
+            Some((tls, name)) => {
+                let connection = ClientConnection::new(tls.client(), name);
+                let mut connection = connection.map_err(io::Error::other)?;
+                while connection.is_handshaking() {
+                    connection.complete_io(&mut timed)?;
+                }
+                Wire::Node(Box::new(StreamOwned::new(connection, timed)))
+            }
+        };
+        Exchange::open(wire, secret, Side::Node)
     }
 
     /// Begins as the witness, who was called.
@@ -96,39 +145,61 @@ impl Exchange {
     pub fn answer(
         stream: TcpStream,
         secret: &Secret,
+        tls: Option<&Tls>,
         wait: Duration,
     ) -> Result<Self, ExchangeError> {
-        Exchange::open(stream, secret, Side::Witness, wait)
+        let mut timed = Timed::new(stream, wait)?;
+        let Some(tls) = tls else {
+            return Exchange::open(Wire::Plain(timed), secret, Side::Witness);
+        };
+        let mut first = [0; 2];
+        let count = timed.peek(&mut first)?;
+        if !tls::is_tls(&first[..count]) {
+            let mut theirs = [0; OPENING_BYTES];
+            timed.read_exact(&mut theirs)?;
+            if !theirs.starts_with(MAGIC) {
+                return Err(ExchangeError::Stranger);
+            }
+            theirs[..4].copy_from_slice(MAGIC_TLS);
+            timed.write_all(&theirs)?;
+            return Err(ExchangeError::OtherPlain);
+        }
+        let connection = ServerConnection::new(tls.server()).map_err(io::Error::other);
+        let mut connection = connection?;
+        while connection.is_handshaking() {
+            if let Err(error) = connection.complete_io(&mut timed) {
+                timed.linger();
+                return Err(error.into());
+            }
+        }
+        let wire = Wire::Witness(Box::new(StreamOwned::new(connection, timed)));
+        Exchange::open(wire, secret, Side::Witness)
     }
 
-    fn open(
-        stream: TcpStream,
-        secret: &Secret,
-        me: Side,
-        wait: Duration,
-    ) -> Result<Self, ExchangeError> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(wait))?;
-        let until = Instant::now() + wait;
+    fn open(stream: Wire, secret: &Secret, me: Side) -> Result<Self, ExchangeError> {
         let mine = nonce()?;
         let key = secret.clone();
-        let mut exchange = Exchange { stream, key, me, sent: 0, received: 0, until };
+        let mut exchange = Exchange { stream, key, me, sent: 0, received: 0 };
         let mut opening = [0; OPENING_BYTES];
         opening[..4].copy_from_slice(MAGIC);
         opening[4..6].copy_from_slice(&VERSION.to_le_bytes());
         opening[6..].copy_from_slice(&mine);
         // The node speaks first, so that whoever only listens learns nothing of a witness.
         if me == Side::Node {
-            exchange.stream.write_all(&opening)?;
+            exchange.say(&opening)?;
         }
         let mut theirs = [0; OPENING_BYTES];
-        exchange.fill(&mut theirs)?;
+        exchange.stream.read_exact(&mut theirs)?;
         if me == Side::Witness {
-            exchange.stream.write_all(&opening)?;
+            exchange.say(&opening)?;
         }
         let (magic, rest) = theirs.split_first_chunk::<4>().expect("longer than that");
         let (version, theirs) = rest.split_first_chunk::<2>().expect("longer than that");
         let version = u16::from_le_bytes(*version);
+        if magic == MAGIC_TLS || tls::is_tls(magic) {
+            exchange.stream.linger();
+            return Err(ExchangeError::OtherTls);
+        }
         if magic != MAGIC {
             return Err(ExchangeError::Stranger);
         }
@@ -146,7 +217,7 @@ impl Exchange {
 
     /// Gives the next step so much time from now.
     pub fn allow(&mut self, wait: Duration) {
-        self.until = Instant::now() + wait;
+        self.stream.allow(wait);
     }
 
     /// Sends a message.
@@ -165,7 +236,7 @@ impl Exchange {
         bytes.extend(length.to_le_bytes());
         bytes.extend(proof);
         bytes.extend(body);
-        Ok(self.stream.write_all(&bytes)?)
+        Ok(self.say(&bytes)?)
     }
 
     /// Waits for a message.
@@ -175,7 +246,7 @@ impl Exchange {
     /// secret. The conversation is over then.
     pub fn receive(&mut self) -> Result<Vec<u8>, ExchangeError> {
         let mut length = [0; 4];
-        self.fill(&mut length)?;
+        self.stream.read_exact(&mut length)?;
         let length = u32::from_le_bytes(length);
         if length == REFUSED {
             return Err(ExchangeError::Secret);
@@ -184,42 +255,22 @@ impl Exchange {
             return Err(ExchangeError::Long(length));
         }
         let mut proof: Proof = [0; 32];
-        self.fill(&mut proof)?;
+        self.stream.read_exact(&mut proof)?;
         let mut body = vec![0; length as usize];
-        self.fill(&mut body)?;
+        self.stream.read_exact(&mut body)?;
         let other = if self.me == Side::Node { Side::Witness } else { Side::Node };
         let number = self.received.to_le_bytes();
         if !self.key.proves(other.label(), &[&number, &body], &proof) {
             // So that the other can say why, too; it need not arrive.
-            let _ = self.stream.write_all(&REFUSED.to_le_bytes());
+            let _ = self.say(&REFUSED.to_le_bytes());
             return Err(ExchangeError::Secret);
         }
         self.received += 1;
         Ok(body)
     }
 
-    /// Reads until the buffer is full; the whole of it within the time allowed, however slowly the
-    /// bytes drip.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let left = self.until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-            }
-            self.stream.set_read_timeout(Some(left))?;
-            match self.stream.read(&mut buffer[filled..]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => filled += count,
-                Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }

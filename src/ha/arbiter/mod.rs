@@ -19,6 +19,7 @@ pub mod server;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
+mod wire;
 pub mod witness;
 
 use crate::ha::protocol::ArbiterId;

@@ -17,6 +17,7 @@ use crate::ha::arbiter::witness::Question;
 use crate::ha::arbiter::witness::Request;
 use crate::ha::protocol::Record;
 use crate::ha::secret::Secret;
+use crate::ha::tls::Tls;
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -45,6 +46,7 @@ const CLUSTER_BYTES_MAX: usize = 100;
 pub struct Witness {
     listener: TcpListener,
     desk: Arc<Desk>,
+    tls: Option<Tls>,
 }
 
 /// Why a witness does not start.
@@ -78,7 +80,13 @@ impl Witness {
         }
         let book = Mutex::new(Book { file, kept });
         let desk = Desk { secret, book, open: AtomicUsize::new(0), _lock: lock };
-        Ok(Witness { listener, desk: Arc::new(desk) })
+        Ok(Witness { listener, desk: Arc::new(desk), tls: None })
+    }
+
+    /// The same, speaking TLS where it is given.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Witness {
+        Witness { tls, ..self }
     }
 
     /// Where it listens.
@@ -91,9 +99,18 @@ impl Witness {
 
     /// Serves until the process ends.
     pub fn serve(self) {
+        match (&self.tls, self.address()) {
+            (Some(tls), _) => tls.warn_of_doubt(),
+            (None, Ok(listen)) if !listen.ip().is_loopback() => warn!(
+                %listen,
+                "what travels is not encrypted: only the secret guards it; `--tls-certificate`, \
+                 `--tls-key` and `--tls-authority` encrypt it"
+            ),
+            (None, _) => {}
+        }
         loop {
             match self.listener.accept() {
-                Ok((stream, from)) => admit(&self.desk, stream, from),
+                Ok((stream, from)) => admit(&self.desk, self.tls.clone(), stream, from),
                 Err(error) => {
                     // Out of files, as a rule; looking again at once would only burn the processor.
                     warn!(%error, "a connection could not be accepted");
@@ -104,14 +121,14 @@ impl Witness {
     }
 }
 
-fn admit(desk: &Arc<Desk>, stream: TcpStream, from: SocketAddr) {
+fn admit(desk: &Arc<Desk>, tls: Option<Tls>, stream: TcpStream, from: SocketAddr) {
     let place = Place::take(desk);
     let Some(place) = place else {
         warn!(%from, most = CONNECTIONS_MAX, "too many connections; this one is closed");
         return;
     };
     let serve = move || {
-        if let Err(error) = place.0.converse(stream, from) {
+        if let Err(error) = place.0.converse(stream, tls.as_ref(), from) {
             // A connection that ends is no news.
             if !matches!(error, ExchangeError::Io(_)) {
                 warn!(%from, "a connection was closed: {error}");
@@ -150,8 +167,13 @@ struct Desk {
 }
 
 impl Desk {
-    fn converse(&self, stream: TcpStream, from: SocketAddr) -> Result<(), ExchangeError> {
-        let mut exchange = Exchange::answer(stream, &self.secret, FIRST_WAIT)?;
+    fn converse(
+        &self,
+        stream: TcpStream,
+        tls: Option<&Tls>,
+        from: SocketAddr,
+    ) -> Result<(), ExchangeError> {
+        let mut exchange = Exchange::answer(stream, &self.secret, tls, FIRST_WAIT)?;
         let mut greeted = false;
         loop {
             let body = exchange.receive()?;

@@ -16,6 +16,8 @@ use crate::ha::protocol::Record;
 use crate::ha::protocol::RequestId;
 use crate::ha::protocol::Version;
 use crate::ha::secret::Secret;
+use crate::ha::tls::Tls;
+use crate::ha::tls::tests::Authority;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
@@ -215,6 +217,40 @@ fn a_witness_refuses_other_secrets_clusters_and_second_witnesses() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = Witness::new(listener, &folder.path().join("record"), secret()).unwrap_err();
     assert!(second.to_string().contains("another process holds"), "{second}");
+}
+
+/// Starts a witness that speaks TLS.
+fn witness_with(folder: &Path, tls: Option<Tls>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let witness = Witness::new(listener, &folder.join("record"), secret()).unwrap().with_tls(tls);
+    let address = witness.address().unwrap();
+    thread::spawn(move || witness.serve());
+    address
+}
+
+#[test]
+fn with_tls_a_record_is_kept_and_who_is_not_of_the_pair_is_told_why() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let good = || Some(authority.tls("127.0.0.1"));
+    let folder = tempfile::tempdir().unwrap();
+    let address = witness_with(folder.path(), good());
+    let mut store = at(address).with_tls(good());
+    let record = store.read().unwrap();
+    let written = store.write(record.version, &next(&record, NodeId::A)).unwrap();
+    assert!(matches!(written, Written::Won(_)), "{written:?}");
+    let refused = |address: SocketAddr, tls: Option<Tls>, expected: &str| {
+        let error = at(address).with_tls(tls).read().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    refused(address, None, "it speaks TLS, this process does not");
+    refused(address, Some(stranger.tls("127.0.0.1")), "its certificate is not taken");
+    refused(address, Some(authority.expired()), "it is not valid at this time");
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let plain = witness(folders[0].path());
+    refused(plain, good(), "it does not speak TLS, this process does");
+    at(plain).read().unwrap();
+    let elsewhere = witness_with(folders[1].path(), Some(authority.tls("third.example")));
+    refused(elsewhere, good(), "it is not for the host that was dialled");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::ha::arbiter::unreachable;
 use crate::ha::protocol::Record;
 use crate::ha::protocol::Version;
 use crate::ha::secret::Secret;
+use crate::ha::tls;
+use crate::ha::tls::Tls;
 use serde::Deserialize;
 use serde::Serialize;
 use std::io;
@@ -52,6 +54,7 @@ pub(super) enum Answer {
 pub struct WitnessStore {
     address: String,
     secret: Secret,
+    tls: Option<Tls>,
     pair: Pair,
     wait: Duration,
     exchange: Option<Exchange>,
@@ -61,7 +64,15 @@ impl WitnessStore {
     /// A store at this address (`host:port`); nothing is opened yet. `wait` is how long an answer
     /// is waited for, connecting included.
     pub fn new(address: &str, secret: Secret, pair: Pair, wait: Duration) -> WitnessStore {
-        WitnessStore { address: address.to_owned(), secret, pair, wait, exchange: None }
+        let address = address.to_owned();
+        WitnessStore { address, secret, tls: None, pair, wait, exchange: None }
+    }
+
+    /// The same, speaking TLS where it is given; the witness's certificate has to be for the host
+    /// of its address.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> WitnessStore {
+        WitnessStore { tls, ..self }
     }
 
     fn ask(&mut self, question: Question) -> Result<Answer, ArbiterError> {
@@ -95,7 +106,13 @@ impl WitnessStore {
     fn say(&mut self, bytes: &[u8]) -> Result<Vec<u8>, ExchangeError> {
         let mut exchange = match self.exchange.take() {
             Some(exchange) => exchange,
-            None => Exchange::call(self.connect()?, &self.secret, self.wait)?,
+            None => {
+                let host = |tls| {
+                    Ok::<_, io::Error>((tls, tls::host(&self.address).map_err(io::Error::other)?))
+                };
+                let tls = self.tls.as_ref().map(host).transpose()?;
+                Exchange::call(self.connect()?, &self.secret, tls, self.wait)?
+            }
         };
         exchange.allow(self.wait);
         exchange.send(bytes)?;

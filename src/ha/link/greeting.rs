@@ -25,24 +25,26 @@ use crate::ha::link::frame::Head;
 use crate::ha::link::frame::Kind;
 use crate::ha::link::freight::from_bytes;
 use crate::ha::link::freight::to_bytes;
+use crate::ha::link::wire;
+use crate::ha::link::wire::Wire;
 use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::NodeId;
 use crate::ha::secret;
 use crate::ha::secret::Nonce;
 use crate::ha::secret::Secret;
+use crate::ha::tls;
+use crate::ha::tls::Fault;
 use serde::Deserialize;
 use serde::Serialize;
 use std::io;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 /// Version of the conversation; the frames have one of their own.
 const VERSION: u16 = 1;
 /// So long the end is waited for of who was refused.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// Who opened the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,30 @@ pub enum Refusal {
     /// It is not this pair's node, or a file was changed at one only.
     #[error("the peer does not know the same secret; compare `ha.secret_file` of both nodes")]
     Secret,
+    /// The settings of one node say nothing of TLS.
+    #[error(
+        "this node speaks TLS, the peer does not; give `ha.tls_certificate`, `ha.tls_key` and \
+         `ha.tls_authority` at both nodes, or at none"
+    )]
+    PeerPlain,
+    /// The settings of one node say nothing of TLS.
+    #[error(
+        "the peer speaks TLS, this node does not; give `ha.tls_certificate`, `ha.tls_key` and \
+         `ha.tls_authority` at both nodes, or at none"
+    )]
+    PeerTls,
+    /// It is not this pair's node, or its files want renewing.
+    #[error(
+        "the peer's certificate is not taken: {0}; look at `ha.tls_authority` here and at \
+         `ha.tls_certificate` there"
+    )]
+    Certificate(String),
+    /// This node's files want renewing, or the peer's authority is another.
+    #[error(
+        "the peer does not take this node's certificate: {0}; look at `ha.tls_certificate` here \
+         and at `ha.tls_authority` there"
+    )]
+    OwnCertificate(String),
 }
 
 /// Why a greeting came to nothing.
@@ -122,9 +148,22 @@ pub(super) enum GreetingError {
     OutOfTurn,
 }
 
+impl GreetingError {
+    /// In words of the pair's settings, where TLS has found something wrong.
+    pub(super) fn explained(self) -> GreetingError {
+        let GreetingError::Io(error) = &self else { return self };
+        match tls::fault(error) {
+            None => self,
+            Some(Fault::Theirs(why)) => Refusal::Certificate(why).into(),
+            Some(Fault::Mine(why)) => Refusal::OwnCertificate(why).into(),
+            Some(Fault::Plain) => Refusal::PeerPlain.into(),
+        }
+    }
+}
+
 /// Greets; both know of each other that they know the secret afterwards.
 pub(super) async fn greet(
-    stream: &mut TcpStream,
+    stream: &mut Wire,
     origin: Origin,
     me: &Identity,
     secret: &Secret,
@@ -142,7 +181,7 @@ pub(super) async fn greet(
     if origin == Origin::Dialled {
         write(stream, Kind::Hello, &mine).await?;
     }
-    let theirs = read(stream, Kind::Hello).await?;
+    let theirs = hear_hello(stream).await?;
     if origin == Origin::Accepted {
         // Also to who will be refused, so that both can tell what differs.
         write(stream, Kind::Hello, &mine).await?;
@@ -173,13 +212,18 @@ pub(super) async fn greet(
     Ok(hello)
 }
 
+/// Waits for the other's greeting, whatever it says.
+pub(super) async fn hear_hello(stream: &mut Wire) -> Result<Vec<u8>, GreetingError> {
+    read(stream, Kind::Hello).await
+}
+
 /// Tells node B that this connection is the one.
-pub(super) async fn settle(stream: &mut TcpStream, number: u64) -> Result<(), GreetingError> {
+pub(super) async fn settle(stream: &mut Wire, number: u64) -> Result<(), GreetingError> {
     write(stream, Kind::Settled, &number.to_le_bytes()).await
 }
 
 /// Waits for node A to say that this connection is the one.
-pub(super) async fn settled(stream: &mut TcpStream) -> Result<u64, GreetingError> {
+pub(super) async fn settled(stream: &mut Wire) -> Result<u64, GreetingError> {
     let body = read(stream, Kind::Settled).await?;
     let number = body.try_into().map_err(|_| GreetingError::OutOfTurn)?;
     Ok(u64::from_le_bytes(number))
@@ -209,7 +253,7 @@ fn look(bytes: &[u8], me: &Identity, newest: Option<Incarnation>) -> Result<Hell
 }
 
 /// Tells the peer why, as far as it still listens. The words are as the peer would say them.
-async fn refuse(stream: &mut TcpStream, error: GreetingError) -> GreetingError {
+pub(super) async fn refuse(stream: &mut Wire, error: GreetingError) -> GreetingError {
     let said = match &error {
         GreetingError::Refused(Refusal::OldLife { .. }) => "a later life of this node was heard",
         GreetingError::Refused(Refusal::Secret) => {
@@ -217,27 +261,32 @@ async fn refuse(stream: &mut TcpStream, error: GreetingError) -> GreetingError {
         }
         GreetingError::Refused(Refusal::Version { .. }) => "the versions differ",
         GreetingError::Refused(Refusal::Cluster { .. }) => "the clusters differ",
+        GreetingError::Refused(Refusal::PeerPlain) => {
+            "it speaks TLS, this node does not; see `ha.tls_certificate` of both nodes"
+        }
+        GreetingError::Refused(Refusal::PeerTls) => "it does not speak TLS, this node does",
         GreetingError::Refused(_) => "the nodes have the same name or place",
         _ => "what was said is malformed",
     };
     if write(stream, Kind::Refused, said.as_bytes()).await.is_ok() {
         // Closing with something unread would take back what was just said.
-        let _ = stream.shutdown().await;
-        let mut rest = [0; 1024];
-        let read = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
-        let _ = timeout(LINGER, read).await;
+        wire::linger(stream).await;
     }
     error
 }
 
-async fn write(stream: &mut TcpStream, kind: Kind, body: &[u8]) -> Result<(), GreetingError> {
+async fn write(stream: &mut Wire, kind: Kind, body: &[u8]) -> Result<(), GreetingError> {
     let frame = frame::encode(kind, &[body])?;
-    Ok(stream.write_all(&frame).await?)
+    stream.write_all(&frame).await?;
+    Ok(stream.flush().await?)
 }
 
-async fn read(stream: &mut TcpStream, expected: Kind) -> Result<Vec<u8>, GreetingError> {
+async fn read(stream: &mut Wire, expected: Kind) -> Result<Vec<u8>, GreetingError> {
     let mut head = [0; HEAD_BYTES];
     stream.read_exact(&mut head).await?;
+    if expected == Kind::Hello && tls::is_tls(&head) {
+        return Err(refuse(stream, Refusal::PeerTls.into()).await);
+    }
     let head = Head::decode(&head)?;
     let greeting = matches!(head.kind, Kind::Hello | Kind::Proof | Kind::Refused | Kind::Settled);
     if !greeting {

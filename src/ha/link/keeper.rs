@@ -9,6 +9,8 @@ use crate::ha::link::greeting::Hello;
 use crate::ha::link::greeting::Origin;
 use crate::ha::link::queue::Queue;
 use crate::ha::link::session::Session;
+use crate::ha::link::wire;
+use crate::ha::link::wire::Wire;
 use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::NodeId;
 use socket2::SockRef;
@@ -148,7 +150,7 @@ impl Keeper {
 
     async fn greet(
         self: &Rc<Self>,
-        mut stream: TcpStream,
+        stream: TcpStream,
         origin: Origin,
     ) -> Result<(), GreetingError> {
         let address = stream.peer_addr()?;
@@ -159,26 +161,29 @@ impl Keeper {
         let greeting = async {
             let newest = self.newest.get();
             let secret = &self.settings.secret;
-            let hello = greeting::greet(&mut stream, origin, me, secret, newest).await?;
+            let tls = self.settings.tls.as_ref();
+            let mut wire = wire::open(stream, origin, tls, &self.settings.peer).await?;
+            let hello = greeting::greet(&mut wire, origin, me, secret, newest).await?;
             // Node A counts the connections; node B hears the number.
             let number = match me.node {
                 NodeId::A => {
                     let number = self.settled.get() + 1;
                     self.settled.set(number);
-                    greeting::settle(&mut stream, number).await?;
+                    greeting::settle(&mut wire, number).await?;
                     number
                 }
-                NodeId::B => greeting::settled(&mut stream).await?,
+                NodeId::B => greeting::settled(&mut wire).await?,
             };
-            Ok::<_, GreetingError>((hello, number))
+            Ok::<_, GreetingError>((wire, hello, number))
         };
-        let (hello, number) = timeout(GREETING_TIME, greeting).await.map_err(|_| late())??;
-        self.adopt(stream, address, hello, number);
+        let greeted = timeout(GREETING_TIME, greeting).await.map_err(|_| late())?;
+        let (wire, hello, number) = greeted.map_err(GreetingError::explained)?;
+        self.adopt(wire, address, hello, number);
         Ok(())
     }
 
     /// Takes this connection in place of the one there is, unless that one is newer.
-    fn adopt(self: &Rc<Self>, stream: TcpStream, address: SocketAddr, hello: Hello, number: u64) {
+    fn adopt(self: &Rc<Self>, wire: Wire, address: SocketAddr, hello: Hello, number: u64) {
         let same_life = self.newest.get() == Some(hello.incarnation);
         if self.newest.get() > Some(hello.incarnation) {
             return;
@@ -208,7 +213,7 @@ impl Keeper {
         };
         let keeper = Rc::clone(self);
         let task = spawn_local(async move {
-            let ended = session.run(stream).await;
+            let ended = session.run(wire).await;
             keeper.current.take();
             keeper.lost(&ended.to_string());
             keeper.changed.notify_waiters();

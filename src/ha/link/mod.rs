@@ -10,8 +10,9 @@
 //! given back when that is dropped. So a heartbeat waits for at most one frame, however slowly the
 //! other end takes entries.
 //!
-//! Without TLS what travels can be read, and changed by who sits on the way, though nobody without
-//! the secret can begin a conversation: the link belongs into a network of its own.
+//! With TLS ([`tls`](crate::ha::tls)) both ends show certificates as well. Without it what travels
+//! can be read, and changed by who sits on the way, though nobody without the secret can begin a
+//! conversation: the link belongs into a network of its own then.
 
 mod frame;
 pub mod freight;
@@ -21,6 +22,7 @@ mod queue;
 mod session;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use crate::ha::link::frame::FrameError;
 use crate::ha::link::frame::Kind;
@@ -34,6 +36,7 @@ use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::Message;
 use crate::ha::protocol::NodeId;
 use crate::ha::secret::Secret;
+use crate::ha::tls::Tls;
 use serde::Deserialize;
 use serde::Serialize;
 use std::io;
@@ -46,6 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::error;
+use tracing::warn;
 
 /// How much may wait in a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +82,8 @@ pub struct LinkSettings {
     pub identity: Identity,
     /// Known to both nodes.
     pub secret: Secret,
+    /// By which what travels is encrypted; `None` where it is not.
+    pub tls: Option<Tls>,
     /// Where this node listens for the other.
     pub listen: SocketAddr,
     /// Where the other listens: `host:port`.
@@ -177,6 +183,15 @@ impl Link {
         let listener = TcpListener::bind(settings.listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        match &settings.tls {
+            None if !address.ip().is_loopback() => warn!(
+                listen = %address,
+                "what travels between the nodes is not encrypted: only the secret guards the link; \
+                 `ha.tls_certificate`, `ha.tls_key` and `ha.tls_authority` encrypt it"
+            ),
+            None => {}
+            Some(tls) => tls.warn_of_doubt(),
+        }
         let queue = Arc::new(Queue::new(settings.outgoing));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();

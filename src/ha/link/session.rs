@@ -14,6 +14,7 @@ use crate::ha::link::queue::Amount;
 use crate::ha::link::queue::Consumed;
 use crate::ha::link::queue::Lane;
 use crate::ha::link::queue::Queue;
+use crate::ha::link::wire::Wire;
 use crate::ha::protocol::Message;
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -22,9 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::ReadHalf;
+use tokio::io::WriteHalf;
+use tokio::io::split;
 use tokio::time::timeout;
 
 /// Read at once at most; memory for a long frame grows as it arrives.
@@ -59,9 +60,9 @@ pub(super) struct Session {
 
 impl Session {
     /// Runs until the connection ends.
-    pub(super) async fn run(&self, stream: TcpStream) -> SessionError {
+    pub(super) async fn run(&self, stream: Wire) -> SessionError {
         let consumed = Arc::new(Consumed::new(Arc::clone(&self.queue.wake)));
-        let (from, to) = stream.into_split();
+        let (from, to) = split(stream);
         let ended = tokio::select! {
             ended = self.read(from, &consumed) => ended,
             ended = self.write(to, &consumed) => ended,
@@ -74,7 +75,7 @@ impl Session {
 
     async fn write(
         &self,
-        mut to: OwnedWriteHalf,
+        mut to: WriteHalf<Wire>,
         consumed: &Consumed,
     ) -> Result<std::convert::Infallible, SessionError> {
         let ping = frame::encode(Kind::Ping, &[]).expect("it has no body");
@@ -82,15 +83,18 @@ impl Session {
             while let Some(frame) = self.queue.next(consumed, &self.windows) {
                 to.write_all(&frame).await?;
             }
+            // TLS keeps back what the kernel did not take at once.
+            to.flush().await?;
             if timeout(self.idle / 4, self.queue.wake.notified()).await.is_err() {
                 to.write_all(&ping).await?;
+                to.flush().await?;
             }
         }
     }
 
     async fn read(
         &self,
-        mut from: OwnedReadHalf,
+        mut from: ReadHalf<Wire>,
         consumed: &Arc<Consumed>,
     ) -> Result<std::convert::Infallible, SessionError> {
         let mut buffer = BytesMut::new();
@@ -108,7 +112,7 @@ impl Session {
     /// Reads until so many bytes are there; never waits longer than allowed for the next one.
     async fn fill(
         &self,
-        from: &mut OwnedReadHalf,
+        from: &mut ReadHalf<Wire>,
         buffer: &mut BytesMut,
         length: usize,
     ) -> Result<(), SessionError> {
@@ -117,6 +121,10 @@ impl Session {
             match timeout(self.idle, from.read_buf(buffer)).await {
                 Err(_) => return Err(SessionError::Silent(self.idle)),
                 Ok(Ok(0)) => return Err(SessionError::Closed),
+                // So TLS says that the peer's process has ended without a word.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(SessionError::Closed);
+                }
                 Ok(read) => drop(read?),
             }
         }

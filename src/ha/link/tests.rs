@@ -1,6 +1,7 @@
 //! Two real ends of a link over the loopback, and strangers who call.
 
 mod proxy;
+mod tls;
 
 use crate::ha::link::Heard;
 use crate::ha::link::Hold;
@@ -28,6 +29,7 @@ use crate::ha::protocol::Position;
 use crate::ha::protocol::Span;
 use crate::ha::protocol::Version;
 use crate::ha::secret::Secret;
+use crate::ha::tls::Tls;
 use bytes::Bytes;
 use proxy::Fault;
 use proxy::Proxy;
@@ -64,6 +66,7 @@ fn settings(node: NodeId, peer: &str) -> LinkSettings {
             windows: [window; 2],
         },
         secret: Secret::new("a secret of the tests").unwrap(),
+        tls: None,
         listen: "127.0.0.1:0".parse().unwrap(),
         peer: peer.to_owned(),
         reconnect: Duration::from_millis(100),
@@ -295,14 +298,19 @@ fn garbage_cuts_and_replays_let_nobody_in_and_hold_up_nobody() {
 
 #[test]
 fn a_connection_that_is_cut_or_damaged_begins_anew_and_only_whole_frames_count() {
+    cut_and_damage([None, None]);
+}
+
+fn cut_and_damage(tls: [Option<Tls>; 2]) {
     let faults: Vec<_> = [60, 400, 3_000, 20_001, 70_000]
         .into_iter()
         .flat_map(|bytes| [Fault::CutAfter(bytes), Fault::FlipAt(bytes)])
         .collect();
     let count = faults.len();
-    let b = End::start(settings(NodeId::B, NOBODY));
+    let [tls_a, tls_b] = tls;
+    let b = End::start(LinkSettings { tls: tls_b, ..settings(NodeId::B, NOBODY) });
     let proxy = Proxy::start(&b.link.address().to_string(), faults);
-    let a = End::start(settings(NodeId::A, &proxy.address));
+    let a = End::start(LinkSettings { tls: tls_a, ..settings(NodeId::A, &proxy.address) });
     let end = Instant::now() + SOON;
     let mut next = 1;
     // Ann sends for as long as connections break; each time Bob takes a beginning of what she sent.
