@@ -10,6 +10,7 @@ mod disks;
 mod figures;
 mod full;
 mod kills;
+mod links;
 mod load;
 mod nodes;
 mod pauses;
