@@ -16,4 +16,5 @@ mod node;
 mod pair;
 mod restart;
 mod shipped;
+mod tls;
 mod witness;
