@@ -24,7 +24,8 @@ const EXIT_ARGUMENTS: u8 = 2;
 /// small file; it may be killed and started at any time. While it is away the pair goes on, but
 /// cannot lose a node as well.
 ///
-/// With --tls-certificate, --tls-key and --tls-authority it speaks TLS, and only with nodes that do.
+/// With --tls-certificate, --tls-key and --tls-authority it speaks TLS, and only with nodes that
+/// do.
 ///
 /// Exit status: 1 it could not start; 2 the secret or a file of TLS cannot be used.
 #[derive(Debug, clap::Args)]
