@@ -256,7 +256,7 @@ impl Kept {
         for name in self.disk.list(self.snapshots.folder()).unwrap_or_default() {
             let path = self.snapshots.folder().join(name);
             let bytes = self.disk.content(&path)?.len() as u64;
-            places.push((path, bytes));
+            places.extend((bytes > 0).then_some((path, bytes)));
         }
         let synced = self.journal.syncer().synced() + u64::from(with_last);
         for name in self.disk.list(&self.folder).unwrap_or_default() {
@@ -273,7 +273,7 @@ impl Kept {
             places.extend((end > 0).then_some((path, end as u64)));
         }
         let (path, bytes) = places.get(disk.below(places.len() as u64) as usize)?;
-        Some((path.clone(), disk.below((*bytes).max(1))))
+        Some((path.clone(), disk.below(*bytes)))
     }
 }
 

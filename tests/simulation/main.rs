@@ -31,6 +31,8 @@ mod seeds;
 mod workload;
 mod world;
 
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use twinflow::ha::protocol::Rules;
 use world::Making;
 use world::Things;
@@ -83,13 +85,17 @@ fn every_seed_keeps_the_promises() {
     let mut walks = Vec::new();
     let mut failures = Vec::new();
     for seed in base..base + seeds {
-        match seeds::walk(seed, making(seed), false) {
-            Ok(walk) => walks.push(walk),
-            Err(broken) => {
-                println!("seed {seed}: {}", broken.0);
-                failures.push(seed);
+        let walked = catch_unwind(AssertUnwindSafe(|| seeds::walk(seed, making(seed), false)));
+        let broken = match walked {
+            Ok(Ok(walk)) => {
+                walks.push(walk);
+                continue;
             }
-        }
+            Ok(Err(broken)) => broken.0,
+            Err(_) => "it panicked".to_owned(),
+        };
+        println!("seed {seed}: {broken}");
+        failures.push(seed);
     }
     println!("seeds {base} to {}:\n{}", base + seeds - 1, seeds::report(&walks));
     assert!(failures.is_empty(), "broken promises; see each with SEED=n: {failures:?}");
