@@ -101,6 +101,13 @@ impl World {
         whole && named && !host.doubt && !host.blank && !host.flipped
     }
 
+    /// Whether the node is the active, and the other one lacks plans.
+    pub fn has_more(&self, node: NodeId) -> bool {
+        let record = &self.arbiter.record;
+        let lacks = record.in_sync.as_ref().is_some_and(|peer| !peer.lacks.is_empty());
+        record.holder == Some(node) && lacks
+    }
+
     /// A node found damage: its disk counts as blank. If the other one lacks something by now, it
     /// is lost.
     pub fn give_up_disk(&mut self, node: NodeId) {

@@ -82,6 +82,10 @@ impl World {
         if kind < self.making.cut_off + self.making.deaf + self.making.switches {
             return self.fault_switch();
         }
+        if kind < self.making.wipes {
+            self.fault_plan(node, short);
+            return self.fault_wipe(self.arbiter.record.holder.unwrap_or(node), short / 64);
+        }
         match self.faults.chance.below(114) {
             0..=5 => {
                 self.strike("link cut both ways", |world| world.network.peer = [false; 2]);
@@ -280,7 +284,10 @@ impl World {
     }
 
     fn fault_wipe(&mut self, node: NodeId, back: u64) {
-        if self.may_lose_disk(node) {
+        let only_copy = self.making.wipes > 0 && self.has_more(node);
+        if self.may_lose_disk(node) || only_copy {
+            // With the only copy of a plan its entries are gone; but not in silence.
+            self.history.loss_allowed |= only_copy;
             self.host_mut(node.other()).dirty = false;
             self.strike("disk lost", |world| world.wipe(node));
             self.after(back, Event::Mend(Mend::Start(node)));

@@ -201,6 +201,8 @@ pub struct Making {
     pub cut_off: u64,
     pub deaf: u64,
     pub switches: u64,
+    /// So many faults in a thousand are a plan that breaks, and a disk lost at the holder.
+    pub wipes: u64,
     /// Microseconds until the faults end.
     pub length: u64,
 }
@@ -248,6 +250,7 @@ impl Making {
             cut_off: 0,
             deaf: 0,
             switches: 0,
+            wipes: 0,
             length: 40_000_000,
         }
     }

@@ -236,6 +236,8 @@ rules! {
     old_epoch_refused,
     /// A plan whose committed entries this node lacks stays down.
     lacking_stays_down,
+    /// A holder whose disk is blank does not start from a node that lacks a plan.
+    blank_waits_for_lacking,
     /// A planned switch waits until the passive holds every entry.
     switch_waits_for_all,
     /// The active stops acting before it hands over.

@@ -92,7 +92,7 @@ impl Member {
 
     /// The record names this node as holder.
     fn consider_start(&mut self, now: Moment, record: &Record, actions: &mut Vec<Action>) {
-        let rules = &self.settings.rules;
+        let rules = self.settings.rules.clone();
         if !rules.own_writes_only && record.in_sync.is_none() {
             let record = record.clone();
             return self.become_active(now, Moment(0), &record, Reason::Started, actions);
@@ -102,7 +102,9 @@ impl Member {
         if !self.is_doubtful_holder(record) || !self.settings.rules.doubt {
             return self.start(now, record, reason, false, actions);
         }
-        if record.in_sync.is_none() {
+        // What the other node lacks was on this disk alone, and is gone if that is blank.
+        let waits = rules.blank_waits_for_lacking && self.journal == Journal::Blank;
+        if record.in_sync.as_ref().is_none_or(|peer| waits && !peer.lacks.is_empty()) {
             return self.say_once(Alarm::Waits(Waiting::Blank), actions);
         }
         let Part::Passive(passive) = &self.part else { return };

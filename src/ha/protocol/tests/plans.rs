@@ -2,6 +2,7 @@
 
 use crate::ha::protocol::AckMode;
 use crate::ha::protocol::Action;
+use crate::ha::protocol::Alarm;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Journal;
 use crate::ha::protocol::LogStart;
@@ -11,6 +12,7 @@ use crate::ha::protocol::PlanSet;
 use crate::ha::protocol::Position;
 use crate::ha::protocol::Refusal;
 use crate::ha::protocol::Settings;
+use crate::ha::protocol::Waiting;
 use crate::ha::protocol::Word;
 use crate::ha::protocol::tests::pair::PLAN;
 use crate::ha::protocol::tests::pair::Pair;
@@ -82,6 +84,28 @@ fn only_the_operator_gives_up_entries_that_were_on_a_lost_disk() {
     assert_eq!(pair.word(NodeId::B, Word::GiveUpTail { plan: SECOND }), [Action::Accepted]);
     assert!(pair.member(NodeId::B).may_append(pair.now, SECOND));
     assert_ne!(pair.records[0].generation, generation, "entries may be missing");
+}
+
+/// The other node has everything but one plan: with that alone nobody may go on as if nothing were
+/// missing.
+#[test]
+fn a_blank_active_does_not_start_from_a_node_that_lacks_a_plan() {
+    let mut pair = broken_at_b();
+    pair.append(NodeId::A, PLAN, 5);
+    pair.kill(NodeId::A);
+    pair.disks[0].clear();
+    // So quickly back that the passive has not stood yet.
+    pair.start(NodeId::A, Journal::Blank);
+    let wait = |(_, action): &(NodeId, Action)| {
+        matches!(action, Action::Alarm(Alarm::Waits(Waiting::Blank)))
+    };
+    pair.wait_until_acts(NodeId::B, 4_000);
+    assert!(pair.said.iter().any(wait), "it says why it does not start");
+    assert_eq!(pair.last(NodeId::B, PLAN), 5);
+    assert!(pair.member(NodeId::B).may_append(pair.now, PLAN));
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: false });
+    pair.run(5_000);
+    assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND), "it lacks four entries");
 }
 
 #[test]
