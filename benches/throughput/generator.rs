@@ -40,6 +40,18 @@ pub fn trades(events: usize, rows: usize) -> impl Iterator<Item = Batch> {
     })
 }
 
+/// Trades in batches of so many rows, the even ones in one batch and the odd ones in the next.
+pub fn alternating(events: usize, rows: usize) -> impl Iterator<Item = Batch> {
+    trades(events, 2 * rows).flat_map(|both| {
+        [0, 1].map(|first| {
+            let mine: Vec<u32> = (first..both.len() as u32).step_by(2).collect();
+            let mut side = both.empty_like(mine.len());
+            side.gather(&both, &mine);
+            side
+        })
+    })
+}
+
 /// `user string, ip string, success bool, ts long`.
 pub const LOGIN: [DataType; 4] = [DataType::Text, DataType::Text, DataType::Bool, DataType::Long];
 

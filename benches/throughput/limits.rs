@@ -353,6 +353,41 @@ pub fn aggregation(batches: &[Batch]) -> usize {
     0
 }
 
+/// W07. Batches of the two sides come in turn.
+pub fn join(batches: &[Batch]) -> usize {
+    #[derive(Default)]
+    struct Side {
+        window: VecDeque<Text>,
+        prices: Map<Text, VecDeque<f64>>,
+    }
+    let mut rows = 0;
+    let mut sides = [Side::default(), Side::default()];
+    let mut out: (Vec<Text>, [Vec<f64>; 2]) = Default::default();
+    for (turn, batch) in batches.iter().enumerate() {
+        out.0.clear();
+        out.1.iter_mut().for_each(Vec::clear);
+        let (texts, prices, _) = columns(batch);
+        let own = turn % 2;
+        for row in 0..batch.len() {
+            let mine = &mut sides[own];
+            if mine.window.len() == 100 {
+                let oldest = mine.window.pop_front().expect("a hundred are there");
+                mine.prices.get_mut(&oldest).expect("it is there").pop_front();
+            }
+            mine.window.push_back(texts[row].clone());
+            mine.prices.entry(texts[row].clone()).or_default().push_back(prices[row]);
+            for price in sides[1 - own].prices.get(&texts[row]).into_iter().flatten() {
+                out.0.push(texts[row].clone());
+                out.1[own].push(prices[row]);
+                out.1[1 - own].push(*price);
+            }
+        }
+        rows += out.0.len();
+        black_box(&out);
+    }
+    rows
+}
+
 /// W08.
 pub fn partition(batches: &[Batch]) -> usize {
     #[derive(Default, Clone)]

@@ -12,13 +12,13 @@ use twinflow::event::Batch;
 pub struct Workload {
     pub name: &'static str,
     pub plan: &'static str,
-    /// The stream that takes the events.
-    pub stream: &'static str,
+    /// The streams that take the batches in turn.
+    pub streams: &'static [&'static str],
     /// So many events, in batches of so many rows.
     pub events: fn(usize, usize) -> Box<dyn Iterator<Item = Batch>>,
     /// Streams whose rows are counted.
     pub watch: &'static [&'static str],
-    /// Rows that come out of two million events.
+    /// Rows that come out of two million events, one at a time.
     pub rows_out: usize,
     /// The same job by hand.
     pub limit: fn(&[Batch]) -> usize,
@@ -26,6 +26,10 @@ pub struct Workload {
 
 fn trades(events: usize, rows: usize) -> Box<dyn Iterator<Item = Batch>> {
     Box::new(generator::trades(events, rows))
+}
+
+fn alternating(events: usize, rows: usize) -> Box<dyn Iterator<Item = Batch>> {
+    Box::new(generator::alternating(events, rows))
 }
 
 fn logins(events: usize, rows: usize) -> Box<dyn Iterator<Item = Batch>> {
@@ -46,7 +50,7 @@ pub const ALL: &[Workload] = &[
             "from S[price > 50.0 and volume > 100] select symbol, price * volume as amount \
              insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 901_204,
@@ -58,7 +62,7 @@ pub const ALL: &[Workload] = &[
             "from S#window.length(1000) select symbol, avg(price) as ap, sum(volume) as sv \
              insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
@@ -70,7 +74,7 @@ pub const ALL: &[Workload] = &[
             "from S#window.externalTime(ts, 10 sec) \
              select symbol, avg(price) as ap, sum(volume) as sv group by symbol insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
@@ -83,7 +87,7 @@ pub const ALL: &[Workload] = &[
              select symbol, sum(volume) as sv, avg(price) as ap, max(price) as mp, count() as c \
              group by symbol insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 1_265_228,
@@ -96,7 +100,7 @@ pub const ALL: &[Workload] = &[
              within 1 sec select e1.symbol as symbol, e1.price as p1, e2.price as p2 \
              insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 7_951,
@@ -108,11 +112,23 @@ pub const ALL: &[Workload] = &[
             "from every e1=S, e2=S[price > e1.price], e3=S[price > e2.price] \
              select e1.price as p1, e2.price as p2, e3.price as p3 insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 333_300,
         limit: limits::sequence,
+    },
+    Workload {
+        name: "W07 join",
+        plan: "define stream A (symbol string, price double, volume long, ts long);\n\
+               define stream B (symbol string, price double, volume long, ts long);\n\
+               from A#window.length(100) join B#window.length(100) on A.symbol == B.symbol \
+               select A.symbol as symbol, A.price as pa, B.price as pb insert into Out;",
+        streams: &["A", "B"],
+        events: alternating,
+        watch: &["Out"],
+        rows_out: 199_218,
+        limit: limits::join,
     },
     Workload {
         name: "W08 partition",
@@ -120,7 +136,7 @@ pub const ALL: &[Workload] = &[
             "partition with (symbol of S) begin \
              from S#window.length(10) select symbol, avg(price) as ap insert into Out; end;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
@@ -135,7 +151,7 @@ pub const ALL: &[Workload] = &[
                from S join T on S.symbol == T.symbol \
                select S.symbol as symbol, T.name as name, S.price * T.factor as adj \
                insert into Out;",
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 2_000_000,
@@ -153,7 +169,7 @@ pub const ALL: &[Workload] = &[
                insert into Alert;\n\
                from Login#window.externalTimeBatch(ts, 1 sec) \
                select success, count() as c group by success insert into LoginStats;",
-        stream: "Login",
+        streams: &["Login"],
         events: logins,
         watch: &["Alert", "LoginStats"],
         rows_out: 2_531 + 3_998,
@@ -166,7 +182,7 @@ pub const ALL: &[Workload] = &[
             "from every e1=S[price > 50.0] -> e2=S[ts == e1.volume and symbol == e1.symbol] \
              within 200 sec select e1.symbol as symbol, e2.price as price insert into Out;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &["Out"],
         rows_out: 0,
@@ -180,7 +196,7 @@ pub const ALL: &[Workload] = &[
              select symbol, sum(volume) as sv, avg(price) as ap, max(price) as mp, count() as c \
              group by symbol aggregate by ts every sec ... day;"
         ),
-        stream: "S",
+        streams: &["S"],
         events: trades,
         watch: &[],
         rows_out: 0,
