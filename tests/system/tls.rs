@@ -1,4 +1,5 @@
-//! A pair and its witness over TLS: events, `kill -9`, takeover, and a node that lacks certificates.
+//! A pair and its witness over TLS: events, `kill -9`, takeover, and a node that lacks
+//! certificates.
 
 use std::fs;
 use std::io::BufRead;
