@@ -98,17 +98,23 @@ fn what_a_plan_says_waits_for_a_listener_that_is_replaced() {
     let node = Node::start(&[("a.siddhi", SAYS), ("b.siddhi", &plan("passThrough"))], "");
     node.wait_for_plan("a");
     node.wait_for_plan("b");
+    let wait_for = |version: u64| {
+        node.wait(SOON, "the next version runs", || {
+            (node.get("/api/v1/plans/b").json()["version"] == version).then_some(())
+        });
+    };
     for n in 1..=300 {
         node.send("a", "In", &json!({ "n": n }));
         match n {
             100 => node.put("b.siddhi", plan("PassThrough")),
-            200 => node.put("b.siddhi", plan("passthrough")),
+            200 => {
+                wait_for(2);
+                node.put("b.siddhi", plan("passthrough"));
+            }
             _ => {}
         }
     }
-    node.wait(SOON, "the last version runs", || {
-        (node.get("/api/v1/plans/b").json()["version"] == 3).then_some(())
-    });
+    wait_for(3);
     node.wait(SOON, "all have come", || (seen(&node, "b").len() >= 300).then_some(()));
     assert_eq!(seen(&node, "b"), (1..=300).map(|n| (n, 1)).collect::<Vec<_>>());
 }

@@ -60,6 +60,8 @@ pub struct Supervisor {
     path: String,
     around: Surroundings,
     children: Vec<Child>,
+    /// Lives that were begun, of all children.
+    lives: u64,
     stopping: bool,
     /// `None` for the root, which nobody supervises.
     lifeline: Option<Lifeline>,
@@ -74,7 +76,8 @@ struct GivenUp(Option<Box<dyn FnOnce() + Send>>);
 #[derive(Debug)]
 struct Child {
     spec: ChildSpec,
-    /// Raised with every start; a word of an earlier life is not taken for this one's.
+    /// Another one with every start, also among children that had the same name one after the
+    /// other; a word of an earlier life is not taken for this one's.
     life: u64,
     /// Its entry in the registry.
     entry: Entry,
@@ -139,6 +142,7 @@ impl Supervisor {
             path,
             around,
             children,
+            lives: 0,
             stopping: false,
             lifeline,
             stopped: None,
@@ -158,14 +162,16 @@ impl Supervisor {
     fn raise(&mut self, name: &str, ctx: &mut Context<Self>) {
         let path = self.path_of(name);
         let registry = self.around.registry.clone();
+        let life = self.lives + 1;
         let Some(child) = self.find(name) else {
             return;
         };
-        child.life += 1;
-        let lifeline = Lifeline::new(ctx.address().recipient(), name, child.life);
+        child.life = life;
+        let lifeline = Lifeline::new(ctx.address().recipient(), name, life);
         let control = (child.spec.start)(lifeline);
         child.control = Some(control.clone());
         registry.running(&path, child.entry, control, child.restarts);
+        self.lives = life;
     }
 
     /// Asks a child to stop; after its grace the others go on without it.

@@ -245,6 +245,23 @@ async fn children_come_and_go_and_faults_can_be_injected() {
 }
 
 #[actix::test]
+async fn the_grace_of_a_child_that_left_is_not_that_of_its_successor() {
+    let scene = Scene::new();
+    let root = Supervisor::root("", scene.around.clone(), Vec::new()).start();
+    let grace = Duration::from_millis(20);
+    for _ in 0..2 {
+        let mut spec = scene.worker("one", &inbox());
+        spec.grace = grace;
+        root.send(AddChild(spec)).await.unwrap();
+        root.send(RemoveChild("one".to_owned())).await.unwrap();
+    }
+    root.send(AddChild(scene.worker("one", &inbox()))).await.unwrap();
+    actix::clock::sleep(3 * grace).await;
+    assert_eq!(scene.state("one"), Some(State::Running));
+    root.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
 async fn a_child_that_does_not_stop_is_not_waited_for_beyond_its_grace() {
     struct Stubborn;
     impl Actor for Stubborn {
