@@ -307,6 +307,8 @@ fn cut_and_damage(tls: [Option<Tls>; 2]) {
         .flat_map(|bytes| [Fault::CutAfter(bytes), Fault::FlipAt(bytes)])
         .collect();
     let count = faults.len();
+    // The faults after so many bytes come when the nodes know each other, however long TLS talked.
+    let sure = if tls[0].is_some() { 4 } else { 6 };
     let [tls_a, tls_b] = tls;
     let b = End::start(LinkSettings { tls: tls_b, ..settings(NodeId::B, NOBODY) });
     let proxy = Proxy::start(&b.link.address().to_string(), faults);
@@ -345,7 +347,7 @@ fn cut_and_damage(tls: [Option<Tls>; 2]) {
         }
     }
     assert_eq!(joined, lost + 1);
-    assert!(lost >= 6, "{lost} connections broke after the greeting");
+    assert!(lost >= sure, "{lost} connections broke after the greeting");
 }
 
 #[test]
