@@ -43,8 +43,8 @@ fn a_planned_switch_loses_nothing_and_repeats_nothing_anywhere() {
     assert_eq!(report.failed(), 0, "an answer took {:?}; {}", report.quantile(1.0), pair.tell());
     times.sort();
     say(&format!(
-        "{switches} switches under load took {times:?}; the slowest answer took {:?}; {again} parcels came \
-         again under their ids",
+        "{switches} switches under load took {times:?}; the slowest answer took {:?}; \
+         {again} parcels came again under their ids",
         report.quantile(1.0),
     ));
 }
