@@ -23,7 +23,9 @@ use crate::language::diagnostic::Diagnostic;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::EndpointOption;
 use crate::plan::logical::Plan;
+use crate::plan::logical::Role;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::WayOut;
 use crate::publishers;
 use crate::receivers;
 use crate::receivers::http::Paths;
@@ -60,50 +62,38 @@ pub struct Edge {
     stream_name: Arc<str>,
     schema: Arc<Schema>,
     endpoint: Arc<Endpoint>,
+    role: Role,
     ports: Ports,
 }
 
 /// The `@source`s of a plan that runs under this name.
 #[must_use]
 pub fn sources(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
-    edges(name, plan, ports, "receiver", |id| &plan.streams[id].sources)
+    let mut edges = Vec::new();
+    for (id, stream) in plan.streams.iter().enumerate() {
+        for (endpoint, number) in stream.sources.iter().zip(1..) {
+            let of = format!("receiver:{}:{number}", stream.name).into();
+            let way = WayOut { name: of, endpoint, role: Role::Sink };
+            edges.push(Edge::new(name, &way, plan, id, ports));
+        }
+    }
+    edges
 }
 
-/// The `@sink`s of a plan that runs under this name.
+/// The `@sink`s and `@store`s of a plan that runs under this name.
 #[must_use]
 pub fn sinks(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
-    edges(name, plan, ports, "publisher", |id| &plan.streams[id].sinks)
+    let streams = plan.streams.iter().enumerate();
+    let ways = streams.flat_map(|(id, stream)| {
+        stream.ways_out().map(move |way| Edge::new(name, &way, plan, id, ports))
+    });
+    ways.collect()
 }
 
 /// What is wrong with the `@source`s and `@sink`s of a plan.
 #[must_use]
 pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     receivers::check(plan).into_iter().chain(publishers::check(plan)).collect()
-}
-
-fn edges<'a>(
-    name: &Arc<str>,
-    plan: &Plan,
-    ports: &Ports,
-    kind: &str,
-    of: impl Fn(StreamId) -> &'a Vec<Endpoint>,
-) -> Vec<Edge> {
-    let mut edges = Vec::new();
-    for (id, stream) in plan.streams.iter().enumerate() {
-        for (index, endpoint) in of(id).iter().enumerate() {
-            edges.push(Edge {
-                name: format!("{kind}:{}:{}", stream.name, index + 1),
-                stream: id,
-                key: key(endpoint, &stream.schema),
-                plan: Arc::clone(name),
-                stream_name: stream.name.as_str().into(),
-                schema: Arc::new(stream.schema.clone()),
-                endpoint: Arc::new(endpoint.clone()),
-                ports: ports.clone(),
-            });
-        }
-    }
-    edges
 }
 
 /// What is written, without the places where it is written.
@@ -119,6 +109,27 @@ fn key(endpoint: &Endpoint, schema: &Schema) -> String {
 }
 
 impl Edge {
+    fn new(
+        plan_name: &Arc<str>,
+        way: &WayOut<'_>,
+        plan: &Plan,
+        id: StreamId,
+        ports: &Ports,
+    ) -> Self {
+        let (stream, endpoint) = (&plan.streams[id], way.endpoint);
+        Self {
+            name: way.name.to_string(),
+            role: way.role,
+            stream: id,
+            key: key(endpoint, &stream.schema),
+            plan: Arc::clone(plan_name),
+            stream_name: stream.name.as_str().into(),
+            schema: Arc::new(stream.schema.clone()),
+            endpoint: Arc::new(endpoint.clone()),
+            ports: ports.clone(),
+        }
+    }
+
     fn receiver(&self) -> Result<Box<dyn receivers::Receiver>, Vec<Diagnostic>> {
         receivers::build(&receivers::Setup {
             plan: &self.plan,
@@ -137,6 +148,7 @@ impl Edge {
             stream: &self.stream_name,
             schema: &self.schema,
             endpoint: &self.endpoint,
+            role: self.role,
             topics: &self.ports.topics,
         })
     }

@@ -51,6 +51,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const BACKOFF_MAX_WAIT: Duration = Duration::from_secs(10);
 /// How long it waits for a place that takes no more for now.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How long a node waits that another one has taken the place of, for word that it follows.
+const DEPOSED_PAUSE: Duration = Duration::from_secs(1);
 /// How often it looks whether what was published has settled.
 const SETTLE_PAUSE: Duration = Duration::from_millis(3);
 /// How long it waits for that, or for a busy place, once it is told to stop. What has not left by
@@ -242,8 +244,14 @@ impl PublisherActor {
                 self.waiting = Some(ctx.spawn(look));
             }
             Pause::Idle => {
-                let inbox = self.job.end.inbox.clone();
-                let arrived = async move { inbox.arrived().await };
+                let may_act = self.job.gate.begin().is_some();
+                let (inbox, rest) = (self.job.end.inbox.clone(), built.publisher.rest(may_act));
+                let arrived = async move {
+                    match rest {
+                        Some(rest) => drop(timeout(rest, inbox.arrived()).await),
+                        None => inbox.arrived().await,
+                    }
+                };
                 let arrived = arrived.into_actor(self).map(|(), this, ctx| this.work(ctx));
                 self.waiting = Some(ctx.spawn(arrived));
             }
@@ -311,6 +319,11 @@ impl PublisherActor {
                 Err(error) if error.busy => {
                     self.count_no_try();
                     return Pause::Busy;
+                }
+                Err(error) if error.deposed => {
+                    self.count_no_try();
+                    self.failed(OnError::Wait, &error, "another node publishes");
+                    return Pause::Later(DEPOSED_PAUSE);
                 }
                 Err(error) if !error.transient && error.rows.is_some() => {
                     let part = part(&parcel, error.rows.clone().unwrap_or_default());

@@ -140,7 +140,7 @@ impl Api {
     ) -> Result<(StreamId, &'a StreamFront), Refusal> {
         version.stream(stream).ok_or_else(|| {
             let seen = |stream: &&crate::plan::logical::Stream| {
-                !matches!(stream.origin, Origin::Inner(_) | Origin::Fault(_))
+                matches!(stream.origin, Origin::Defined | Origin::Implicit | Origin::Trigger)
             };
             let streams = version.plan.streams.iter().filter(seen);
             let known: Vec<&str> = streams.map(|stream| stream.name.as_str()).collect();

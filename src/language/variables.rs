@@ -22,8 +22,10 @@ pub fn substitute(text: &str, value: impl Fn(&str) -> Option<String>) -> String 
     out
 }
 
-/// As [`substitute`], but leaves what stands in `@source`, `@sink` and `@store` as it is: passwords
-/// and addresses that each node puts in by itself, and that are never kept with the plan.
+/// As [`substitute`], but leaves what stands in `@source` and `@sink` as it is: passwords and
+/// addresses that each node puts in by itself, and that are never kept with the plan. A `@store`
+/// names a store of the settings and holds no secret; what it says decides what the plan holds, so
+/// both nodes of a pair must read the same.
 pub fn substitute_outside_options(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -36,13 +38,13 @@ pub fn substitute_outside_options(text: &str, value: impl Fn(&str) -> Option<Str
     out
 }
 
-/// Where the first `@source(…)`, `@sink(…)` or `@store(…)` of a text stands.
+/// Where the first `@source(…)` or `@sink(…)` of a text stands.
 fn options(text: &str) -> Option<(usize, usize)> {
     for (at, _) in text.match_indices('@') {
         let word = text[at + 1..].trim_start();
         let length = word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len());
         let is = |name: &&str| word[..length].eq_ignore_ascii_case(name);
-        if ["source", "sink", "store"].iter().any(is) {
+        if ["source", "sink"].iter().any(is) {
             let open = text.len() - word.len() + length;
             return Some((at, closing(text, open)));
         }
@@ -87,7 +89,8 @@ mod tests {
         let expected = "@app:name('A') @Sink(type='x', p=')${b}', @map(type=\"${c}\")) \
                         define stream D (); @source (x='${e}') from F @sinking('G')";
         assert_eq!(substitute_outside_options(text, value), expected);
-        assert_eq!(substitute_outside_options("@store('${a}", value), "@store('${a}");
+        assert_eq!(substitute_outside_options("@sink('${a}", value), "@sink('${a}");
+        assert_eq!(substitute_outside_options("@store('${a}')", value), "@store('A')");
     }
 
     #[test]

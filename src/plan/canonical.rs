@@ -76,7 +76,7 @@ impl<'a> Canonical<'a> {
     pub(super) fn stream(&mut self, stream: StreamId) {
         let stream = &self.plan.streams[stream];
         self.word("stream");
-        self.name(&stream.shown_name());
+        self.name(&stream.shown());
         self.schema(&stream.schema);
     }
 

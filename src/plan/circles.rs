@@ -68,7 +68,7 @@ impl Checker<'_> {
 
     fn name_of(&self, node: Node) -> Option<String> {
         Some(match node {
-            Node::Stream(id) => format!("`{}`", self.plan.streams[id].shown_name()),
+            Node::Stream(id) => format!("`{}`", self.plan.streams[id].shown()),
             Node::Window(id) => format!("`{}`", self.plan.windows[id].name),
             Node::Table(_) | Node::Aggregation(_) | Node::Query(_) => return None,
         })

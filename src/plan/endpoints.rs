@@ -45,6 +45,12 @@ impl Checker<'_> {
                 self.asynchronous(annotation);
             }
         }
+        let store = self.store(annotations);
+        if let Some(store) = &store {
+            let schema = self.plan.streams[stream].schema.clone();
+            self.storable(store, "stream", &schema);
+        }
+        self.plan.streams[stream].store = store;
         if let Some(annotation) = find(annotations, "onError") {
             self.on_error(annotation, stream);
         }
@@ -178,7 +184,11 @@ impl Checker<'_> {
     }
 
     /// `key='value'` of an endpoint or mapping.
-    fn option(&mut self, element: &AnnotationElement, holder: &str) -> Option<EndpointOption> {
+    pub(super) fn option(
+        &mut self,
+        element: &AnnotationElement,
+        holder: &str,
+    ) -> Option<EndpointOption> {
         let AnnotationElement::Property { key, value, span } = element else { return None };
         if let Some(key) = key {
             return Some(EndpointOption {
@@ -284,7 +294,7 @@ impl Checker<'_> {
         place.map(|place| options.remove(place).value)
     }
 
-    fn unknown_inside(&mut self, inner: &Annotation, holder: &str, known: &[&str]) {
+    pub(super) fn unknown_inside(&mut self, inner: &Annotation, holder: &str, known: &[&str]) {
         let name = inner.name.text.as_str();
         let message = format!("`@{name}` cannot stand in `@{holder}`");
         let fault = Diagnostic::error(codes::UNKNOWN_KEY, inner.name.span, message);

@@ -20,6 +20,7 @@ use crate::plan::logical::QueryId;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::WindowCall;
+use crate::plan::stores::place_of;
 
 /// What of a plan holds state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +115,10 @@ impl Identities {
         for (id, table) in plan.tables.iter().enumerate() {
             let attributes = Canonical::hash(plan, |text| text.schema(&table.schema));
             let keys = hash_of(&(&table.primary_key, &table.indexes));
-            let rows = vec![("attributes".into(), attributes), ("keys".into(), keys)];
+            let mut rows = vec![("attributes".into(), attributes), ("keys".into(), keys)];
+            if let Some(store) = table.changes.and_then(|of| plan.streams[of].store.as_ref()) {
+                rows.push(("store".into(), hash_of(&place_of(store))));
+            }
             units.push(Unit::named(Kind::Table, id, &table.name, rows));
         }
         for (id, window) in plan.windows.iter().enumerate() {
@@ -220,11 +224,11 @@ fn shown_name(plan: &Plan, id: QueryId) -> Text {
         return query.name.clone();
     }
     let from = query.ports.first().map(|port| match port.source {
-        Source::Stream(stream) => plan.streams[stream].shown_name(),
+        Source::Stream(stream) => plan.streams[stream].shown(),
         Source::Window(window) => plan.windows[window].name.to_string(),
     });
     let into = match &query.output {
-        Output::Stream(stream) => Some(plan.streams[*stream].shown_name()),
+        Output::Stream(stream) => Some(plan.streams[*stream].shown()),
         Output::Window(window) => Some(plan.windows[*window].name.to_string()),
         Output::Aggregate(id) => Some(plan.aggregations[*id].name.to_string()),
         Output::Insert(table)

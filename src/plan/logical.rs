@@ -7,6 +7,8 @@
 pub use crate::plan::rate::Rate;
 pub use crate::plan::rate::RateKind;
 pub use crate::plan::rate::RateTurn;
+pub use crate::plan::stores::Role;
+pub use crate::plan::stores::WayOut;
 
 use crate::event::DataType;
 use crate::event::Millis;
@@ -81,6 +83,8 @@ pub struct Stream {
     pub sources: Vec<Endpoint>,
     /// `@sink`s.
     pub sinks: Vec<Endpoint>,
+    /// `@store`: where its rows are kept, too.
+    pub store: Option<Endpoint>,
     /// `@OnError`: the fault stream that takes rows which failed, if the plan wants that.
     pub fault: Option<StreamId>,
     /// Whether its rows must run through the plan one by one, since running a whole batch could be
@@ -98,8 +102,27 @@ impl Stream {
         match self.origin {
             Origin::Fault(_) => format!("!{}", self.name),
             Origin::Inner(_) => format!("#{}", self.name),
+            Origin::Changes(_) => format!("store:{}", self.name),
             Origin::Defined | Origin::Implicit | Origin::Trigger => self.name.to_string(),
         }
+    }
+
+    /// All that takes its rows out of the plan.
+    pub fn ways_out(&self) -> impl Iterator<Item = WayOut<'_>> {
+        let sinks = self.sinks.iter().zip(1..).map(|(endpoint, number)| {
+            let name = format!("publisher:{}:{number}", self.name).into();
+            WayOut { name, endpoint, role: Role::Sink }
+        });
+        let role = match self.origin {
+            Origin::Changes(_) => Role::Changes,
+            _ => Role::Events,
+        };
+        let store = self.store.iter().map(move |endpoint| WayOut {
+            name: format!("store:{}", self.name).into(),
+            endpoint,
+            role,
+        });
+        sinks.chain(store)
     }
 }
 
@@ -116,10 +139,12 @@ pub enum Origin {
     Fault(StreamId),
     /// `define trigger`.
     Trigger,
+    /// The changes of a table that is kept in a store; no query reads them.
+    Changes(TableId),
 }
 
-/// A `@source` or `@sink` with its mapping, as written; the receivers and publishers know what the
-/// options mean.
+/// A `@source`, `@sink` or `@store` with its mapping, as written; the receivers and publishers know
+/// what the options mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     /// The option `type`.
@@ -169,6 +194,8 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// Columns of `@index`.
     pub indexes: Vec<usize>,
+    /// The stream of its changes, where it is kept in a store.
+    pub changes: Option<StreamId>,
     /// Where it is defined.
     pub span: Span,
 }
@@ -545,17 +572,6 @@ impl OutputEvents {
     }
 }
 
-impl Stream {
-    /// The name as plans write it, with `#` or `!` where one belongs.
-    pub fn shown_name(&self) -> String {
-        match self.origin {
-            Origin::Inner(_) => format!("#{}", self.name),
-            Origin::Fault(_) => format!("!{}", self.name),
-            Origin::Defined | Origin::Implicit | Origin::Trigger => self.name.to_string(),
-        }
-    }
-}
-
 impl Plan {
     /// Finds a stream by its name as watchers and clients write it; inner streams are not visible.
     pub fn stream(&self, name: &str) -> Option<StreamId> {
@@ -566,7 +582,7 @@ impl Plan {
         self.streams.iter().position(|stream| {
             let visible = match stream.origin {
                 Origin::Fault(_) => fault,
-                Origin::Inner(_) => false,
+                Origin::Inner(_) | Origin::Changes(_) => false,
                 _ => !fault,
             };
             visible && stream.name == bare

@@ -45,6 +45,9 @@ mod scopes;
 mod selections;
 mod settings;
 pub mod signature;
+pub mod stores;
+#[cfg(test)]
+mod stores_tests;
 mod streams;
 mod tables;
 #[cfg(test)]

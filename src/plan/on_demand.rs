@@ -33,7 +33,7 @@ impl Checker<'_> {
                 Origin::Defined | Origin::Implicit | Origin::Trigger => {
                     self.names.set(&stream.name, Meaning::Stream(id), stream.span);
                 }
-                Origin::Inner(_) | Origin::Fault(_) => {}
+                Origin::Inner(_) | Origin::Fault(_) | Origin::Changes(_) => {}
             }
         }
         for (id, table) in plan.tables.iter().enumerate() {

@@ -45,7 +45,7 @@ impl Checker<'_> {
                 Node::Query(query) => Some(self.targets[*query]),
                 Node::Stream(_) | Node::Window(_) | Node::Table(_) | Node::Aggregation(_) => None,
             });
-            let name = self.plan.streams[id].shown_name();
+            let name = self.plan.streams[id].shown();
             let message = format!("an event of `{name}` runs {what}");
             let span = first.unwrap_or(self.plan.streams[id].span);
             self.report(Diagnostic::error(codes::TOO_FAR, span, message).help(

@@ -55,6 +55,7 @@ impl Checker<'_> {
             origin,
             sources: Vec::new(),
             sinks: Vec::new(),
+            store: None,
             fault: None,
             row_by_row: false,
             span,

@@ -16,6 +16,7 @@ use crate::plan::checker::Checker;
 use crate::plan::checker::with_known;
 use crate::plan::codes;
 use crate::plan::expression::Expr;
+use crate::plan::logical::Endpoint;
 use crate::plan::logical::NamedWindow;
 use crate::plan::logical::Origin;
 use crate::plan::logical::OutputEvents;
@@ -27,6 +28,10 @@ use crate::plan::queries::output_events;
 use crate::plan::scopes::Member;
 use crate::plan::scopes::Scope;
 use crate::plan::signature::Callable;
+use crate::plan::stores::INDICES;
+use crate::plan::stores::PRIMARY_KEYS;
+use crate::plan::stores::names_in;
+use crate::plan::stores::take_option;
 use std::rc::Rc;
 
 impl Checker<'_> {
@@ -34,9 +39,7 @@ impl Checker<'_> {
     pub(super) fn define_table(&mut self, definition: &tree::TableDefinition) {
         self.no_prefix(&definition.name);
         self.annotations(&definition.annotations, Before::Table);
-        if let Some(store) = find(&definition.annotations, "store") {
-            self.not_supported(store.span, "tables in outside stores");
-        }
+        let mut store = self.store(&definition.annotations);
         if let Some(index) = find(&definition.annotations, "indexBy") {
             let message = "`@indexBy` is no longer part of the language";
             let fault = Diagnostic::error(codes::BAD_KEY, index.name.span, message);
@@ -45,25 +48,40 @@ impl Checker<'_> {
         let name = &definition.name.name;
         let schema = self.schema(&definition.attributes);
         let table = schema.and_then(|schema| {
-            let primary_key = self.primary_key(&definition.annotations, &name.text, &schema);
-            let indexes = self.indexes(&definition.annotations, &name.text, &schema);
+            let (annotations, store) = (&definition.annotations, &mut store);
+            let keys = self.primary_key(annotations, store.as_mut(), &name.text, &schema);
+            let mut indexes = self.indexes(annotations, &name.text, &schema)?;
+            let listed = store.as_mut().and_then(|store| take_option(store, INDICES));
+            for attribute in listed.iter().flat_map(names_in) {
+                let column = self.key_column(&attribute, &name.text, &schema)?;
+                if !indexes.contains(&column) {
+                    indexes.push(column);
+                }
+            }
             Some(Table {
                 name: Text::from(name.text.as_str()),
                 schema,
-                primary_key: primary_key?,
-                indexes: indexes?,
+                primary_key: keys?,
+                indexes,
+                changes: None,
                 span: name.span,
             })
         });
         let known = self.names.get(&name.text).map(|known| known.meaning);
         if let Some(Meaning::Table(id)) = known
             && table.as_ref().is_some_and(|table| self.plan.tables[id].is_twin(table))
+            && self.is_kept_in(id, store.as_ref())
         {
             return;
         }
+        let is_new = known.is_none();
         let meaning = table.map_or(Meaning::Broken, |table| {
             self.plan.tables.push(table);
-            Meaning::Table(self.plan.tables.len() - 1)
+            let id = self.plan.tables.len() - 1;
+            if let Some(store) = store.filter(|_| is_new) {
+                self.keep_changes(id, store);
+            }
+            Meaning::Table(id)
         });
         self.introduce(name, meaning);
     }
@@ -146,14 +164,27 @@ impl Checker<'_> {
         None
     }
 
+    /// The columns of `@primaryKey`; older plans name them in the store's own annotation, which
+    /// then loses that option.
     fn primary_key(
         &mut self,
         annotations: &[Annotation],
+        store: Option<&mut Endpoint>,
         table: &str,
         schema: &Schema,
     ) -> Option<Vec<usize>> {
         let mut all = annotations.iter().filter(|each| is(each, "primaryKey"));
-        let Some(annotation) = all.next() else { return Some(Vec::new()) };
+        let in_store = store.and_then(|store| take_option(store, PRIMARY_KEYS));
+        let Some(annotation) = all.next() else {
+            let names = in_store.iter().flat_map(names_in).collect::<Vec<_>>();
+            return self.key_columns(&names.iter().collect::<Vec<_>>(), table, schema);
+        };
+        if let Some(second) = &in_store {
+            let message = "the primary key is named twice";
+            let fault = Diagnostic::error(codes::BAD_KEY, second.span, message);
+            self.report(fault.also(annotation.span, "first here"));
+            return None;
+        }
         if let Some(second) = all.next() {
             let message = "a table has one `@primaryKey`";
             let diagnostic = Diagnostic::error(codes::BAD_KEY, second.span, message)
@@ -162,16 +193,7 @@ impl Checker<'_> {
             self.report(diagnostic);
             return None;
         }
-        let mut key = Vec::new();
-        for attribute in positional(annotation) {
-            let column = self.key_column(attribute, table, schema)?;
-            if key.contains(&column) {
-                let message = format!("`{}` is named twice", attribute.value);
-                self.report(Diagnostic::error(codes::BAD_KEY, attribute.span, message));
-                return None;
-            }
-            key.push(column);
-        }
+        let key = self.key_columns(&positional(annotation), table, schema)?;
         if key.is_empty() {
             let message = "`@primaryKey` names no attribute";
             self.report(
@@ -179,6 +201,25 @@ impl Checker<'_> {
                     .help("name the attributes that identify a row: `@primaryKey('id')`"),
             );
             return None;
+        }
+        Some(key)
+    }
+
+    fn key_columns(
+        &mut self,
+        names: &[&StringLiteral],
+        table: &str,
+        schema: &Schema,
+    ) -> Option<Vec<usize>> {
+        let mut key = Vec::new();
+        for attribute in names {
+            let column = self.key_column(attribute, table, schema)?;
+            if key.contains(&column) {
+                let message = format!("`{}` is named twice", attribute.value);
+                self.report(Diagnostic::error(codes::BAD_KEY, attribute.span, message));
+                return None;
+            }
+            key.push(column);
         }
         Some(key)
     }

@@ -1,8 +1,9 @@
-//! Every `@sink` of a plan, checked without touching anything outside.
+//! Every `@sink` and `@store` of a plan, checked without touching anything outside.
 
 use crate::language::diagnostic::Diagnostic;
 use crate::mappers::codes;
 use crate::plan::logical::Plan;
+use crate::plan::logical::WayOut;
 use crate::publishers::OnError;
 use crate::publishers::Setup;
 use crate::publishers::build;
@@ -14,12 +15,13 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     let topics = Topics::new();
     let mut faults = Vec::new();
     for stream in &plan.streams {
-        for endpoint in &stream.sinks {
+        for WayOut { endpoint, role, .. } in stream.ways_out() {
             let built = build(&Setup {
                 plan: name_of(plan),
                 stream: &stream.name,
                 schema: &stream.schema,
                 endpoint,
+                role,
                 topics: &topics,
             });
             match built {
@@ -69,6 +71,7 @@ mod tests {
             origin: Origin::Defined,
             sources: Vec::new(),
             sinks: vec![Endpoint { kind, options: vec![option], map: None, span }],
+            store: None,
             fault: None,
             row_by_row: false,
             span,

@@ -10,6 +10,7 @@ use crate::language::tree::Span;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::EndpointOption;
 use crate::plan::logical::Mapping;
+use crate::plan::logical::Role;
 use crate::publishers::Built;
 use crate::publishers::Parcel;
 use crate::publishers::Publisher;
@@ -59,7 +60,7 @@ impl Sink {
 
     pub fn setup(&self) -> Setup<'_> {
         let (plan, stream, schema, endpoint) = ("p", "S", &self.schema, &self.endpoint);
-        Setup { plan, stream, schema, endpoint, topics: &self.topics }
+        Setup { plan, stream, schema, endpoint, role: Role::Sink, topics: &self.topics }
     }
 
     pub fn try_build(&self) -> Result<Built, Vec<Diagnostic>> {

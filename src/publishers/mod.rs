@@ -28,6 +28,7 @@ pub use check::check;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::Batch;
 use crate::event::Schema;
@@ -41,6 +42,7 @@ use crate::mappers::options::Options;
 use crate::mappers::options::option;
 use crate::mappers::unknown_type;
 use crate::plan::logical::Endpoint;
+use crate::plan::logical::Role;
 use crate::topics::Topics;
 
 /// Rows of one stream on their way out, with the numbers they have for ever.
@@ -103,6 +105,12 @@ pub trait Publisher {
         Ok(())
     }
 
+    /// Called when nothing waits, for what is to be done now and then; `may_act`: whether this node
+    /// may publish now. Says when to call again.
+    fn rest(&mut self, _may_act: bool) -> Option<Duration> {
+        None
+    }
+
     /// Whether what it carries bears an id, so that the receiver can tell what it gets twice.
     fn bears_ids(&self) -> bool {
         false
@@ -128,6 +136,9 @@ pub struct PublishError {
     /// Nothing is wrong, the place only takes no more for now: trying again soon will help, and
     /// the try does not count. Always transient.
     pub busy: bool,
+    /// A node of a later epoch publishes already: this one must not, until it is told to again. The
+    /// try does not count. Always transient.
+    pub deposed: bool,
     /// Of a permanent error: the rows of the parcel that are refused for good. Those before them
     /// have arrived; given the parcel again, the publisher goes on after them. `None`: no row of
     /// the parcel can be published.
@@ -148,6 +159,11 @@ impl PublishError {
     /// A place that takes no more for now.
     pub fn busy(message: impl Into<String>) -> Self {
         Self { busy: true, ..Self::transient(message) }
+    }
+
+    /// A place where another node publishes by now.
+    pub fn deposed(message: impl Into<String>) -> Self {
+        Self { deposed: true, ..Self::transient(message) }
     }
 
     /// The same, about some rows of the parcel only.
@@ -179,8 +195,10 @@ pub struct Setup<'a> {
     pub stream: &'a str,
     /// The stream's attributes.
     pub schema: &'a Schema,
-    /// The `@sink`, as written.
+    /// The `@sink` or `@store`, as written.
     pub endpoint: &'a Endpoint,
+    /// What its rows mean.
+    pub role: Role,
     /// The topics of this node.
     pub topics: &'a Topics,
 }
@@ -263,6 +281,10 @@ const NOT_YET: &[&str] = &[
 pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let endpoint = setup.endpoint;
     let kind = endpoint.kind.as_str();
+    if setup.role != Role::Sink {
+        let what = "tables and streams in outside stores";
+        return Err(vec![Diagnostic::not_supported(codes::NOT_SUPPORTED, endpoint.span, what)]);
+    }
     let known = ALL.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
     let Some(definition) = known else {
         let names: Vec<&str> = ALL.iter().map(|definition| definition.options.name).collect();

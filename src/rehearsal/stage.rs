@@ -183,11 +183,13 @@ impl Stage {
             return Err(refusal);
         }
         let query = checked.query.as_ref().expect("what is not whole has an error");
-        self.core.query(query).map_err(|error| Refusal {
+        let answer = self.core.query(query).map_err(|error| Refusal {
             code: CANNOT_RUN,
             message: error.message,
             not_supported: error.not_supported,
-        })
+        });
+        self.core.tell_changes(outlet);
+        answer
     }
 
     /// Saves the state and loads it into a fresh engine, which goes on in place of this one.

@@ -272,6 +272,7 @@ mod tests {
             origin: Origin::Defined,
             sources: Vec::new(),
             sinks: Vec::new(),
+            store: None,
             fault: None,
             row_by_row: false,
             span: Default::default(),

@@ -303,7 +303,7 @@ impl Replica {
                 }
                 sending = sender.take();
             }
-            Body::Tick | Body::Compare | Body::Deploy(_) => {}
+            Body::Tick | Body::Compare | Body::Load { .. } | Body::Deploy(_) => {}
         }
         // A panic leaves it here.
         let body = &self.at_hand.insert(entry).body;
@@ -325,7 +325,7 @@ impl Replica {
     fn deploy(&mut self, now: Millis, deployment: &Deployment) -> Result<(), Broken> {
         let made = self.maker.make(deployment).map_err(Broken)?;
         let is_first = self.running.is_none();
-        let mut machine = match &self.running {
+        let machine = match &self.running {
             None => made.builder.start(now).map_err(Broken)?,
             Some(Running { machine: before, .. }) => {
                 let state = before.freeze().to_bytes();
@@ -335,9 +335,9 @@ impl Replica {
                 machine
             }
         };
-        // What is to happen at the start happens now.
-        machine.apply(now, None, &mut self.results);
-        self.running = Some(Running::new(deployment.clone(), made, machine));
+        let mut running = Running::new(deployment.clone(), made, machine);
+        running.begin(now, &mut self.results);
+        self.running = Some(running);
         // Entries before a version cannot be applied to its machine.
         if is_first {
             self.base = Base::Started(now);
@@ -371,7 +371,7 @@ impl Replica {
 
     fn keep(&mut self, entry: LogEntry) {
         self.since_bytes += match &entry.body {
-            Body::Rows { batch, .. } => batch.bytes(),
+            Body::Rows { batch, .. } | Body::Load { batch, .. } => batch.bytes(),
             Body::Write { query, .. } => query.len(),
             Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => 0,
         };
@@ -406,15 +406,17 @@ impl Replica {
         };
         let results = &mut self.results;
         let mut now = 0;
-        running.machine = match &self.base {
+        match &self.base {
             Base::Started(at) => {
                 now = *at;
-                let mut machine = running.made.builder.start(now).map_err(Broken)?;
-                machine.apply(now, None, results);
-                machine
+                running.machine = running.made.builder.start(now).map_err(Broken)?;
+                running.begin(now, results);
             }
-            Base::Frozen(state) => running.made.builder.load(&state.to_bytes()).map_err(Broken)?,
-        };
+            Base::Frozen(state) => {
+                let state = state.to_bytes();
+                running.machine = running.made.builder.load(&state).map_err(Broken)?;
+            }
+        }
         for entry in &self.since {
             now = now.max(entry.at);
             // What a query was answered before counts for nothing here.
@@ -453,11 +455,9 @@ impl Replica {
 
 impl Running {
     fn new(deployment: Deployment, made: Made, machine: Box<dyn Machine>) -> Self {
-        let names = made.plan.streams.iter().map(|stream| {
-            let number = 1..=stream.sinks.len();
-            number.map(|number| format!("publisher:{}:{number}", stream.name).into()).collect()
-        });
-        let publishers = names.collect();
+        let streams = made.plan.streams.iter();
+        let publishers = streams.map(|stream| stream.ways_out().map(|way| way.name).collect());
+        let publishers = publishers.collect();
         let counters = made.plan.streams.iter().map(|stream| counter(&stream.shown()));
         let counters = counters.collect();
         Self { deployment, made, machine, publishers, counters }
@@ -476,7 +476,10 @@ impl Running {
                 if let Err(reason) = query.and_then(|query| self.machine.ask(&query)) {
                     return Outcome::Refused(reason);
                 }
+                // Lets out what it changed in tables that are kept in a store.
+                self.machine.apply(now, None, results);
             }
+            Body::Load { .. } => return self.load(now, body, results),
             Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => {
                 self.machine.apply(now, None, results);
             }

@@ -46,6 +46,17 @@ pub enum Body {
         /// Who sent it, if the sender numbers what it sends.
         sending: Option<Sending>,
     },
+    /// A piece of the rows that a table's store had when the plan came to it.
+    Load {
+        /// The table's name.
+        table: Text,
+        /// Whether it is the first piece: what was loaded before counts for nothing.
+        is_first: bool,
+        /// Whether nothing comes after it.
+        is_last: bool,
+        /// Columns of the table; without primary key, then the numbers of the rows.
+        batch: Batch,
+    },
     /// An earlier entry that the plan cannot process has no effect; its rows go to the fault
     /// stream, if there is one.
     Skip {
@@ -113,7 +124,7 @@ impl LogEntry {
     #[must_use]
     pub fn events(mut bytes: &[u8]) -> u64 {
         match head(&mut bytes) {
-            Ok((_, COUNTED_ROWS)) => u64::decode(&mut bytes).unwrap_or(1).max(1),
+            Ok((_, COUNTED_ROWS | LOAD)) => u64::decode(&mut bytes).unwrap_or(1).max(1),
             _ => 1,
         }
     }
@@ -140,6 +151,8 @@ const WRITE_ONCE: u8 = 6;
 /// As `ROWS`, which is still read; their number stands first.
 const COUNTED_ROWS: u8 = 7;
 const COMPARE: u8 = 8;
+/// The number of rows stands first.
+const LOAD: u8 = 9;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -176,6 +189,13 @@ impl Encode for LogEntry {
                 sending.encode(out);
                 query.encode(out);
             }
+            Body::Load { table, is_first, is_last, batch } => {
+                LOAD.encode(out);
+                (batch.len() as u64).encode(out);
+                table.encode(out);
+                (*is_first, *is_last).encode(out);
+                batch.encode(out);
+            }
             Body::Skip { position, reason } => {
                 SKIP.encode(out);
                 position.encode(out);
@@ -186,7 +206,7 @@ impl Encode for LogEntry {
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (at, kind) = head(from)?;
-        if kind == COUNTED_ROWS {
+        if kind == COUNTED_ROWS || kind == LOAD {
             u64::decode(from)?;
         }
         let body = match kind {
@@ -203,6 +223,11 @@ impl Encode for LogEntry {
             WRITE_ONCE => {
                 let sending = Some(Sending::decode(from)?);
                 Body::Write { query: Text::decode(from)?, sending }
+            }
+            LOAD => {
+                let table = Text::decode(from)?;
+                let (is_first, is_last) = Encode::decode(from)?;
+                Body::Load { table, is_first, is_last, batch: Batch::decode(from)? }
             }
             SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
             _ => return Err(Malformed),

@@ -6,6 +6,7 @@ use crate::engine::context::Drops;
 use crate::engine::context::Note;
 use crate::engine::core::Carried;
 use crate::engine::core::PlanCore;
+use crate::engine::core::stored::Piece;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
@@ -19,6 +20,7 @@ use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::TableId;
 
 /// A plan that runs. The same inputs give the same results and the same state.
 pub trait Machine: Send {
@@ -35,6 +37,12 @@ pub trait Machine: Send {
     fn freeze(&self) -> Frozen;
     /// Rows in windows, tables and pending matches.
     fn held(&self) -> usize;
+    /// Tables whose stores have not been asked for their rows yet.
+    fn unloaded(&self) -> Vec<TableId> {
+        Vec::new()
+    }
+    /// Takes rows that a table's store had.
+    fn fill(&mut self, _table: TableId, _piece: Piece<'_>) {}
     /// How many rows have ended inside the plan since its start; always in the same order.
     fn drops(&self) -> Vec<Ended> {
         Vec::new()
@@ -155,6 +163,14 @@ impl Machine for Engine {
 
     fn held(&self) -> usize {
         self.0.held() + self.0.table_rows()
+    }
+
+    fn unloaded(&self) -> Vec<TableId> {
+        self.0.unloaded().collect()
+    }
+
+    fn fill(&mut self, table: TableId, piece: Piece<'_>) {
+        self.0.fill_table(table, piece);
     }
 
     fn drops(&self) -> Vec<Ended> {

@@ -11,10 +11,13 @@
 
 mod apply;
 mod entry;
+mod loading;
 mod machine;
 mod producers;
 
 mod saved;
+#[cfg(test)]
+mod stored_tests;
 #[cfg(test)]
 mod tests;
 

@@ -237,7 +237,7 @@ impl<'a> Player<'a> {
         let tick = LogEntry::new(at, Body::Tick);
         match &step.act {
             Act::Send(stream, rows) => {
-                let name = self.plan.streams[*stream].shown_name();
+                let name = self.plan.streams[*stream].shown();
                 for batch in batches(self.plan, *stream, rows) {
                     let stream = name.as_str().into();
                     let body = Body::Rows { stream, sending: None, mark: None, batch };

@@ -24,6 +24,8 @@ use crate::telemetry::metrics::Metrics;
 const SHIFT: Duration = Duration::from_millis(10);
 /// How long it waits before it looks for room at a publisher again.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// How long it waits before it looks for rows of a store again.
+const LOAD_PAUSE: Duration = Duration::from_millis(5);
 /// How long it waits before it tries the disk again.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// How much is ordered before what was ordered is written.
@@ -54,6 +56,8 @@ enum Pause {
     Idle,
     /// A publisher has no room, or too much is not safe yet.
     NoRoom,
+    /// Rows of a store are to come before anything else.
+    Loading,
     /// There is more, but others want to be heard.
     Shift,
     /// The plan cannot go on, at least for now.
@@ -86,6 +90,9 @@ impl PlanActor {
             Pause::Shift => ctx.notify(WorkOn),
             Pause::NoRoom => {
                 self.waiting = Some(ctx.run_later(ROOM_PAUSE, |this, ctx| this.work(ctx)));
+            }
+            Pause::Loading => {
+                self.waiting = Some(ctx.run_later(LOAD_PAUSE, |this, ctx| this.work(ctx)));
             }
             Pause::Idle if self.stopping && self.station.desk().is_done() => {
                 self.end(Exit::Asked, ctx);
@@ -131,6 +138,7 @@ impl PlanActor {
                     Ok(true) => {}
                     // Where there is no room an arrival is no reason to look again.
                     Ok(false) if !desk.ledger().has_room() => break Pause::NoRoom,
+                    Ok(false) if desk.must_load() && !self.stopping => break Pause::Loading,
                     Ok(false) => break Pause::Idle,
                     Err(stuck) => break Pause::Stuck(stuck),
                 },
@@ -151,6 +159,10 @@ impl PlanActor {
             return Ok(desk.follow(&self.station.inbox));
         }
         desk.answer_early();
+        if desk.must_load() {
+            return desk.load();
+        }
+        desk.order_open();
         if desk.due_in() == Some(0) {
             desk.tick();
         }

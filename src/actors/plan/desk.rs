@@ -23,6 +23,7 @@ use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Kept;
 use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
+use crate::actors::plan::Loading;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Question;
@@ -67,7 +68,7 @@ pub struct Desk {
     /// The version that is applied.
     pub(super) version: Arc<Version>,
     /// The version for which new entries are ordered.
-    ordering: Arc<Version>,
+    pub(super) ordering: Arc<Version>,
     pub(super) versions: Arc<Versions>,
     pub(super) replica: Replica,
     pub(super) ledger: Ledger,
@@ -84,6 +85,7 @@ pub struct Desk {
     dead_letters: Arc<DeadLetters>,
     /// What waits while the other node of a pair orders.
     pub(super) follow: Follow,
+    pub(super) loading: Loading,
     pub(super) snapshots: Option<Snapshots<RealDisk>>,
     /// Tells how far entries were applied.
     pub(super) applied: Arc<watch::Sender<u64>>,
@@ -122,6 +124,7 @@ impl Desk {
             account: Account::new(&version.name, metrics),
             dead_letters: Arc::default(),
             follow: Follow::default(),
+            loading: Loading::default(),
             snapshots,
             applied: Arc::default(),
             version: Arc::clone(&version),

@@ -78,6 +78,7 @@ impl Desk {
             self.follow.ordered = false;
             self.follow.stint += 1;
             self.follow.number = 0;
+            self.stop_loading();
         }
         orders
     }
@@ -91,14 +92,24 @@ impl Desk {
             self.order(Body::Deploy(deployment), Told::Deployer(switch), None);
         }
         self.follow.sent = 0;
-        let open = std::mem::take(&mut self.follow.open).into_iter().map(|(_, open)| open);
-        let turned = std::mem::take(&mut self.follow.turned);
-        for Unordered { entry, told, room } in open.chain(turned) {
-            self.order(entry.body, told, room);
+        if !self.must_load() {
+            self.order_open();
         }
         // What the plan fell over here and nobody has said so in the log.
         for (position, reason) in self.replica.unsaid_skips() {
             self.order(Body::Skip { position, reason }, Told::Nobody, None);
+        }
+    }
+
+    /// Orders what was forwarded to the node that ordered before and not answered.
+    pub(super) fn order_open(&mut self) {
+        if self.follow.open.is_empty() && self.follow.turned.is_empty() {
+            return;
+        }
+        let open = std::mem::take(&mut self.follow.open).into_iter().map(|(_, open)| open);
+        let turned = std::mem::take(&mut self.follow.turned);
+        for Unordered { entry, told, room } in open.chain(turned) {
+            self.order(entry.body, told, room);
         }
     }
 
@@ -149,6 +160,8 @@ impl Desk {
             (Body::Rows { .. } | Body::Write { .. }, told) => {
                 self.follow.turned.push_back(Unordered { entry, told, room });
             }
+            // Who orders asks the store itself.
+            (Body::Load { .. }, _) => {}
             (Body::Deploy(_) | Body::Tick | Body::Compare | Body::Skip { .. }, _) => {}
         }
     }

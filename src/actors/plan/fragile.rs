@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::engine::core::Carried;
+use crate::engine::core::stored::Piece;
 use crate::engine::state::Frozen;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
 use crate::plan::logical::OnDemand;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::TableId;
 use crate::replica::Builder;
 
 use crate::replica::Ended;
@@ -86,6 +88,14 @@ impl Machine for Fragile {
 
     fn held(&self) -> usize {
         self.0.held()
+    }
+
+    fn unloaded(&self) -> Vec<TableId> {
+        self.0.unloaded()
+    }
+
+    fn fill(&mut self, table: TableId, piece: Piece<'_>) {
+        self.0.fill(table, piece);
     }
 
     fn drops(&self) -> Vec<Ended> {

@@ -21,6 +21,7 @@ mod fragile;
 mod journaled;
 mod kept;
 mod ledger;
+mod loading;
 mod mirrored;
 #[cfg(test)]
 mod mirrored_ledger_tests;
@@ -61,6 +62,9 @@ pub use kept::TENANT;
 pub use kept::Waker;
 pub use ledger::Ledger;
 pub use ledger::LedgerError;
+pub use loading::Loading;
+pub use loading::Reading;
+pub use loading::TableReader;
 pub use mirrored::Arrival;
 pub use mirrored::Mirrored;
 pub use mirrored::News;

@@ -133,7 +133,7 @@ impl Version {
             return self.streams.get(stream);
         }
         let shown = plan.streams[stream].shown();
-        let (_, front) = self.stream(&shown)?;
+        let front = self.streams.iter().find(|front| *front.name == *shown)?;
         (*front.schema == plan.streams[stream].schema).then_some(front)
     }
 

@@ -10,6 +10,7 @@ mod clock;
 mod persist;
 mod query;
 mod start;
+pub mod stored;
 
 pub use carry::Carried;
 
@@ -37,6 +38,7 @@ use crate::event::Text;
 use crate::event::Value;
 use crate::plan::identity::Identities;
 use crate::plan::logical::AggregationId;
+use crate::plan::logical::Origin;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::Plan;
@@ -137,6 +139,9 @@ impl PlanCore {
     /// Shows all rows of a stream to the outlet from now on.
     pub fn watch_stream(&mut self, stream: StreamId) {
         self.streams[stream].watched = true;
+        if let Origin::Changes(table) = self.plan.streams[stream].origin {
+            self.context.tables[table].as_mut().expect("nobody searches now").begin_telling();
+        }
     }
 
     /// Shows all rows that leave a query to the outlet from now on.
@@ -199,6 +204,7 @@ impl PlanCore {
                 self.take_rows(*stream, batch, outlet);
             }
         }
+        self.tell_changes(outlet);
     }
 
     fn take_rows(&mut self, stream: StreamId, batch: &Batch, outlet: &mut dyn Outlet) {
@@ -268,7 +274,7 @@ impl PlanCore {
     /// Brings rows to the readers of a stream.
     fn deliver(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) {
         if !self.allowance.take_rows(rows.len()) {
-            let name = self.plan.streams[stream].shown_name();
+            let name = self.plan.streams[stream].shown();
             return self.drop_rows(&name, rows.len(), outlet);
         }
         if self.streams[stream].watched {

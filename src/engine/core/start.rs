@@ -65,9 +65,12 @@ impl PlanCore {
             context.windows.push(Some(builder.named_window(window)?));
         }
         for table in &plan.tables {
-            let types = table.schema.types();
-            let table = MemoryTable::new(types, &table.primary_key, &table.indexes);
-            context.tables.push(Some(Box::new(table)));
+            let (types, keys) = (table.schema.types(), &table.primary_key);
+            let made = match table.changes {
+                None => MemoryTable::new(types, keys, &table.indexes),
+                Some(_) => MemoryTable::in_store(types, keys, &table.indexes),
+            };
+            context.tables.push(Some(Box::new(made)));
         }
         let aggregations = plan.aggregations.iter();
         let aggregations = aggregations.map(|each| Some(Box::new(RunningAggregation::new(each))));

@@ -4,6 +4,7 @@
 //! Rows lie in segments that are shared with whoever froze the state and copied on the first write
 //! after. A row keeps its number until so many rows were deleted that the table is packed.
 
+mod changes;
 mod finder;
 mod held;
 mod index;
@@ -18,6 +19,7 @@ pub use write::TableWriter;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
+use crate::engine::tables::changes::Stored;
 use crate::engine::tables::index::Index;
 use crate::event::Batch;
 use crate::event::Bits;
@@ -25,6 +27,7 @@ use crate::event::Column;
 use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Value;
+use crate::plan::stores::Change;
 use std::sync::Arc;
 
 /// Rows of a segment; a power of two.
@@ -45,6 +48,9 @@ pub struct MemoryTable {
     /// The first is the primary key, if `has_key`.
     indexes: Vec<Index>,
     has_key: bool,
+    /// Where it is kept in a store: what the store is to be told. Without a primary key its rows
+    /// then have one column more, by which the store knows them.
+    stored: Option<Box<Stored>>,
 }
 
 /// A row was refused, since its primary key is taken.
@@ -67,7 +73,21 @@ impl MemoryTable {
             dead_count: 0,
             indexes: all,
             has_key: !primary_key.is_empty(),
+            stored: None,
         }
+    }
+
+    /// As [`MemoryTable::new`], for a table that is kept in a store.
+    pub fn in_store(
+        mut types: Vec<DataType>,
+        primary_key: &[usize],
+        indexes: &[usize],
+    ) -> MemoryTable {
+        let stored = Some(Box::new(Stored::new(types.len(), primary_key)));
+        if primary_key.is_empty() {
+            types.push(DataType::Long);
+        }
+        MemoryTable { stored, ..MemoryTable::new(types, primary_key, indexes) }
     }
 
     /// The column by which rows are found in order: a primary key that is one number or text, else
@@ -85,9 +105,14 @@ impl MemoryTable {
         self.has_key && columns.any(|column| self.indexes[0].columns().contains(&column))
     }
 
+    /// How many columns a plan sees.
+    fn width(&self) -> usize {
+        self.stored.as_ref().map_or(self.types.len(), |stored| stored.width())
+    }
+
     /// Types of the columns.
     pub fn types(&self) -> &[DataType] {
-        &self.types
+        &self.types[..self.width()]
     }
 
     /// How many rows there are.
@@ -114,7 +139,8 @@ impl MemoryTable {
     /// All cells of a row.
     pub fn row(&self, row: RowNumber) -> Vec<Value> {
         let (segment, place) = self.place(row);
-        segment.row(place)
+        let columns = &segment.columns[..self.width()];
+        columns.iter().map(|column| column.value(place)).collect()
     }
 
     fn place(&self, row: RowNumber) -> (&Batch, usize) {
@@ -138,33 +164,41 @@ impl MemoryTable {
     /// # Errors
     /// [`KeyTaken`] if there is a row of the same primary key; the table stays as it was.
     pub fn insert(&mut self, columns: &[Column], row: usize) -> Result<(), KeyTaken> {
-        if self.has_key {
-            let key = &self.indexes[0];
-            let probe: Vec<&Column> =
-                key.columns().iter().map(|&column| &columns[column]).collect();
-            if !key.find(&self.segments, &probe, row).is_empty() {
-                return Err(KeyTaken);
-            }
+        if self.is_key_taken(columns, row) {
+            return Err(KeyTaken);
         }
+        let identity = self.stored.as_mut().and_then(|stored| stored.next_row());
+        let number = self.put(columns, row, identity);
+        self.tell(Change::Insert, number);
+        Ok(())
+    }
+
+    /// Puts in a row whose key nobody has.
+    fn put(&mut self, columns: &[Column], row: usize, identity: Option<i64>) -> RowNumber {
         let number = self.rows as RowNumber;
         if self.rows & (SEGMENT_ROWS - 1) == 0 {
             self.segments.push(Arc::new(Batch::new(&self.types)));
         }
+        let width = self.width();
         let segment = self.segments.last_mut().expect("a segment was just made if there was none");
         let segment = Arc::make_mut(segment);
-        for (mine, theirs) in segment.columns.iter_mut().zip(columns) {
+        for (mine, theirs) in segment.columns[..width].iter_mut().zip(columns) {
             mine.push_from(theirs, row);
+        }
+        if let Some(identity) = identity {
+            segment.columns[width].longs_mut().push(identity);
         }
         segment.push_head(0, Kind::Current, 0);
         self.rows += 1;
         for index in &mut self.indexes {
             index.add(&self.segments, number);
         }
-        Ok(())
+        number
     }
 
     /// Deletes a row that is there.
     pub fn delete(&mut self, row: RowNumber) {
+        self.tell(Change::Delete, row);
         for index in &mut self.indexes {
             index.remove(&self.segments, row);
         }
@@ -179,6 +213,7 @@ impl MemoryTable {
     pub fn update(&mut self, row: RowNumber, cells: &[(usize, Value)]) -> Result<(), KeyTaken> {
         let touched =
             |index: &Index| cells.iter().any(|(column, _)| index.columns().contains(column));
+        let mut is_moved = false;
         if self.has_key && touched(&self.indexes[0]) {
             let mut probe: Vec<Column> = Vec::new();
             for &column in self.indexes[0].columns() {
@@ -193,6 +228,10 @@ impl MemoryTable {
             if found.iter().any(|&other| other != row) {
                 return Err(KeyTaken);
             }
+            is_moved = found.is_empty();
+            if is_moved {
+                self.tell(Change::Delete, row);
+            }
         }
         let touched: Vec<bool> = self.indexes.iter().map(touched).collect();
         for (index, _) in self.indexes.iter_mut().zip(&touched).filter(|(_, touched)| **touched) {
@@ -206,6 +245,7 @@ impl MemoryTable {
         for (index, _) in self.indexes.iter_mut().zip(&touched).filter(|(_, touched)| **touched) {
             index.add(&self.segments, row);
         }
+        self.tell(if is_moved { Change::Insert } else { Change::Update }, row);
         Ok(())
     }
 
@@ -254,6 +294,9 @@ impl MemoryTable {
         state.put(&self.dead);
         state.put(&self.segments.len());
         self.segments.iter().for_each(|segment| state.share(segment));
+        if let Some(stored) = &self.stored {
+            stored.save(state);
+        }
     }
 
     /// Takes what [`MemoryTable::save`] wrote.
@@ -273,6 +316,9 @@ impl MemoryTable {
                 return Err(LoadError::Other("saved table has other columns".to_owned()));
             }
             self.segments.push(segment);
+        }
+        if let Some(stored) = &mut self.stored {
+            stored.load(state)?;
         }
         let rows: usize = self.segments.iter().map(|segment| segment.len()).sum();
         let full = self.segments.iter().rev().skip(1).all(|segment| segment.len() == SEGMENT_ROWS);

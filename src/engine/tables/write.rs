@@ -109,6 +109,8 @@ impl TableWriter {
     /// Applies the rows in order; gives the number of rows of the table that were touched.
     pub fn apply(&mut self, rows: &Batch, context: &mut Context) -> usize {
         let mut touched = 0;
+        let now = context.now;
+        table_of(self.table, context).set_clock(now);
         for row in 0..rows.len() {
             touched += match self.action {
                 Action::Insert => self.put_in(rows, row, context),
@@ -141,6 +143,7 @@ impl TableWriter {
         }
         let mut cells: Vec<(usize, Value)> = Vec::with_capacity(self.sets.len());
         let mut undo: Vec<(u32, Vec<(usize, Value)>)> = Vec::new();
+        let told = table_of(self.table, context).told();
         let keyed =
             table_of(self.table, context).has_key_in(self.sets.iter().map(|set| set.column));
         for &number in &found {
@@ -164,6 +167,7 @@ impl TableWriter {
                 for (number, before) in undo.into_iter().rev() {
                     table.update(number, &before).expect("its key was its own before");
                 }
+                table.untell(told);
                 context.drops.key_taken += 1;
                 self.pairs.found = found;
                 return 0;

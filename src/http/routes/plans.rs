@@ -82,7 +82,12 @@ fn overview(views: &[PlanView]) -> documents::Plan {
     let version = version(views);
     let view = views.iter().find(|view| view.version.is_some()).unwrap_or(&views[0]);
     let sum = |count: fn(&StreamFront) -> u64| {
-        version.iter().flat_map(|version| &version.streams).map(count).sum()
+        let streams = |version: &Version| -> u64 {
+            let all = version.plan.streams.iter().zip(&version.streams);
+            let own = all.filter(|(stream, _)| !matches!(stream.origin, Origin::Changes(_)));
+            own.map(|(_, front)| count(front)).sum()
+        };
+        version.map_or(0, streams)
     };
     let (state, failure) = match &view.state {
         actors::handle::PlanState::Running => (PlanState::Running, None),
@@ -161,7 +166,8 @@ fn detail(views: &[PlanView]) -> PlanDetail {
 /// The streams that can be seen from outside; a fault stream with its `!`.
 fn streams(version: &Version) -> Vec<documents::Stream> {
     let all = version.plan.streams.iter().zip(&version.streams);
-    let seen = all.filter(|(stream, _)| !matches!(stream.origin, Origin::Inner(_)));
+    let hidden = |origin| matches!(origin, Origin::Inner(_) | Origin::Changes(_));
+    let seen = all.filter(|(stream, _)| !hidden(stream.origin));
     seen.map(|(stream, front)| {
         let latest = front.tail.latest();
         documents::Stream {
