@@ -16,6 +16,7 @@ mod pair;
 mod pattern_grammar;
 mod pattern_model;
 mod replay;
+mod window_model;
 
 use std::path::Path;
 use std::path::PathBuf;
