@@ -11,6 +11,7 @@ use crate::language::variables;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::WindowId;
 use crate::rehearsal::Reading;
 use crate::rehearsal::Stage;
 use crate::rehearsal::Verdict;
@@ -41,7 +42,8 @@ pub(super) struct Arguments {
     /// The file with the plan
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
-    /// What to show: all that passes through a stream, or what leaves a query; may be repeated
+    /// What to show: all that passes through a stream or leaves a named window, or what leaves a
+    /// query; may be repeated
     #[arg(long, value_name = "stream:NAME|query:NAME")]
     watch: Vec<Watch>,
     /// The value of a `${name}` in the plan, before that of the environment; may be repeated
@@ -107,17 +109,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (Verdict::NotSupported, _) => return ExitCode::from(NOT_SUPPORTED),
         _ => return ExitCode::from(REFUSED),
     };
-    let (streams, queries) = match watched(&plan, &arguments.watch) {
+    let Watched { streams, queries, windows } = match watched(&plan, &arguments.watch) {
         Ok(watched) => watched,
         Err(message) => return fail(&message),
     };
-    let stage = match Stage::new(plan, streams, queries) {
+    let mut stage = match Stage::new(plan, streams, queries) {
         Ok(stage) => stage,
         Err(error) => {
             eprintln!("error: {}", error.message);
             return ExitCode::from(if error.not_supported { NOT_SUPPORTED } else { REFUSED });
         }
     };
+    stage.watch_windows(windows);
     match play(stage) {
         Ok(status) => status,
         // Whoever read the results has gone: nobody is left to tell.
@@ -131,22 +134,38 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The numbers of what is to be shown.
+#[derive(Default)]
+struct Watched {
+    streams: Vec<StreamId>,
+    queries: Vec<QueryId>,
+    windows: Vec<WindowId>,
+}
+
 /// Finds the numbers of what is to be shown.
-fn watched(plan: &Plan, watches: &[Watch]) -> Result<(Vec<StreamId>, Vec<QueryId>), String> {
-    let (mut streams, mut queries) = (Vec::new(), Vec::new());
+fn watched(plan: &Plan, watches: &[Watch]) -> Result<Watched, String> {
+    let mut watched = Watched::default();
     for watch in watches {
         match watch {
-            Watch::Stream(name) => streams.push(plan.stream(name).ok_or_else(|| {
-                let known = plan.streams.iter().map(|stream| stream.name.as_str());
-                unknown("stream", name, known)
-            })?),
-            Watch::Query(name) => queries.push(plan.query(name).ok_or_else(|| {
+            Watch::Stream(name) => {
+                let window = plan.windows.iter().position(|window| window.name == name.as_str());
+                match (plan.stream(name), window) {
+                    (Some(stream), _) => watched.streams.push(stream),
+                    (None, Some(window)) => watched.windows.push(window),
+                    (None, None) => {
+                        let streams = plan.streams.iter().map(|stream| stream.name.as_str());
+                        let windows = plan.windows.iter().map(|window| window.name.as_str());
+                        return Err(unknown("stream", name, streams.chain(windows)));
+                    }
+                }
+            }
+            Watch::Query(name) => watched.queries.push(plan.query(name).ok_or_else(|| {
                 let known = plan.queries.iter().map(|query| query.name.as_str());
                 unknown("query", name, known)
             })?),
         }
     }
-    Ok((streams, queries))
+    Ok(watched)
 }
 
 /// Says that the plan has nothing of a name, and what it has that is like it.

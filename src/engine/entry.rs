@@ -5,6 +5,7 @@ use crate::event::Batch;
 use crate::event::Millis;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::WindowId;
 
 /// One entry of a plan's log.
 #[derive(Clone, Debug)]
@@ -39,6 +40,11 @@ pub trait Outlet {
 
     /// Rows that leave a query which is watched, with their kinds.
     fn query(&mut self, query: QueryId, now: Millis, rows: &Batch);
+
+    /// Rows that a named window which is watched puts out, with their kinds; resets among them.
+    fn window(&mut self, window: WindowId, now: Millis, rows: &Batch) {
+        let _ = (window, now, rows);
+    }
 
     /// A line for the log, from `#log` or about a row that could not be computed.
     fn note(&mut self, note: Note);

@@ -16,6 +16,7 @@ use crate::plan;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::WindowId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub struct Stage {
     snapshots: Vec<Vec<u8>>,
     streams: Vec<StreamId>,
     queries: Vec<QueryId>,
+    windows: Vec<WindowId>,
 }
 
 /// Why a snapshot could not be restored.
@@ -87,7 +89,13 @@ impl Stage {
         queries: Vec<QueryId>,
     ) -> Result<Stage, BuildError> {
         let core = PlanCore::build(Arc::clone(&plan), SECRET)?;
-        Ok(Stage { plan, core, at: Millis::MIN, snapshots: Vec::new(), streams, queries })
+        let (snapshots, windows) = (Vec::new(), Vec::new());
+        Ok(Stage { plan, core, at: Millis::MIN, snapshots, streams, queries, windows })
+    }
+
+    /// Watches what named windows put out, too; said before the start.
+    pub fn watch_windows(&mut self, windows: Vec<WindowId>) {
+        self.windows = windows;
     }
 
     /// Starts the plan; what is to happen at the start happens. Called once, before all else.
@@ -112,7 +120,7 @@ impl Stage {
     }
 
     fn begin(&mut self, outlet: &mut dyn Outlet) {
-        watch(&mut self.core, &self.streams, &self.queries);
+        self.watch();
         self.core.start(self.at);
         self.move_to(self.at, outlet);
     }
@@ -202,8 +210,8 @@ impl Stage {
         let mut fresh =
             fresh.map_err(|error| NoSnapshot::Broken(LoadError::Other(error.message)))?;
         fresh.load(&bytes).map_err(NoSnapshot::Broken)?;
-        watch(&mut fresh, &self.streams, &self.queries);
         self.core = fresh;
+        self.watch();
         Ok(())
     }
 
@@ -221,13 +229,14 @@ impl Stage {
             let what = format!("the same plan does not keep the {lost}");
             return Err(NoSnapshot::Broken(LoadError::Other(what)));
         }
-        watch(&mut fresh, &self.streams, &self.queries);
         self.core = fresh;
+        self.watch();
         Ok(())
     }
-}
 
-fn watch(core: &mut PlanCore, streams: &[StreamId], queries: &[QueryId]) {
-    streams.iter().for_each(|&stream| core.watch_stream(stream));
-    queries.iter().for_each(|&query| core.watch_query(query));
+    fn watch(&mut self) {
+        self.streams.iter().for_each(|&stream| self.core.watch_stream(stream));
+        self.queries.iter().for_each(|&query| self.core.watch_query(query));
+        self.windows.iter().for_each(|&window| self.core.watch_window(window));
+    }
 }

@@ -164,6 +164,30 @@ fn the_status_tells_a_wrong_plan_from_one_that_is_ahead() {
 }
 
 #[test]
+fn what_a_named_window_puts_out_can_be_watched() {
+    let plan = "define stream S (n int); define window Pairs (n int) lengthBatch(2);
+from S insert into Pairs;
+from Pairs select sum(n) as n insert into O;";
+    let input = r#"{"at":1,"stream":"S","rows":[[1],[2],[3]]}
+{"at":2,"stream":"S","rows":[[4]]}
+"#;
+    let output = replay(plan, &["--watch", "stream:Pairs", "--watch", "stream:O"], input);
+    let line = |at: i64, name: &str, n: i64| {
+        format!(r#"{{"at":{at},"stream":"{name}","timestamp":{at},"data":[{n}]}}"#)
+    };
+    let first = [line(1, "Pairs", 1), line(1, "Pairs", 2), line(1, "O", 3)];
+    let left = [line(2, "Pairs", 1), line(2, "Pairs", 2)];
+    let second = [line(2, "Pairs", 3), line(2, "Pairs", 4), line(2, "O", 7)];
+    // What leaves carries the time at which it does, what comes its own.
+    let second = second
+        .map(|text| text.replace("\"timestamp\":2,\"data\":[3]", "\"timestamp\":1,\"data\":[3]"));
+    let expected: Vec<String> = first.into_iter().chain(left).chain(second).collect();
+    assert_eq!(out(&output), expected, "{}", err(&output));
+    let unknown = replay(plan, &["--watch", "stream:Pair"], "");
+    assert!(err(&unknown).contains("did you mean `Pairs`?"), "{}", err(&unknown));
+}
+
+#[test]
 fn variables_are_replaced_before_the_plan_is_read() {
     let plan = "define stream ${name} (n int); from ${name}[n > ${least}] select n insert into O;";
     let input = "{\"at\":1,\"stream\":\"S\",\"rows\":[[4],[6]]}\n";

@@ -103,9 +103,9 @@ pub(super) fn value(json: &serde_json::Value) -> Value {
     }
 }
 
-/// Rows that passed through a stream, a line each.
+/// Rows that passed through a stream or left a named window, a line each; resets are no rows.
 pub(super) fn stream_rows(out: &mut Vec<u8>, at: Millis, stream: &str, rows: &Batch) {
-    for row in 0..rows.len() {
+    for row in (0..rows.len()).filter(|&row| rows.kind(row) != Kind::Reset) {
         begin(out, at, b"stream", stream);
         data(out, rows, row);
     }

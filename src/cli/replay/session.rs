@@ -11,6 +11,7 @@ use crate::event::Value;
 use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::WindowId;
 use crate::rehearsal::NoSnapshot;
 use crate::rehearsal::Stage;
 use crate::rehearsal::fit;
@@ -56,6 +57,10 @@ impl Outlet for Lines {
 
     fn query(&mut self, query: QueryId, now: Millis, rows: &Batch) {
         lines::query_rows(&mut self.bytes, now, &self.plan.queries[query].name, rows);
+    }
+
+    fn window(&mut self, window: WindowId, now: Millis, rows: &Batch) {
+        lines::stream_rows(&mut self.bytes, now, &self.plan.windows[window].name, rows);
     }
 
     fn note(&mut self, note: Note) {

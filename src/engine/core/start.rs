@@ -58,6 +58,7 @@ impl PlanCore {
             windows.push(WindowNode {
                 readers: Vec::new(),
                 output: window.output,
+                watched: false,
                 buffer: Batch::new(&window.schema.types()),
                 operator: operators.len() as u32,
             });
