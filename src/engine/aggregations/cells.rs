@@ -213,6 +213,59 @@ impl Cells {
         self.rows.change(layout.column(running), cells, |column, cells, _| count(column, cells));
     }
 
+    /// The cell of a group in a bucket; the group is given by columns and a row of these.
+    pub fn find(
+        &self,
+        layout: &Layout,
+        bucket: Millis,
+        groups: &[&Column],
+        row: usize,
+    ) -> Option<u32> {
+        let hash = hash_of(bucket, groups.iter().map(|key| (*key, row)));
+        let found =
+            self.index.find(hash, |&entry| self.is(layout, entry, hash, bucket, groups, row));
+        found.map(|&(_, cell)| cell)
+    }
+
+    /// Whether an entry of the index is that of a group in a bucket.
+    fn is(
+        &self,
+        layout: &Layout,
+        (known, cell): (u64, u32),
+        hash: u64,
+        bucket: Millis,
+        groups: &[&Column],
+        row: usize,
+    ) -> bool {
+        known == hash && self.bucket(cell) == bucket && {
+            let mut keys = layout.groups.clone().zip(groups);
+            keys.all(|(column, key)| {
+                let (mine, place) = self.rows.cell(cell, column);
+                mine.same(place, key, row)
+            })
+        }
+    }
+
+    /// One cell alone.
+    pub fn only(&self, layout: &Layout, cell: u32) -> Cells {
+        let mut only = Cells::new(layout);
+        only.rows.push(|columns| {
+            for (column, mine) in columns.iter_mut().enumerate() {
+                let (theirs, place) = self.rows.cell(cell, column);
+                mine.push_from(theirs, place);
+            }
+        });
+        for (mine, theirs) in only.sets.iter_mut().zip(&self.sets) {
+            theirs.each(|each, column, row| {
+                if each == cell {
+                    mine.insert(0, column, row);
+                }
+            });
+        }
+        only.reindex(layout, |_| false);
+        only
+    }
+
     fn find_or_make(
         &mut self,
         layout: &Layout,
@@ -221,16 +274,7 @@ impl Cells {
         row: usize,
     ) -> (u32, bool) {
         let hash = hash_of(bucket, taken.groups.iter().map(|key| (*key, row)));
-        let rows = &self.rows;
-        let same = |&(known, cell): &(u64, u32)| {
-            known == hash && self.bucket(cell) == bucket && {
-                let keys = layout.groups.clone().zip(&taken.groups);
-                keys.into_iter().all(|(column, key)| {
-                    let (mine, place) = rows.cell(cell, column);
-                    mine.same(place, key, row)
-                })
-            }
-        };
+        let same = |&entry: &(u64, u32)| self.is(layout, entry, hash, bucket, &taken.groups, row);
         if let Some(&(_, cell)) = self.index.find(hash, same) {
             return (cell, false);
         }

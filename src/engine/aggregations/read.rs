@@ -9,6 +9,7 @@ use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Values;
 use crate::plan::aggregation::Shown;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The time of rows that never had one.
@@ -25,22 +26,68 @@ impl RunningAggregation {
         let cells: Vec<u32> =
             closed.buckets.range(within.clone()).flat_map(|(_, cells)| cells).copied().collect();
         self.show(&closed.cells, &cells, into);
-        let mut pending = self.levels[..=level].iter().rev().filter_map(|below| {
+        let open = self.open_within(level, &within).map(|(bucket, _, cells)| (bucket, cells));
+        self.show_open(&open.collect::<SmallVec<[_; 6]>>(), into);
+    }
+
+    /// The same of one group, which is given by a column for each key and a row of these.
+    pub fn read_group(
+        &self,
+        level: usize,
+        within: Range<Millis>,
+        groups: &[&Column],
+        row: usize,
+        into: &mut Batch,
+    ) {
+        if within.is_empty() {
+            return;
+        }
+        let layout = &self.ways.layout;
+        let closed = &self.levels[level].closed;
+        let buckets = closed.buckets.range(within.clone());
+        let cells: Vec<u32> = buckets
+            .filter_map(|(bucket, _)| closed.cells.find(layout, *bucket, groups, row))
+            .collect();
+        self.show(&closed.cells, &cells, into);
+        let open = self.open_within(level, &within).filter_map(|(bucket, from, cells)| {
+            let cell = cells.find(layout, from, groups, row)?;
+            Some((bucket, cells.only(layout, cell)))
+        });
+        let open: SmallVec<[(Millis, Cells); 6]> = open.collect();
+        let open = open.iter().map(|(bucket, cells)| (*bucket, cells));
+        self.show_open(&open.collect::<SmallVec<[_; 6]>>(), into);
+    }
+
+    /// The open cells of this level and of shorter ones that belong to buckets of a range: their
+    /// bucket, their own, and they.
+    fn open_within(
+        &self,
+        level: usize,
+        within: &Range<Millis>,
+    ) -> impl Iterator<Item = (Millis, Millis, &Cells)> {
+        self.levels[..=level].iter().rev().filter_map(move |below| {
             let (from, _) = below.open?;
             let bucket = self.levels[level].period.start(from, self.ways.zone);
-            (!below.cells.is_empty() && within.contains(&bucket)).then_some((bucket, &below.cells))
-        });
-        let Some((bucket, first)) = pending.next() else { return };
-        let others: Vec<(Millis, &Cells)> = pending.collect();
+            let is_meant = !below.cells.is_empty() && within.contains(&bucket);
+            is_meant.then_some((bucket, from, &below.cells))
+        })
+    }
+
+    /// Appends cells that are open, those of each bucket merged.
+    fn show_open(&self, open: &[(Millis, &Cells)], into: &mut Batch) {
         let all = |cells: &Cells| (0..cells.len() as u32).collect::<Vec<u32>>();
-        if others.is_empty() && first.bucket(0) == bucket {
-            return self.show(first, &all(first), into);
+        match open {
+            [] => return,
+            [(bucket, cells)] if cells.bucket(0) == *bucket => {
+                return self.show(cells, &all(cells), into);
+            }
+            _ => {}
         }
         // The longer a bucket, the earlier what it holds: so the merged cells are in order.
         let mut merged = Cells::new(&self.ways.layout);
         let mut targets = Vec::new();
-        for (bucket, cells) in std::iter::once((bucket, first)).chain(others) {
-            merged.take_cells(&self.ways.layout, Some(bucket), cells, &mut targets, |_, _| {});
+        for (bucket, cells) in open {
+            merged.take_cells(&self.ways.layout, Some(*bucket), cells, &mut targets, |_, _| {});
         }
         self.show(&merged, &all(&merged), into);
     }

@@ -54,6 +54,8 @@ struct Probe {
 enum ProbeIndex {
     /// An index of a table, by its number.
     Table(usize),
+    /// All group keys of an aggregation.
+    Groups,
     /// Columns of a window, which keeps an index over them if it can.
     Columns(Vec<usize>),
 }
@@ -103,7 +105,11 @@ impl Finder {
                 .map(|(index, keys)| (ProbeIndex::Table(index), keys)),
             Findable::Window(_) | Findable::Port(_) => equated_columns(&mut conjuncts, width)
                 .map(|(columns, keys)| (ProbeIndex::Columns(columns), keys)),
-            Findable::Aggregation(_) => None,
+            Findable::Aggregation(aggregation) => {
+                let columns = builder.group_columns(aggregation);
+                let chosen = columns.and_then(|keys| choose(&[keys], &mut conjuncts, width));
+                chosen.map(|(_, keys)| (ProbeIndex::Groups, keys))
+            }
         };
         let probe = match chosen {
             Some((index, keys)) => {
@@ -242,6 +248,26 @@ impl Finder {
         let Some(mut choice) = self.buckets.take() else { return };
         choice.choose(batch, range.clone(), aggregation, context);
         self.held.clear();
+        if let Some(Probe { index: ProbeIndex::Groups, keys }) = &mut self.probe {
+            let frame = Frame::new(&batch.columns, &batch.timestamps);
+            let mut room = Columns::default();
+            let keys = room.evaluate(keys, &frame, context);
+            for (row, asked) in range.zip(&choice.chosen) {
+                let Some((level, within)) = asked else { continue };
+                if keys.iter().any(|key| key.is_null(row)) {
+                    continue;
+                }
+                let found = self.held.copies();
+                let first = found.len() as u32;
+                aggregation.read_group(*level, within.clone(), keys, row, found);
+                for place in first..found.len() as u32 {
+                    self.candidates.push(row as u32, place);
+                }
+            }
+            drop(room);
+            self.buckets = Some(choice);
+            return self.settle(None, batch, context, pairs);
+        }
         let mut read = None;
         let mut places = 0..0;
         for (row, asked) in range.zip(&choice.chosen) {
