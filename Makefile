@@ -38,8 +38,9 @@ soak: ## the long form: every rule of the pair left out has to be noticed, and p
 	KILLS=20 CUTS=5 FLAPS=100 HALT=30 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
 		cargo test --release --locked --test system pair:: -- --nocapture
 
-fuzz: ## mutated plans for lexer, parser, checker and builder, for TIME=seconds from BASE=n
-	FUZZ_SECONDS=$(TIME) SEED=$(BASE) cargo test --locked --no-default-features --test fuzz -- --nocapture
+fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, checker, builder or all
+	FUZZ_SECONDS=$(TIME) SEED=$(BASE) PART=$(PART) \
+		cargo test --locked --no-default-features --test fuzz -- --nocapture
 
 bench: ## events a second: the engine beside loops written by hand, over HTTP, and the journal
 	cargo bench --locked --bench throughput

@@ -1,10 +1,16 @@
 //! Throws mutated plans at lexer, parser, printer, checker and builder: none may panic, and none
 //! may take long. The corpus is every plan of the project and `tests/language/corpus`, where what
-//! once was too much is kept.
+//! once was too much is kept, and what once showed something new.
 //!
-//! `make fuzz` goes on for `TIME` seconds; `SEED` gives another walk. The input at hand lies in
-//! `fuzz-current.siddhi` in the target's temporary folder, so that it is found after a crash too.
+//! A mutated text that shows something new, such as a message that no other text brought forth,
+//! joins the corpus for the rest of the walk.
+//!
+//! `make fuzz` goes on for `TIME` seconds, with one `PART` alone if asked; `SEED` gives another
+//! walk, and `KEEP` names a folder where texts that show something new are put. The input at hand
+//! lies in `fuzz-current-….siddhi` in the target's temporary folder, so that it is found after a
+//! crash too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -15,13 +21,16 @@ use std::time::Instant;
 
 use twinflow::engine::core::PlanCore;
 use twinflow::engine::library::Library;
+use twinflow::language::diagnostic::Diagnostic;
 use twinflow::language::format::format;
 use twinflow::language::format::format_query;
 use twinflow::language::parse;
+use twinflow::language::parse_expression;
 use twinflow::language::parse_query;
 use twinflow::language::render;
 use twinflow::language::render::Colour;
 use twinflow::language::source::Source;
+use twinflow::language::tokens;
 use twinflow::plan::check;
 use twinflow::plan::check_query;
 
@@ -180,9 +189,42 @@ impl Dice {
     }
 }
 
+/// The tokens of a text, as parts of it.
+fn parts(text: &str) -> Vec<&str> {
+    tokens(text).spans.into_iter().map(|span| &text[span.start..span.end]).collect()
+}
+
+/// What a token is, roughly: one is put in place of another of its kind.
+fn kind(token: &str) -> u8 {
+    match token.bytes().next() {
+        None => 0,
+        Some(first) if first.is_ascii_digit() => 1,
+        Some(b'\'' | b'"') => 2,
+        Some(first) if first.is_ascii_alphabetic() => 3,
+        Some(_) => 4,
+    }
+}
+
+/// Puts another token of the same kind in place of one, so that most texts stay plans.
+fn swap(text: &mut String, corpus: &[String], dice: &mut Dice) {
+    let spans = tokens(text).spans;
+    let Some(span) = spans.get(dice.roll(spans.len())) else { return };
+    let own = &text[span.start..span.end];
+    let other = &corpus[dice.roll(corpus.len())];
+    let source = if dice.roll(2) == 0 { other.clone() } else { text.clone() };
+    let fitting: Vec<&str> =
+        parts(&source).into_iter().filter(|part| kind(part) == kind(own) && *part != own).collect();
+    if let Some(part) = fitting.get(dice.roll(fitting.len())) {
+        text.replace_range(span.start..span.end, part);
+    }
+}
+
 /// Changes a text in one place.
-fn mutate(text: &mut String, corpus: &[String], dice: &mut Dice) {
+fn mutate(text: &mut String, part: Part, corpus: &[String], dice: &mut Dice) {
+    // What does not parse tells a checker little.
+    let swaps = matches!(part, Part::Checker | Part::Builder) && dice.roll(4) > 0;
     match dice.roll(8) {
+        _ if swaps => swap(text, corpus, dice),
         0 => {
             let from = dice.place(text);
             let length = dice.roll(20);
@@ -230,65 +272,202 @@ fn mutate(text: &mut String, corpus: &[String], dice: &mut Dice) {
     text.truncate(end);
 }
 
-/// All that is done with a text before it runs.
-fn look(text: &str) {
-    let library = Library::standard();
-    let parsed = parse(text);
-    let printed = format(&parsed, text);
-    let source = Source::new("fuzz", text);
-    let _ = render::text(&source, &parsed.diagnostics, Colour::Always);
-    let checked = check(&parsed.tree, text, &library);
-    let _ = render::text(&source, &checked.diagnostics, Colour::Never);
-    let question = parse_query(text);
-    let _ = format_query(&question, text);
-    if let Some(plan) = checked.plan.filter(|_| !parsed.has_errors()) {
-        if let Some(tree) = &question.tree {
-            let _ = check_query(tree, &plan, &library);
+/// What is thrown at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    All,
+    Lexer,
+    Parser,
+    Checker,
+    Builder,
+}
+
+impl Part {
+    fn of(name: &str) -> Part {
+        match name {
+            "" | "all" => Part::All,
+            "lexer" => Part::Lexer,
+            "parser" => Part::Parser,
+            "checker" => Part::Checker,
+            "builder" => Part::Builder,
+            _ => panic!("PART is lexer, parser, checker, builder or all, not `{name}`"),
         }
-        let _ = PlanCore::build(plan.into(), 1);
-        let printed = printed.expect("what has no errors is printed");
-        assert!(!parse(&printed).has_errors(), "what is printed can be read");
+    }
+
+    /// Lets the part look at a text; gives what that showed.
+    fn look(self, text: &str) -> BTreeSet<String> {
+        let mut shown = BTreeSet::new();
+        if matches!(self, Part::All | Part::Lexer) {
+            cut(text, &mut shown);
+        }
+        if matches!(self, Part::All | Part::Parser) {
+            read(text, &mut shown);
+        }
+        if matches!(self, Part::All | Part::Checker | Part::Builder) {
+            check_and_build(text, self, &mut shown);
+        }
+        shown
     }
 }
 
-/// Looks at a text, and says what was wrong with that.
-fn fault(text: &str, current: &Path) -> Option<String> {
-    fs::write(current, text).expect("the text can be kept");
-    let start = Instant::now();
-    let looked = catch_unwind(AssertUnwindSafe(|| look(text)));
-    match (looked, start.elapsed()) {
-        (Err(_), _) => Some("panicked".to_owned()),
-        (Ok(()), time) if time > LONGEST => Some(format!("took {time:?}")),
-        _ => None,
+/// A message without what it quotes.
+fn note(diagnostics: &[Diagnostic], shown: &mut BTreeSet<String>) {
+    for each in diagnostics {
+        let unquoted = each.message.split('`').step_by(2).collect::<Vec<&str>>().join("`");
+        let letters = unquoted.chars().filter(|letter| !letter.is_ascii_digit());
+        shown.insert(format!("{} {}", each.code, letters.collect::<String>()));
+    }
+}
+
+fn cut(text: &str, shown: &mut BTreeSet<String>) {
+    let tokens = tokens(text);
+    let mut end = 0;
+    for span in &tokens.spans {
+        assert!(span.start >= end && span.start < span.end, "tokens stand one after the other");
+        assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
+        end = span.end;
+    }
+    note(&tokens.diagnostics, shown);
+    // One that ends where another kind begins.
+    let parts = parts(text);
+    let first = |part: &&str| {
+        part.chars().next().map(|first| match first {
+            'a'..='z' | 'A'..='Z' => 'a',
+            '0'..='9' => '0',
+            first if first.is_ascii() => first,
+            _ => 'ü',
+        })
+    };
+    for pair in parts.windows(2) {
+        shown.insert(format!("{:?} {:?}", first(&pair[0]), first(&pair[1])));
+    }
+}
+
+fn read(text: &str, shown: &mut BTreeSet<String>) {
+    let parsed = parse(text);
+    let source = Source::new("fuzz", text);
+    let _ = render::text(&source, &parsed.diagnostics, Colour::Always);
+    note(&parsed.diagnostics, shown);
+    let printed = format(&parsed, text);
+    if !parsed.has_errors() {
+        let printed = printed.expect("what has no errors is printed");
+        let again = parse(&printed);
+        assert!(!again.has_errors(), "what is printed can be read");
+        assert_eq!(format(&again, &printed).as_ref(), Some(&printed), "and is printed as it is");
+    }
+    let question = parse_query(text);
+    let _ = format_query(&question, text);
+    note(&question.diagnostics, shown);
+    note(&parse_expression(text).diagnostics, shown);
+}
+
+fn check_and_build(text: &str, part: Part, shown: &mut BTreeSet<String>) {
+    let library = Library::standard();
+    let parsed = parse(text);
+    let source = Source::new("fuzz", text);
+    let checked = check(&parsed.tree, text, &library);
+    let _ = render::text(&source, &checked.diagnostics, Colour::Never);
+    note(&checked.diagnostics, shown);
+    if let Some(plan) = checked.plan.filter(|_| !parsed.has_errors()) {
+        if let Some(tree) = &parse_query(text).tree {
+            let _ = check_query(tree, &plan, &library);
+        }
+        if part != Part::Checker {
+            let _ = PlanCore::build(plan.into(), 1);
+        }
+    }
+}
+
+/// Where the input at hand lies, and what has been seen.
+struct Walk {
+    part: Part,
+    current: PathBuf,
+    known: BTreeSet<String>,
+}
+
+impl Walk {
+    /// Looks at a text; gives what it shows that is new.
+    ///
+    /// # Errors
+    /// With what was wrong.
+    fn look(&mut self, text: &str) -> Result<BTreeSet<String>, String> {
+        fs::write(&self.current, text).expect("the text can be kept");
+        let start = Instant::now();
+        let looked = catch_unwind(AssertUnwindSafe(|| self.part.look(text)));
+        match (looked, start.elapsed()) {
+            (Err(_), _) => Err("panicked".to_owned()),
+            (Ok(_), time) if time > LONGEST => Err(format!("took {time:?}")),
+            (Ok(shown), _) => {
+                let fresh: BTreeSet<String> = shown.difference(&self.known).cloned().collect();
+                self.known.extend(fresh.iter().cloned());
+                Ok(fresh)
+            }
+        }
+    }
+
+    /// A short part of a text that still shows what is wanted.
+    fn shortened(&self, text: &str, wanted: &BTreeSet<String>) -> String {
+        let mut text = text.to_owned();
+        for separator in ['\n', ';', ' '] {
+            let mut place = 0;
+            loop {
+                let mut pieces: Vec<&str> = text.split_inclusive(separator).collect();
+                if place >= pieces.len() {
+                    break;
+                }
+                pieces.remove(place);
+                let shorter = pieces.concat();
+                if self.part.look(&shorter).is_superset(wanted) {
+                    text = shorter;
+                } else {
+                    place += 1;
+                }
+            }
+        }
+        text
     }
 }
 
 #[test]
 fn no_text_is_too_much() {
-    let seconds =
-        std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1u64);
-    let corpus = corpus();
+    let setting = |name: &str| std::env::var(name).unwrap_or_default();
+    let number = |name: &str| setting(name).parse::<u64>().ok();
+    let (seconds, seed) = (number("FUZZ_SECONDS").unwrap_or(2), number("SEED").unwrap_or(1));
+    let part = Part::of(&setting("PART"));
+    let mut corpus = corpus();
     assert!(corpus.len() > 200, "only {} texts", corpus.len());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let current = folder.join("fuzz-current.siddhi");
+    let current = folder.join(format!("fuzz-current-{part:?}.siddhi").to_lowercase());
+    let mut walk = Walk { part, current, known: BTreeSet::new() };
     for text in &corpus {
-        assert_eq!(fault(text, &current), None, "{text}");
+        assert_eq!(walk.look(text).err(), None, "{text}");
     }
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
-    let mut tried = 0;
+    let (mut tried, mut fresh) = (0, 0);
     while start.elapsed() < limit {
         let mut text = corpus[dice.roll(corpus.len())].clone();
         for _ in 0..=dice.roll(6) {
-            mutate(&mut text, &corpus, &mut dice);
+            mutate(&mut text, part, &corpus, &mut dice);
         }
         tried += 1;
-        if let Some(fault) = fault(&text, &current) {
-            let kept = folder.join(format!("fuzz-{seed}-{tried}.siddhi"));
-            fs::write(&kept, &text).expect("the text can be kept");
-            panic!("{fault}: {} (keep it in tests/language/corpus)", kept.display());
+        match walk.look(&text) {
+            Ok(shown) if shown.is_empty() => {}
+            Ok(shown) => {
+                fresh += 1;
+                let name = format!("{part:?}_{seed}_{tried}.siddhi").to_lowercase();
+                if let Some(folder) = std::env::var_os("KEEP") {
+                    let text = walk.shortened(&text, &shown);
+                    fs::write(Path::new(&folder).join(name), text).expect("it can be kept");
+                }
+                corpus.push(text);
+            }
+            Err(fault) => {
+                let kept = folder.join(format!("fuzz-{seed}-{tried}.siddhi"));
+                fs::write(&kept, &text).expect("the text can be kept");
+                panic!("{fault}: {} (keep it in tests/language/corpus)", kept.display());
+            }
         }
     }
-    println!("{tried} texts");
+    println!("{part:?}: {tried} texts, {fresh} of them showed something new");
 }

@@ -53,6 +53,15 @@ pub struct ParsedExpression {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What cutting a text into tokens gave.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Where each token stands, in order; comments and space are none.
+    pub spans: Vec<Span>,
+    /// What is wrong, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 impl Parsed {
     /// Whether the plan must be refused.
     pub fn has_errors(&self) -> bool {
@@ -65,6 +74,15 @@ impl ParsedQuery {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
+}
+
+/// Cuts a text into tokens.
+pub fn tokens(text: &str) -> Tokens {
+    let mut lexed = lexer::lex(text);
+    // The last one is the end of the text.
+    lexed.tokens.pop();
+    let spans = lexed.tokens.into_iter().map(|token| token.span).collect();
+    Tokens { spans, diagnostics: lexed.diagnostics }
 }
 
 /// Reads a plan.
