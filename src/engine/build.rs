@@ -19,6 +19,7 @@ use crate::engine::pipeline::Step;
 use crate::engine::pipeline::Target;
 use crate::engine::pipeline::Way;
 use crate::engine::rates::Limiter;
+use crate::engine::selector::Incoming;
 use crate::engine::selector::Selector;
 use crate::engine::tables::TableWriter;
 use crate::engine::tables::membership;
@@ -26,7 +27,9 @@ use crate::engine::windows::Window;
 use crate::engine::windows::WindowSetup;
 use crate::event::Batch;
 use crate::event::DataType;
+use crate::plan::aggregation::Shown;
 use crate::plan::expression::Expr;
+use crate::plan::logical::AggregationId;
 use crate::plan::logical::Findable;
 use crate::plan::logical::KeyBy;
 use crate::plan::logical::NamedWindow;
@@ -141,6 +144,20 @@ impl<'a> Builder<'a> {
         key.into_iter().chain(table.indexes.iter().map(|&column| vec![column])).collect()
     }
 
+    /// The columns in which an aggregation shows its group keys; none if it has no keys, does not
+    /// show all of them, or has floating ones, which are not the same whenever they are equal.
+    pub fn group_columns(&self, aggregation: AggregationId) -> Option<Vec<usize>> {
+        let aggregation = &self.plan.aggregations[aggregation];
+        let floats = [DataType::Float, DataType::Double, DataType::Object];
+        let keys = &aggregation.groups;
+        if keys.is_empty() || keys.iter().any(|ty| floats.contains(ty)) {
+            return None;
+        }
+        let place = |key| aggregation.outputs.iter().position(|each| *each == Shown::Group(key));
+        // The start of the bucket stands before them.
+        (0..keys.len()).map(|key| place(key).map(|place| place + 1)).collect()
+    }
+
     /// Makes a named window.
     ///
     /// # Errors
@@ -180,16 +197,20 @@ impl<'a> Builder<'a> {
     /// If a part of it cannot be run.
     pub fn query(&self, query: &Query, next_operator: &mut u32) -> Result<Pipeline, BuildError> {
         let mut ports = Vec::new();
-        let (mut expired, mut windowed) = (false, false);
+        let (mut expired, mut windowed, mut owes) = (false, false, false);
         for (number, port) in query.ports.iter().enumerate() {
             if let Source::Window(window) = port.source {
                 windowed = true;
-                expired |= self.plan.windows[window].output.expired();
+                let window = &self.plan.windows[window];
+                expired |= window.output.expired();
+                owes |= !window.output.current();
+                owes |= self.library.window_has(&window.call.name, Trait::Owes);
             }
             for stage in &port.stages {
                 if let Stage::Window(call) = stage {
                     windowed = true;
                     expired |= wants_expired(query, call, self.library);
+                    owes |= self.library.window_has(&call.name, Trait::Owes);
                 }
             }
             let first_operator = *next_operator;
@@ -213,10 +234,10 @@ impl<'a> Builder<'a> {
             }
             None => None,
         };
-        let selector = Selector::build(&selection, query.events, expired, windowed, self)?;
-        let joins = query.ports.iter().flat_map(|port| &port.stages);
-        let joins = joins.filter(|stage| matches!(stage, Stage::Lookup(_))).count() > 0;
-        let selector = if joins { selector.unbalanced() } else { selector };
+        let mut stages = query.ports.iter().flat_map(|port| &port.stages);
+        let joins = stages.any(|stage| matches!(stage, Stage::Lookup(_)));
+        let incoming = Incoming { expired, windowed, balanced: !joins && !owes };
+        let selector = Selector::build(&selection, query.events, incoming, self)?;
         let shows = matches!(query.rate, Some(Rate { kind: RateKind::Snapshot, .. }));
         let selector = if shows { selector.row_by_row() } else { selector };
         Ok(Pipeline {

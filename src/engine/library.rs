@@ -150,7 +150,8 @@ impl Library {
     fn verify_aggregator(&self, name: &str, arguments: &[Expr]) -> Result<(), ArgumentFault> {
         let definition = self.find_aggregator(name).ok_or_else(|| unknown(name))?;
         let ty = result(&definition.signature, arguments).ok_or_else(|| misfit(name))?;
-        (definition.build)(&AggregatorSetup { arguments, ty, expired: true }).map(drop)
+        (definition.build)(&AggregatorSetup { arguments, ty, expired: true, balanced: true })
+            .map(drop)
     }
 
     fn verify_window(

@@ -41,6 +41,8 @@ pub enum Trait {
     /// An aggregator from which nothing is ever taken back, so that its groups are never forgotten;
     /// a window that keeps a row of each key for ever.
     Lasts,
+    /// A window from which rows may leave that never came, or that come only after.
+    Owes,
     /// A stream function that holds rows, as windows do.
     Holds,
     /// A function whose result depends on how many rows there have been.

@@ -87,6 +87,18 @@ fn rows_that_multiply_are_cut_off_and_counted() {
 }
 
 #[test]
+fn groups_of_rows_that_never_stay_are_not_kept() {
+    let conditions = ["expression('sum(a) < 0')", "expressionBatch('sum(a) < 0')"];
+    for window in conditions {
+        let query = "select a, sum(a) as total group by a insert into B;";
+        let plan = format!("define stream A (a int);\nfrom A#window.{window} {query}");
+        let mut core = core(&plan, "B");
+        assert_eq!(feed(&mut core, "A", 1, 5_000).rows, 5_000);
+        assert!(core.groups() < 100, "{window}: {} groups", core.groups());
+    }
+}
+
+#[test]
 fn bounds_leave_what_is_usual_alone() {
     let mut core = core(&doubling(8), "S8");
     let seen = feed(&mut core, "S0", 1, 1_000);

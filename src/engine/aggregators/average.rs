@@ -1,6 +1,9 @@
 //! `avg(x)`: the mean of the values, as a double.
 
 use crate::engine::aggregators::AggregatorDefinition;
+use crate::engine::aggregators::balance::Balance;
+use crate::engine::aggregators::balance::Marked;
+use crate::engine::aggregators::balance::Sure;
 use crate::engine::aggregators::number;
 use crate::engine::aggregators::per_group::PerGroup;
 use crate::engine::aggregators::per_group::Running;
@@ -32,37 +35,45 @@ insert into Means;",
     },
     build: |setup| {
         let ty = setup.arguments[0].ty;
-        for_number!(ty, T => Ok(PerGroup::<Average<T>>::boxed()), else Err(number::expected(ty)))
+        for_number!(ty, T => Ok(match setup.balanced {
+            true => PerGroup::<Average<T, Sure>>::boxed(),
+            false => PerGroup::<Average<T, Marked>>::boxed(),
+        }), else Err(number::expected(ty)))
     },
 };
 
-struct Average<A> {
+struct Average<A, B> {
     total: f64,
     count: i64,
+    balance: B,
     argument: PhantomData<A>,
 }
 
-impl<A> Default for Average<A> {
+impl<A, B: Balance> Default for Average<A, B> {
     fn default() -> Self {
-        Average { total: 0.0, count: 0, argument: PhantomData }
+        Average { total: 0.0, count: 0, balance: B::default(), argument: PhantomData }
     }
 }
 
-impl<A: Number> Running for Average<A> {
+impl<A: Number, B: Balance> Running for Average<A, B> {
     type Argument = A;
     type Result = f64;
 
     #[inline]
     fn enter(&mut self, value: &A) {
-        self.total += value.to_double();
+        let value = value.to_double();
+        self.total += value;
         self.count += 1;
+        self.balance.enter(value);
     }
 
     #[inline]
     fn leave(&mut self, value: &A) {
+        let value = value.to_double();
         self.count -= 1;
-        // An empty group is as new: no rounding error outlives the values it came from.
-        self.total = if self.count == 0 { 0.0 } else { self.total - value.to_double() };
+        self.balance.leave(value);
+        let is_empty = self.count == 0 && self.balance.is_even();
+        self.total = if is_empty { 0.0 } else { self.total - value };
     }
 
     #[inline]
@@ -71,13 +82,14 @@ impl<A: Number> Running for Average<A> {
     }
 }
 
-impl<A> Encode for Average<A> {
+impl<A, B: Balance> Encode for Average<A, B> {
     fn encode(&self, out: &mut Vec<u8>) {
         (self.total, self.count).encode(out);
+        self.balance.encode(out);
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (total, count) = Encode::decode(from)?;
-        Ok(Average { total, count, argument: PhantomData })
+        Ok(Average { total, count, balance: B::decode(from)?, argument: PhantomData })
     }
 }

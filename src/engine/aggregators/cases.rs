@@ -68,7 +68,7 @@ fn build(name: &str, ty: DataType, expired: bool) -> Box<dyn Aggregator> {
         "math:percentile" => vec![Expr::column(0, ty), Expr::constant(Value::Double(50.0))],
         _ => vec![Expr::column(0, ty)],
     };
-    let setup = AggregatorSetup { arguments, ty: result_type(name, ty), expired };
+    let setup = AggregatorSetup { arguments, ty: result_type(name, ty), expired, balanced: true };
     (find(name).expect("it is listed").build)(&setup).expect("it takes the type")
 }
 
@@ -307,7 +307,7 @@ fn play(name: &str, ty: DataType, seed: u64) {
         let room = script.kinds[start..].iter().position(|&kind| kind == Kind::Reset);
         let most = room.unwrap_or(script.kinds.len() - start) as u64;
         let end = start + 1 + chance.below(most) as usize;
-        let rows = AggregateRows { range: start..end, kinds, groups: numbers };
+        let rows = AggregateRows { range: start..end, kinds, groups: numbers, wanted: None };
         aggregator.run(&rows, &[&argument], &mut output);
         assert_eq!(output.len(), end);
         for row in start..end {
@@ -360,12 +360,20 @@ fn only_what_lasts_forever_cannot_go_back() {
 
 #[test]
 fn a_count_needs_no_argument() {
-    let setup = AggregatorSetup { arguments: &[], ty: Long, expired: true };
+    let setup = AggregatorSetup { arguments: &[], ty: Long, expired: true, balanced: true };
     let mut count = (find("count").expect("it is listed").build)(&setup).expect("it is built");
     let mut output = Column::new(Long);
     let kinds = [Kind::Current, Kind::Current, Kind::Expired, Kind::Current];
-    count.run(&AggregateRows { range: 1..4, kinds: &kinds, groups: &[] }, &[], &mut output);
-    count.run(&AggregateRows { range: 0..2, kinds: &[], groups: &[] }, &[], &mut output);
+    count.run(
+        &AggregateRows { range: 1..4, kinds: &kinds, groups: &[], wanted: None },
+        &[],
+        &mut output,
+    );
+    count.run(
+        &AggregateRows { range: 0..2, kinds: &[], groups: &[], wanted: None },
+        &[],
+        &mut output,
+    );
     assert_eq!(output.longs(), [1, 0, 1, 2, 3]);
 }
 
@@ -378,10 +386,35 @@ fn an_emptied_group_is_as_new() {
         let argument = column(Double, &values);
         let (current, expired) = (Kind::Current, Kind::Expired);
         let kinds = [current, current, current, expired, expired, expired, current];
-        let rows = AggregateRows { range: 0..7, kinds: &kinds, groups: &[] };
+        let rows = AggregateRows { range: 0..7, kinds: &kinds, groups: &[], wanted: None };
         aggregator.run(&rows, &[&argument], &mut output);
         assert!(output.is_null(5));
         assert_eq!(output.value(6), Value::Double(7.0), "no rounding error is left");
+    }
+}
+
+#[test]
+fn what_left_without_coming_is_owed() {
+    for (name, gives) in [("sum", 6.0), ("avg", 6.0)] {
+        for ty in NUMBERS {
+            let arguments = &[Expr::column(0, *ty)];
+            let ty = result_type(name, *ty);
+            let setup = AggregatorSetup { arguments, ty, expired: true, balanced: false };
+            let mut aggregator = (find(name).expect("it is listed").build)(&setup).expect("so");
+            let values = [5, 3, 4].map(|value| match arguments[0].ty {
+                Int => Value::Int(value),
+                Long => Value::Long(value.into()),
+                DataType::Float => Value::Float(value as f32),
+                _ => Value::Double(value.into()),
+            });
+            let argument = column(arguments[0].ty, &values);
+            let kinds = [Kind::Current, Kind::Expired, Kind::Current];
+            let rows = AggregateRows { range: 0..3, kinds: &kinds, groups: &[], wanted: None };
+            let mut output = Column::new(ty);
+            aggregator.run(&rows, &[&argument], &mut output);
+            assert!(output.is_null(1));
+            assert_eq!(output.value(2).as_double(), Some(gives), "{name}({})", arguments[0].ty);
+        }
     }
 }
 
@@ -390,7 +423,11 @@ fn sums_of_whole_numbers_wrap() {
     let mut sum = build("sum", Long, true);
     let mut output = Column::new(Long);
     let argument = column(Long, &[Value::Long(i64::MAX), Value::Long(1)]);
-    sum.run(&AggregateRows { range: 0..2, kinds: &[], groups: &[] }, &[&argument], &mut output);
+    sum.run(
+        &AggregateRows { range: 0..2, kinds: &[], groups: &[], wanted: None },
+        &[&argument],
+        &mut output,
+    );
     assert_eq!(output.longs(), [i64::MAX, i64::MIN]);
 }
 

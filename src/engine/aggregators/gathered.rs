@@ -22,6 +22,11 @@ pub trait Gather: Send {
         present.len()
     }
 
+    /// Where among those present a value is; the first of equal ones.
+    fn find(&self, present: &[Value], value: &Value) -> Option<usize> {
+        present.iter().position(|each| each == value)
+    }
+
     /// What all those present give.
     fn result(&self, present: &[Value]) -> Value;
 }
@@ -53,12 +58,14 @@ impl<G: Gather> Aggregator for Gathered<G> {
                 (Value::Null, _) => {}
                 (value, false) => present.insert(self.how.place(present, &value), value),
                 (value, true) => {
-                    if let Some(place) = present.iter().position(|each| *each == value) {
+                    if let Some(place) = self.how.find(present, &value) {
                         present.remove(place);
                     }
                 }
             }
-            output.push(&self.how.result(present));
+            // A batch that comes at once is mostly wanted for its last row alone.
+            let shown = if rows.is_wanted(row) { present.as_slice() } else { &[] };
+            output.push(&self.how.result(shown));
         }
     }
 
@@ -68,6 +75,10 @@ impl<G: Gather> Aggregator for Gathered<G> {
                 present.clear();
             }
         }
+    }
+
+    fn is_lazy(&self) -> bool {
+        true
     }
 
     fn is_as_new(&self, group: u32) -> bool {

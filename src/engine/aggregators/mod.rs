@@ -3,6 +3,7 @@
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
 mod average;
+mod balance;
 #[cfg(test)]
 mod cases;
 mod collected;
@@ -23,6 +24,7 @@ mod union_set;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
+use crate::event::Bits;
 use crate::event::Column;
 use crate::event::DataType;
 use crate::event::Kind;
@@ -47,6 +49,11 @@ pub trait Aggregator: Send {
     /// that it need not be kept.
     fn is_reversible(&self) -> bool {
         true
+    }
+
+    /// Whether it gains by knowing which rows are wanted, as its values are costly to make.
+    fn is_lazy(&self) -> bool {
+        false
     }
 
     /// Whether a group is as if it had never had a row. Where that is not known the groups of a
@@ -74,6 +81,15 @@ pub struct AggregateRows<'a> {
     pub kinds: &'a [Kind],
     /// Each row's group, by row of the batch; empty: all of group 0.
     pub groups: &'a [u32],
+    /// The rows whose value is read; `None`: all. What is given for others is of no account.
+    pub wanted: Option<&'a Bits>,
+}
+
+impl AggregateRows<'_> {
+    /// Whether the value of a row is read.
+    pub fn is_wanted(&self, row: usize) -> bool {
+        self.wanted.is_none_or(|wanted| wanted.get(row))
+    }
 }
 
 /// An aggregator by name.
@@ -92,6 +108,9 @@ pub struct AggregatorSetup<'a> {
     pub ty: DataType,
     /// Whether expired rows can come, so that values must be kept to be taken back.
     pub expired: bool,
+    /// Whether every row that leaves has come before. Rows of a join may leave that never came, as
+    /// the other side has changed since.
+    pub balanced: bool,
 }
 
 /// All aggregators, in the order of the manual.

@@ -55,6 +55,11 @@ impl Gather for Percentile {
         present.partition_point(|each| each.order(value) != Ordering::Greater)
     }
 
+    fn find(&self, present: &[Value], value: &Value) -> Option<usize> {
+        let place = present.partition_point(|each| each.order(value) == Ordering::Less);
+        present.get(place).filter(|each| *each == value).map(|_| place)
+    }
+
     fn result(&self, present: &[Value]) -> Value {
         let value = |at: usize| present.get(at).and_then(Value::as_double).unwrap_or(f64::NAN);
         let count = present.len();

@@ -1,6 +1,9 @@
 //! `sum(x)`: whole numbers exactly, floats in row order.
 
 use crate::engine::aggregators::AggregatorDefinition;
+use crate::engine::aggregators::balance::Balance;
+use crate::engine::aggregators::balance::Marked;
+use crate::engine::aggregators::balance::Sure;
 use crate::engine::aggregators::per_group::PerGroup;
 use crate::engine::aggregators::per_group::Running;
 use crate::engine::expressions::Native;
@@ -36,10 +39,13 @@ from Orders#window.time(1 min) select product, sum(pieces) as sold group by prod
 insert into Sales;",
     },
     build: |setup| match setup.arguments[0].ty {
-        DataType::Int => Ok(PerGroup::<Sum<i32>>::boxed()),
-        DataType::Long => Ok(PerGroup::<Sum<i64>>::boxed()),
-        DataType::Float => Ok(PerGroup::<Sum<f32>>::boxed()),
-        DataType::Double => Ok(PerGroup::<Sum<f64>>::boxed()),
+        // Sums of whole numbers are exact: taking back what was taken in leaves nothing.
+        DataType::Int => Ok(PerGroup::<Sum<i32, Sure>>::boxed()),
+        DataType::Long => Ok(PerGroup::<Sum<i64, Sure>>::boxed()),
+        DataType::Float if setup.balanced => Ok(PerGroup::<Sum<f32, Sure>>::boxed()),
+        DataType::Float => Ok(PerGroup::<Sum<f32, Marked>>::boxed()),
+        DataType::Double if setup.balanced => Ok(PerGroup::<Sum<f64, Sure>>::boxed()),
+        DataType::Double => Ok(PerGroup::<Sum<f64, Marked>>::boxed()),
         ty => Err(ArgumentFault::at(0, format!("expected a number, found a `{ty}`"))),
     },
 };
@@ -89,34 +95,38 @@ impl Addend for f64 {
     }
 }
 
-struct Sum<A: Addend> {
+struct Sum<A: Addend, B> {
     total: A::Total,
     count: i64,
+    balance: B,
 }
 
-impl<A: Addend> Default for Sum<A> {
+impl<A: Addend, B: Balance> Default for Sum<A, B> {
     fn default() -> Self {
-        Sum { total: A::Total::ZERO, count: 0 }
+        Sum { total: A::Total::ZERO, count: 0, balance: B::default() }
     }
 }
 
-impl<A: Addend> Running for Sum<A> {
+impl<A: Addend, B: Balance> Running for Sum<A, B> {
     type Argument = A;
     type Result = A::Total;
 
     #[inline]
     fn enter(&mut self, value: &A) {
-        self.total = self.total.plus(value.widened());
+        let value = value.widened();
+        self.total = self.total.plus(value);
         self.count += 1;
+        self.balance.enter(value.to_double());
     }
 
     #[inline]
     fn leave(&mut self, value: &A) {
+        let value = value.widened();
         self.count -= 1;
-        // An empty group is as new: no rounding error outlives the values it came from.
+        self.balance.leave(value.to_double());
         self.total = match self.count {
-            0 if !A::EXACT => A::Total::ZERO,
-            _ => self.total.minus(value.widened()),
+            0 if !A::EXACT && self.balance.is_even() => A::Total::ZERO,
+            _ => self.total.minus(value),
         };
     }
 
@@ -126,13 +136,15 @@ impl<A: Addend> Running for Sum<A> {
     }
 }
 
-impl<A: Addend> Encode for Sum<A> {
+impl<A: Addend, B: Balance> Encode for Sum<A, B> {
     fn encode(&self, out: &mut Vec<u8>) {
         self.total.encode(out);
         self.count.encode(out);
+        self.balance.encode(out);
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
-        Ok(Sum { total: Encode::decode(from)?, count: Encode::decode(from)? })
+        let (total, count) = (Encode::decode(from)?, Encode::decode(from)?);
+        Ok(Sum { total, count, balance: B::decode(from)? })
     }
 }

@@ -102,6 +102,7 @@ enum Reader {
 struct WindowNode {
     readers: Vec<(QueryId, usize)>,
     output: OutputEvents,
+    watched: bool,
     buffer: Batch,
     operator: u32,
 }
@@ -149,6 +150,11 @@ impl PlanCore {
         self.pipelines[query].watched = true;
     }
 
+    /// Shows all rows that a named window puts out to the outlet from now on.
+    pub fn watch_window(&mut self, window: WindowId) {
+        self.windows[window].watched = true;
+    }
+
     /// The engine's clock.
     pub fn now(&self) -> Millis {
         self.context.now
@@ -165,6 +171,11 @@ impl PlanCore {
         let aggregations = self.context.aggregations.iter().flatten().map(|each| each.held());
         let queries = self.pipelines.iter().map(Pipeline::held);
         queries.chain(windows).chain(aggregations).sum()
+    }
+
+    /// How many groups the selections of all queries keep.
+    pub fn groups(&self) -> usize {
+        self.pipelines.iter().map(|pipeline| pipeline.selector.held_groups()).sum()
     }
 
     /// How many rows the tables hold.
@@ -454,6 +465,9 @@ impl PlanCore {
             }
         }
         if !output.is_empty() {
+            if self.windows[id].watched {
+                outlet.window(id, self.context.now, &output);
+            }
             for reader in 0..self.windows[id].readers.len() {
                 let (query, port) = self.windows[id].readers[reader];
                 self.run_query(query, port, Cause::Rows(&output), outlet);

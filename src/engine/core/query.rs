@@ -3,6 +3,7 @@
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
 use crate::engine::core::PlanCore;
+use crate::engine::selector::Incoming;
 use crate::engine::selector::Selector;
 use crate::engine::tables::Finder;
 use crate::engine::tables::Pairs;
@@ -27,8 +28,9 @@ impl PlanCore {
         let plan = Arc::clone(&self.plan);
         let library = self.library.clone();
         let builder = Builder::new(&plan, &library);
+        let incoming = Incoming { expired: false, windowed: false, balanced: true };
         let mut selector =
-            Selector::build(&query.selection, OutputEvents::Current, false, false, &builder)?;
+            Selector::build(&query.selection, OutputEvents::Current, incoming, &builder)?;
         let outputs = query.selection.schema.types();
         let writer = builder.table_writer(&query.output, &outputs)?;
         let mut rows = Batch::default();

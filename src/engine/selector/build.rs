@@ -8,22 +8,33 @@ use crate::engine::selector::Output;
 use crate::engine::selector::Selector;
 use crate::engine::selector::grouping::Grouping;
 use crate::engine::selector::pick::Picker;
+use crate::event::Bits;
 use crate::event::Column;
 use crate::plan::expression::Expr;
 use crate::plan::logical::OutputEvents;
 use crate::plan::logical::Selection;
 
+/// What is known of the rows that come to a selection.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    /// Whether expired ones can be among them.
+    pub expired: bool,
+    /// Whether a window holds them.
+    pub windowed: bool,
+    /// Whether every row that leaves has come before. Else groups are given up by what their
+    /// aggregates hold, for counting rows tells nothing of what is left.
+    pub balanced: bool,
+}
+
 impl Selector {
-    /// Makes the selection of a query that puts out `events`; `expired` says whether expired rows
-    /// can come in.
+    /// Makes the selection of a query that puts out `events`.
     ///
     /// # Errors
     /// If an expression or aggregator cannot be run.
     pub fn build(
         selection: &Selection,
         events: OutputEvents,
-        expired: bool,
-        windowed: bool,
+        incoming: Incoming,
         builder: &Builder<'_>,
     ) -> Result<Selector, BuildError> {
         let width = selection.input.len();
@@ -34,7 +45,9 @@ impl Selector {
 
         let mut aggregates = Vec::with_capacity(results);
         for call in &selection.aggregates {
-            let setup = AggregatorSetup { arguments: &call.arguments, ty: call.ty, expired };
+            let (arguments, ty) = (call.arguments.as_slice(), call.ty);
+            let Incoming { expired, balanced, .. } = incoming;
+            let setup = AggregatorSetup { arguments, ty, expired, balanced };
             let running = builder.aggregator(&call.name, &setup)?;
             aggregates
                 .push(Aggregate { arguments: builder.kernels(&call.arguments, &input)?, running });
@@ -54,14 +67,14 @@ impl Selector {
             .iter()
             .map(|(key, descending)| Ok((builder.kernel(key, &with_outputs)?, *descending)))
             .collect::<Result<Vec<_>, BuildError>>()?;
-        let gives_up =
-            windowed && aggregates.iter().all(|aggregate| aggregate.running.is_reversible());
+        let gives_up = incoming.windowed
+            && aggregates.iter().all(|aggregate| aggregate.running.is_reversible());
         let grouped = !selection.group_by.is_empty();
         let key_columns = selection.group_by.iter().map(|key| Column::new(key.ty)).collect();
         let collapses = grouped || results > 0;
         Ok(Selector {
             keys: builder.kernels(&selection.group_by, &input)?,
-            grouping: grouped.then(|| Grouping::new(key_columns, gives_up)),
+            grouping: grouped.then(|| Grouping::new(key_columns, gives_up && incoming.balanced)),
             groups: Vec::new(),
             resets: Vec::new(),
             reset_groups: Vec::new(),
@@ -73,7 +86,8 @@ impl Selector {
             having: having.map(|expr| builder.kernel(expr, &with_outputs)).transpose()?,
             order_by,
             picker: Picker::new(events, collapses, selection.offset, selection.limit),
-            gives_up_new: false,
+            gives_up_new: grouped && gives_up && !incoming.balanced,
+            wanted: Bits::new(),
             scratch: Vec::new(),
         })
     }

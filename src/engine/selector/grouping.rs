@@ -57,12 +57,6 @@ impl Grouping {
         self.gives_up
     }
 
-    /// Says that rows may be taken back that were never taken in, so that counting them tells
-    /// nothing of what is left.
-    pub fn stop_counting(&mut self) {
-        self.gives_up = false;
-    }
-
     /// Hashes the keys of a batch; to be called before [`Grouping::number`] for its rows.
     pub fn begin(&mut self, batch: &Batch, keys: &[&Column]) {
         self.batch_hashes.clear();

@@ -10,6 +10,7 @@ mod build;
 mod grouping;
 mod pick;
 
+pub(super) use crate::engine::selector::build::Incoming;
 pub(super) use crate::engine::selector::grouping::Grouping;
 
 use crate::engine::aggregators::AggregateRows;
@@ -23,6 +24,7 @@ use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::event::Batch;
+use crate::event::Bits;
 use crate::event::Column;
 use crate::event::Kind;
 use crate::event::Slot;
@@ -51,6 +53,8 @@ pub struct Selector {
     picker: Picker,
     /// Whether groups are given up once their aggregates are as new.
     gives_up_new: bool,
+    /// Rows whose aggregates are read; kept for aggregates that are costly to tell.
+    wanted: Bits,
     /// Group numbers at hand, kept for its memory.
     scratch: Vec<u32>,
 }
@@ -68,16 +72,6 @@ enum Output {
 }
 
 impl Selector {
-    /// For the rows of a join: a row that leaves may take back what it never brought, as the other
-    /// side has changed since. So groups are given up by what their aggregates hold.
-    pub fn unbalanced(mut self) -> Selector {
-        if let Some(grouping) = self.grouping.as_mut().filter(|grouping| grouping.gives_up()) {
-            grouping.stop_counting();
-            self.gives_up_new = true;
-        }
-        self
-    }
-
     /// For a snapshot, which looks at every row: no chunk gives one row for several, and groups
     /// are neither sorted nor cut off.
     pub fn row_by_row(mut self) -> Selector {
@@ -94,8 +88,12 @@ impl Selector {
         let earlier = std::mem::take(&mut context.faults);
         if !self.aggregates.is_empty() || self.grouping.is_some() {
             self.group(input, context);
-            self.aggregate(input, context);
         }
+        if self.having.is_none() {
+            let groups = self.grouping.is_some().then_some(self.groups.as_slice());
+            self.picker.pick(input, groups, None);
+        }
+        self.aggregate(input, context);
         if self.computes_all {
             self.compute_all(input, context);
         }
@@ -103,9 +101,11 @@ impl Selector {
             parts: [&input.columns, &self.results, &self.computed],
             timestamps: &input.timestamps,
         };
-        let having = self.having.as_mut().map(|kernel| kernel.evaluate(&frame, context));
-        let groups = self.grouping.is_some().then_some(self.groups.as_slice());
-        self.picker.pick(input, groups, having);
+        if let Some(having) = &mut self.having {
+            let having = having.evaluate(&frame, context);
+            let groups = self.grouping.is_some().then_some(self.groups.as_slice());
+            self.picker.pick(input, groups, Some(having));
+        }
         if !self.order_by.is_empty() {
             let keys: SmallVec<[(&Column, bool); 4]> = self
                 .order_by
@@ -177,13 +177,19 @@ impl Selector {
     /// Fills `results`.
     fn aggregate(&mut self, input: &Batch, context: &mut Context) {
         let frame = Frame::new(&input.columns, &input.timestamps);
+        let knows = self.having.is_none();
+        if knows && self.aggregates.iter().any(|aggregate| aggregate.running.is_lazy()) {
+            self.picker.mark(&mut self.wanted);
+        }
         for (aggregate, result) in self.aggregates.iter_mut().zip(&mut self.results) {
             result.clear();
             let mut room = Columns::default();
             let arguments = room.evaluate(&mut aggregate.arguments, &frame, context);
             let mut start = 0;
             let running = &mut aggregate.running;
-            let rows = |range| AggregateRows { range, kinds: &input.kinds, groups: &self.groups };
+            let wanted = Some(&self.wanted).filter(|_| knows && running.is_lazy());
+            let rows =
+                |range| AggregateRows { range, kinds: &input.kinds, groups: &self.groups, wanted };
             for (row, groups) in &self.resets {
                 running.run(&rows(start..*row), arguments, result);
                 // The reset itself: a row nobody selects.

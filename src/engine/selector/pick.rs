@@ -1,6 +1,7 @@
 //! Which rows of a batch leave, in which order, in which chunks.
 
 use crate::event::Batch;
+use crate::event::Bits;
 use crate::event::Column;
 use crate::event::Kind;
 use crate::plan::logical::OutputEvents;
@@ -107,6 +108,12 @@ impl Picker {
             start = end;
         }
         self.singles |= self.ends.len() == self.rows.len();
+    }
+
+    /// Marks the rows that are picked so far, and no others.
+    pub fn mark(&self, marks: &mut Bits) {
+        marks.clear();
+        self.rows.iter().for_each(|&row| marks.set(row as usize));
     }
 
     /// Sorts each chunk by keys, each of them descending or not; nulls last either way. Only runs

@@ -69,7 +69,7 @@ impl Condition {
                 ArgumentFault::at(0, format!("there is no aggregator `{}`", call.name))
             })?;
             let arguments = &call.arguments;
-            let setup = AggregatorSetup { arguments, ty: call.ty, expired: true };
+            let setup = AggregatorSetup { arguments, ty: call.ty, expired: true, balanced: true };
             let kernel = |argument| compile(argument, &[width], library);
             aggregates.push(Aggregate {
                 running: (definition.build)(&setup)?,
@@ -148,7 +148,7 @@ impl Condition {
             let arguments = aggregate.arguments.iter_mut();
             let arguments: Vec<&Column> =
                 arguments.map(|kernel| kernel.evaluate(&frame, context)).collect();
-            let rows = AggregateRows { range: 0..1, kinds: &[kind], groups: &[slot] };
+            let rows = AggregateRows { range: 0..1, kinds: &[kind], groups: &[slot], wanted: None };
             aggregate.running.run(&rows, &arguments, value);
         }
         let width = self.row.columns.len();

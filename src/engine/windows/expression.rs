@@ -31,7 +31,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "expression",
         summary: "Slides over the newest events for which a condition on all of them holds.",
-        traits: &[Trait::ReadsAll, Trait::TakesCondition],
+        traits: &[Trait::ReadsAll, Trait::TakesCondition, Trait::Owes],
         overloads: &[takes(&[CONDITION])],
         example: "define stream Trades (symbol string, price double);\n\
             from Trades#window.expression('sum(price) < 1000 and last.symbol == first.symbol')\n\

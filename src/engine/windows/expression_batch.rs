@@ -37,7 +37,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
         name: "expressionBatch",
         summary: "Gathers events while a condition on all of them holds, and puts them out as one \
             batch.",
-        traits: &[Trait::ReadsAll, Trait::TakesCondition],
+        traits: &[Trait::ReadsAll, Trait::TakesCondition, Trait::Owes],
         overloads: &[
             takes(&[CONDITION]),
             takes(&[CONDITION, INCLUDE]),

@@ -31,7 +31,7 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "lossyFrequent",
         summary: "Passes the events of keys that make up the share `support` of all events.",
-        traits: &[Trait::ReadsAll],
+        traits: &[Trait::ReadsAll, Trait::Owes],
         overloads: &[
             takes(&[Parameter::constant("support", NUMBER)]),
             takes(&[
