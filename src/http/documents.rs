@@ -239,6 +239,30 @@ pub struct Stream {
     pub events_out: u64,
     /// The id of its newest event; null before the first.
     pub newest: Option<String>,
+    /// How its `@watermark` stands, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Watermark>,
+}
+
+/// How the `@watermark` of a stream stands. Times are in milliseconds since 1970.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Watermark {
+    /// Nothing earlier is waited for on this stream; null before its first event.
+    pub watermark_ms: Option<i64>,
+    /// How far that is behind the clock of arrival, at the latest input of the plan.
+    pub lag_ms: Option<i64>,
+    /// The plan's clock, with which events leave; null before any left.
+    pub clock_ms: Option<i64>,
+    /// Whether other streams do not wait for this one, since nothing came for too long.
+    pub idle: bool,
+    /// Events that wait.
+    pub waiting: usize,
+    /// Events that came too late since this version took over.
+    pub late: u64,
+    /// Events that said a time too far ahead.
+    pub ahead: u64,
+    /// Events that left before their time, since too many waited.
+    pub hurried: u64,
 }
 
 /// A table or a named window.

@@ -14,92 +14,18 @@ use crate::language::tree::StringLiteral;
 use crate::plan::checker::Checker;
 use crate::plan::checker::with_nearest;
 use crate::plan::codes;
-
-/// What an annotation can stand before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    /// The plan itself: `@app:..`.
-    Plan,
-    /// A stream definition.
-    Stream,
-    /// A table definition.
-    Table,
-    /// A window definition.
-    Window,
-    /// An aggregation definition.
-    Aggregation,
-    /// A query.
-    Query,
-    /// A partition.
-    Partition,
-}
-
-/// An annotation that has a meaning.
-struct Known {
-    name: &'static str,
-    before: &'static [Before],
-    keys: Keys,
-    /// Whether it can stand several times before one thing.
-    repeats: bool,
-}
-
-/// What stands in an annotation's brackets.
-enum Keys {
-    /// These keys.
-    Of(&'static [&'static str]),
-    /// Values without key.
-    Bare,
-    /// These keys, or values without key.
-    BareOr(&'static [&'static str]),
-    /// Whatever its readers understand.
-    Any,
-}
-
-const fn once(name: &'static str, before: &'static [Before], keys: Keys) -> Known {
-    Known { name, before, keys, repeats: false }
-}
-
-const fn often(name: &'static str, before: &'static [Before], keys: Keys) -> Known {
-    Known { name, before, keys, repeats: true }
-}
-
-const STATISTICS: &[&str] = &["reporter", "interval", "include", "enable"];
-
-const KNOWN: &[Known] = &[
-    once("name", &[Before::Plan], Keys::Bare),
-    once("description", &[Before::Plan], Keys::Bare),
-    once("playback", &[Before::Plan], Keys::Of(&["idle.time", "increment"])),
-    once("aggTimeZone", &[Before::Plan], Keys::Bare),
-    once("statistics", &[Before::Plan], Keys::BareOr(STATISTICS)),
-    once("enforceOrder", &[Before::Plan], Keys::Bare),
-    once("trace", &[Before::Plan], Keys::Bare),
-    once("transportChannelCreationEnabled", &[Before::Plan], Keys::Bare),
-    once("async", &[Before::Plan], Keys::Any),
-    once("async", &[Before::Stream], Keys::Of(&["buffer.size", "workers", "batch.size.max"])),
-    once("onError", &[Before::Stream], Keys::Of(&["action"])),
-    often("source", &[Before::Stream], Keys::Any),
-    often("sink", &[Before::Stream], Keys::Any),
-    often("import", &[Before::Stream], Keys::Bare),
-    often("export", &[Before::Stream], Keys::Bare),
-    often("primaryKey", &[Before::Table], Keys::Bare),
-    often("index", &[Before::Table], Keys::Bare),
-    often("indexBy", &[Before::Table], Keys::Bare),
-    once("store", &[Before::Stream, Before::Table, Before::Aggregation], Keys::Any),
-    once("from", &[Before::Table], Keys::Any),
-    once("info", &[Before::Query, Before::Partition, Before::Aggregation], Keys::Of(&["name"])),
-    once("synchronized", &[Before::Query], Keys::Bare),
-    once("purge", &[Before::Partition], Keys::Of(&["enable", "interval", "idle.period"])),
-    once("purge", &[Before::Aggregation], Keys::Any),
-    once("partitionById", &[Before::Aggregation], Keys::Any),
-    once("persistedAggregation", &[Before::Aggregation], Keys::Any),
-];
+use crate::plan::known_annotations::ANNOTATIONS;
+pub(super) use crate::plan::known_annotations::Before;
+use crate::plan::known_annotations::Key;
+use crate::plan::known_annotations::Keys;
+use crate::plan::known_annotations::Known;
 
 impl Checker<'_> {
     /// Says what is wrong with the annotations before something, as far as names and keys go.
     pub(super) fn annotations(&mut self, annotations: &[Annotation], before: Before) {
         for (index, annotation) in annotations.iter().enumerate() {
             let here = |known: &&Known| known.before.contains(&before) && known.is(annotation);
-            let Some(known) = KNOWN.iter().find(here) else {
+            let Some(known) = ANNOTATIONS.iter().find(here) else {
                 self.unknown_annotation(annotation, before);
                 continue;
             };
@@ -116,25 +42,26 @@ impl Checker<'_> {
     fn unknown_annotation(&mut self, annotation: &Annotation, before: Before) {
         let name = annotation.name.text.as_str();
         let span = annotation.name.span;
-        let elsewhere = KNOWN.iter().any(|known| known.is(annotation));
+        let elsewhere = ANNOTATIONS.iter().any(|known| known.is(annotation));
         let message = if elsewhere {
             format!("`@{name}` has no meaning here")
         } else {
             format!("`@{name}` is not known and has no effect")
         };
         let fault = Diagnostic::warning(codes::UNKNOWN_ANNOTATION, span, message);
-        let here = KNOWN.iter().filter(|known| known.before.contains(&before));
+        let here = ANNOTATIONS.iter().filter(|known| known.before.contains(&before));
         let diagnostic = with_nearest(fault, name, span, here.map(|known| known.name));
         self.report(diagnostic);
     }
 
     fn keys(&mut self, annotation: &Annotation, known: &Known) {
-        let (keys, bare): (&[&str], bool) = match known.keys {
+        let (keys, bare): (&[Key], bool) = match known.keys {
             Keys::Any => return,
             Keys::Of(keys) => (keys, false),
             Keys::Bare => (&[], true),
             Keys::BareOr(keys) => (keys, true),
         };
+        let keys: Vec<&str> = keys.iter().map(|key| key.name).collect();
         let name = &annotation.name.text;
         for element in &annotation.elements {
             let diagnostic = match element {
@@ -145,7 +72,7 @@ impl Checker<'_> {
                     let message = format!("`@{name}` has no key `{}`", key.text);
                     let fault = Diagnostic::error(codes::UNKNOWN_KEY, key.span, message);
                     let nearest = with_nearest(fault, &key.text, key.span, keys.iter().copied());
-                    match (nearest.help.is_some(), keys) {
+                    match (nearest.help.is_some(), &keys[..]) {
                         (true, _) => nearest,
                         (false, []) => nearest.help("it takes values without key"),
                         (false, keys) => nearest.help(format!("it has {}", keys.join(", "))),
@@ -158,7 +85,7 @@ impl Checker<'_> {
                     let message = format!("the values of `@{name}` need keys");
                     let fault = Diagnostic::error(codes::UNKNOWN_KEY, value.span, message);
                     let example = format!("{}='{}'", keys[0], value.value);
-                    match keys {
+                    match &keys[..] {
                         [_] => {
                             fault.help(format!("write `{example}`")).suggest(value.span, example)
                         }
@@ -176,15 +103,28 @@ impl Checker<'_> {
 
     /// A span of time given as text, such as `'5 min'`; above nothing.
     pub(super) fn duration(&mut self, text: &StringLiteral) -> Option<Millis> {
-        let tree = language::parse_expression(&text.value).tree;
-        if let Some(ExpressionKind::Literal(Literal::Time(time))) = tree.map(|tree| tree.kind)
-            && time.milliseconds() > 0
-        {
-            return Some(time.milliseconds());
+        self.time_from(text, 1)
+    }
+
+    /// A span of time given as text, at least so many milliseconds.
+    pub(super) fn time_from(&mut self, text: &StringLiteral, least: Millis) -> Option<Millis> {
+        const EXAMPLES: &str = "for example '100 millisec', '5 sec' or '1 hour 30 min'";
+        let time = span_of_time(&text.value);
+        if let Some(time) = time.filter(|time| *time >= least) {
+            return Some(time);
         }
-        let message = format!("`{}` is no span of time", text.value);
+        let message = match time {
+            Some(_) => "a span of time above nothing must stand here".to_owned(),
+            None => format!("`{}` is no span of time", text.value),
+        };
         let fault = Diagnostic::error(codes::BAD_ANNOTATION, text.span, message);
-        self.report(fault.help("for example '100 millisec', '5 sec' or '1 hour 30 min'"));
+        let positive = text.value.trim().strip_prefix('-').map(str::trim);
+        self.report(match positive.filter(|rest| span_of_time(rest).is_some()) {
+            Some(rest) => {
+                fault.help("it cannot be negative").suggest(text.span, format!("'{rest}'"))
+            }
+            None => fault.help(EXAMPLES),
+        });
         None
     }
 
@@ -204,8 +144,16 @@ impl Checker<'_> {
     }
 }
 
+/// The milliseconds that a text such as `5 min` says.
+fn span_of_time(text: &str) -> Option<Millis> {
+    match language::parse_expression(text).tree?.kind {
+        ExpressionKind::Literal(Literal::Time(time)) => Some(time.milliseconds()),
+        _ => None,
+    }
+}
+
 impl Known {
-    fn is(&self, annotation: &Annotation) -> bool {
+    pub(super) fn is(&self, annotation: &Annotation) -> bool {
         let of_plan = self.before.contains(&Before::Plan);
         of_plan == annotation.namespace.is_some()
             && annotation.name.text.eq_ignore_ascii_case(self.name)

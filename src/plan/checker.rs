@@ -16,6 +16,7 @@ use crate::plan::logical::Plan;
 use crate::plan::logical::Query;
 use crate::plan::names::Names;
 use crate::plan::signature::Catalog;
+use crate::plan::watermark::SideStream;
 use std::rc::Rc;
 
 /// How many messages a reader can use at once.
@@ -56,6 +57,8 @@ pub(super) struct Checker<'a> {
     pub(super) columns: usize,
     /// The queries that feed aggregations; they stand behind all others.
     pub(super) aggregating: Vec<(AggregationId, Query)>,
+    /// Streams that watermarks name and that are not looked for yet.
+    pub(super) side_streams: Vec<SideStream>,
     /// How far the clocks of aggregations stand before those of UTC.
     pub(super) zone: Millis,
     /// Whether sources and sinks are wanted; `@app:transportChannelCreationEnabled`.
@@ -95,6 +98,7 @@ impl<'a> Checker<'a> {
             exhausted: false,
             columns: 0,
             aggregating: Vec::new(),
+            side_streams: Vec::new(),
             zone: 0,
             channels: true,
             diagnostics: Vec::new(),

@@ -104,6 +104,8 @@ pub const NOT_SUPPORTED: &str = "P0801";
 
 /// State without bound.
 pub const GROWS: &str = "P0901";
+/// A stream that can hold up others for ever.
+pub const STALLS: &str = "P0902";
 
 /// The explanation of a code, in capital or small letters.
 pub fn explain(code: &str) -> Option<&'static Explanation> {
@@ -455,6 +457,14 @@ pub const ALL: &[Explanation] = &[
          window, a purge, a primary key or a query that deletes sets a bound.",
         "define stream A (a int, b string);\nfrom A select b, count() as n group by b \
          insert into Out;",
+    ),
+    entry(
+        STALLS,
+        "a stream that can hold up others",
+        "The clock of a plan goes with the least watermark of its streams. A stream of which \
+         nothing comes holds it up, unless `idle` says for how long.",
+        "@watermark(attribute='t', lateness='5 sec') define stream A (t long);\n\
+         @watermark(attribute='t', lateness='5 sec', idle='1 min') define stream B (t long);",
     ),
 ];
 

@@ -5,6 +5,7 @@
 
 use crate::event::Text;
 use crate::plan::identity::Aspect;
+use crate::plan::identity::Clock;
 use crate::plan::identity::Held;
 use crate::plan::identity::Identities;
 use crate::plan::identity::Kind;
@@ -72,8 +73,12 @@ pub fn compare(old: &Identities, new: &Identities) -> Difference {
         let (before, after) = (&old.units[partner], &new.units[place]);
         let mut found = faults(before, after);
         found.old = partner;
-        if old.playback.is_some() != new.playback.is_some() && after.kind != Kind::Table {
-            let why = "the plan's clock is another one (`@app:playback`)".to_owned();
+        if old.clock() != new.clock() && after.kind != Kind::Table {
+            let why = match (old.clock(), new.clock()) {
+                (Clock::Watermarks, _) | (_, Clock::Watermarks) => "`@watermark`",
+                _ => "`@app:playback`",
+            };
+            let why = format!("the plan's clock is another one ({why})");
             found.rows = Some(why.clone());
             found.groups = Some(why);
         }
@@ -357,6 +362,7 @@ impl Unit {
             (Kind::Partition, true) => format!("partition `{name}`"),
             (Kind::Partition, false) => format!("the partition {name}"),
             (Kind::Aggregation, _) => format!("aggregation `{name}`"),
+            (Kind::Watermark, _) => format!("stream `{name}`"),
             (Kind::Query | Kind::Rate, true) => format!("query `{name}`"),
             (Kind::Query | Kind::Rate, false) => format!("the query {name}"),
         }
@@ -368,6 +374,7 @@ impl Unit {
             Kind::Partition => format!("keys of {}", self.shown()),
             Kind::Query => format!("window of {}", self.shown()),
             Kind::Rate => format!("output rate of {}", self.shown()),
+            Kind::Watermark => format!("watermark of {}", self.shown()),
         }
     }
 

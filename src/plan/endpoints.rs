@@ -43,6 +43,8 @@ impl Checker<'_> {
                 self.plan.streams[stream].sinks.extend(link);
             } else if is(annotation, "async") {
                 self.asynchronous(annotation);
+            } else if is(annotation, "watermark") {
+                self.watermark(annotation, stream);
             }
         }
         let store = self.store(annotations);

@@ -46,8 +46,10 @@ impl Graph {
     pub(super) fn new(plan: &Plan) -> Graph {
         let mut graph = Graph::default();
         for (id, stream) in plan.streams.iter().enumerate() {
-            if let Some(fault) = stream.fault {
-                graph.edge(Node::Stream(id), Node::Stream(fault));
+            let watermark = stream.watermark.as_ref();
+            let aside = watermark.map(|each| [each.late_stream, each.ahead_stream]);
+            for side in aside.into_iter().flatten().chain([stream.fault]).flatten() {
+                graph.edge(Node::Stream(id), Node::Stream(side));
             }
         }
         for (id, query) in plan.queries.iter().enumerate() {

@@ -27,9 +27,20 @@ use crate::plan::stores::place_of;
 pub struct Identities {
     /// `@app:playback`: whether events move the clock, and its idle time.
     pub playback: Option<Option<(i64, i64)>>,
-    /// Tables, named windows, triggers, aggregations, partitions and those queries that hold state,
-    /// each kind in order of text.
+    /// Tables, named windows, triggers, aggregations, partitions, those queries that hold state and
+    /// watermarks, each kind in order of text.
     pub units: Vec<Unit>,
+}
+
+/// What moves the clock of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Arrival.
+    Arrival,
+    /// `@app:playback`: the events' own time, as they come.
+    Events,
+    /// `@watermark`: the watermarks of streams.
+    Watermarks,
 }
 
 /// What a unit is.
@@ -49,6 +60,8 @@ pub enum Kind {
     Rate,
     /// An aggregation: its buckets.
     Aggregation,
+    /// The watermark of a stream, and the rows that wait for it.
+    Watermark,
 }
 
 /// Something that holds state.
@@ -167,8 +180,27 @@ impl Identities {
                 rate
             }));
         }
+        for (id, stream) in plan.streams.iter().enumerate() {
+            if let Some(watermark) = &stream.watermark {
+                let attributes = Canonical::hash(plan, |text| text.schema(&stream.schema));
+                let time = hash_of(&watermark.attribute);
+                let rows = vec![("attributes".into(), attributes), ("event time".into(), time)];
+                units.push(Unit::named(Kind::Watermark, id, &stream.name, rows));
+            }
+        }
         let playback = plan.playback.map(|playback| playback.idle);
         Identities { playback, units }
+    }
+}
+
+impl Identities {
+    /// What moves the plan's clock.
+    pub fn clock(&self) -> Clock {
+        match self.playback {
+            Some(_) => Clock::Events,
+            None if self.units.iter().any(|unit| unit.kind == Kind::Watermark) => Clock::Watermarks,
+            None => Clock::Arrival,
+        }
     }
 }
 
@@ -396,7 +428,7 @@ fn hash_of<T: std::fmt::Debug>(value: &T) -> u64 {
     hash_bytes(format!("{value:?}").as_bytes())
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::Table,
     Kind::Window,
     Kind::Trigger,
@@ -404,6 +436,7 @@ const KINDS: [Kind; 7] = [
     Kind::Query,
     Kind::Aggregation,
     Kind::Rate,
+    Kind::Watermark,
 ];
 
 impl Encode for Identities {

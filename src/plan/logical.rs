@@ -20,6 +20,7 @@ use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
 use crate::plan::expression::ScriptFunction;
 use crate::plan::pattern::Pattern;
+use crate::plan::watermark::Watermark;
 use std::sync::Arc;
 
 /// Position in [`Plan::streams`].
@@ -87,6 +88,8 @@ pub struct Stream {
     pub store: Option<Endpoint>,
     /// `@OnError`: the fault stream that takes rows which failed, if the plan wants that.
     pub fault: Option<StreamId>,
+    /// `@watermark`: rows from outside are put in order of their event time.
+    pub watermark: Option<Watermark>,
     /// Whether its rows must run through the plan one by one, since running a whole batch could be
     /// seen in the results. Counts for rows from outside (and of triggers): what queries put into a
     /// stream belongs to the row that caused it.
@@ -573,6 +576,11 @@ impl OutputEvents {
 }
 
 impl Plan {
+    /// Whether the clock goes with the watermarks of streams.
+    pub fn has_watermarks(&self) -> bool {
+        self.streams.iter().any(|stream| stream.watermark.is_some())
+    }
+
     /// Finds a stream by its name as watchers and clients write it; inner streams are not visible.
     pub fn stream(&self, name: &str) -> Option<StreamId> {
         let (fault, bare) = match name.strip_prefix('!') {

@@ -25,6 +25,7 @@ mod growth;
 pub mod identity;
 mod inputs;
 mod joins;
+pub mod known_annotations;
 pub mod logical;
 mod names;
 mod on_demand;
@@ -53,6 +54,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod types;
+pub mod watermark;
 
 pub use predicates::check_predicate;
 
@@ -97,6 +99,7 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
         }
         checker.define(definition);
     }
+    checker.find_side_streams();
     checker.look_ahead(parsed);
     // These read streams, which may be defined behind them.
     let aggregations = parsed.definitions.iter().filter_map(|definition| match definition {
@@ -120,6 +123,7 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
         }
     }
     checker.feed_aggregations();
+    checker.watermarked_inputs();
     let graph = Graph::new(&checker.plan);
     checker.circles(&graph);
     let mut whole = !checker.diagnostics.iter().any(Diagnostic::is_error);

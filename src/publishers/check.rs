@@ -73,6 +73,7 @@ mod tests {
             sinks: vec![Endpoint { kind, options: vec![option], map: None, span }],
             store: None,
             fault: None,
+            watermark: None,
             row_by_row: false,
             span,
         };

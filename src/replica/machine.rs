@@ -6,6 +6,7 @@ use crate::engine::context::Drops;
 use crate::engine::context::Note;
 use crate::engine::core::Carried;
 use crate::engine::core::PlanCore;
+use crate::engine::core::WatermarkState;
 use crate::engine::core::stored::Piece;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
@@ -47,6 +48,10 @@ pub trait Machine: Send {
     fn drops(&self) -> Vec<Ended> {
         Vec::new()
     }
+    /// How its streams with a watermark stand; always in the same order.
+    fn watermarks(&self) -> Vec<WatermarkState> {
+        Vec::new()
+    }
 }
 
 /// Rows that ended inside a plan.
@@ -54,8 +59,10 @@ pub trait Machine: Send {
 pub struct Ended {
     /// Why, in a word that the metrics show.
     pub reason: &'static str,
-    /// The query, and the stream they came from, if it is of one.
-    pub place: Option<(QueryId, StreamId)>,
+    /// The stream they came from, if it is of one.
+    pub stream: Option<StreamId>,
+    /// The query that let them end, if it is one.
+    pub query: Option<QueryId>,
     /// How many.
     pub rows: u64,
 }
@@ -177,13 +184,30 @@ impl Machine for Engine {
         let Drops { key_taken, no_key, fault, late } = self.0.drops();
         let inside =
             [("key_taken", key_taken), ("no_key", no_key), ("fault", fault), ("late", late)];
-        let inside = inside.map(|(reason, rows)| Ended { reason, place: None, rows });
+        let inside = inside.map(|(reason, rows)| Ended { reason, stream: None, query: None, rows });
         let filters = self.0.left_out().map(|(query, stream, rows)| Ended {
             reason: "filter",
-            place: Some((query, stream)),
+            stream: Some(stream),
+            query: Some(query),
             rows,
         });
-        inside.into_iter().chain(filters).collect()
+        let plan = self.0.plan();
+        let aside = self.0.watermarks().flat_map(|state| {
+            let watermark = plan.streams[state.stream].watermark.as_ref();
+            let (late, ahead) =
+                watermark.map_or((None, None), |each| (each.late_stream, each.ahead_stream));
+            // What went to a side stream has not ended.
+            let ended = |reason, side: Option<StreamId>, rows| {
+                let (stream, query) = (Some(state.stream), None);
+                side.is_none().then_some(Ended { reason, stream, query, rows })
+            };
+            [ended("late", late, state.late), ended("ahead", ahead, state.ahead)]
+        });
+        inside.into_iter().chain(filters).chain(aside.flatten()).collect()
+    }
+
+    fn watermarks(&self) -> Vec<WatermarkState> {
+        self.0.watermarks().collect()
     }
 }
 

@@ -41,3 +41,5 @@ pub use machine::Machine;
 pub use machine::Results;
 pub use producers::Producers;
 pub use saved::Saved;
+
+pub use crate::engine::core::WatermarkState;

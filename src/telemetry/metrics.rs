@@ -49,6 +49,8 @@ struct Inner {
     uncertain: Family<QueueLabels, Counter>,
     pair: PairFigures,
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
+    watermark: [Family<StreamLabels, Gauge>; 5],
+    event_clock: Family<PlanLabels, Gauge>,
     restarts: Family<ActorLabels, Counter>,
     plans: Family<StateLabels, Gauge>,
     /// The series of each plan, and since when it is gone, if it is.
@@ -73,6 +75,8 @@ enum Series {
     QueueDepth(QueueLabels),
     Uncertain(QueueLabels),
     Latency(StreamLabels),
+    Watermark(StreamLabels),
+    EventClock(PlanLabels),
     Restarts(ActorLabels),
 }
 
@@ -151,6 +155,21 @@ pub struct PairFigures {
     pub lag: Gauge,
 }
 
+/// How the watermark of a stream stands.
+#[derive(Debug, Clone)]
+pub struct WatermarkFigures {
+    /// The watermark, in milliseconds since 1970.
+    pub position: Gauge,
+    /// How far it is behind the clock of arrival, in milliseconds.
+    pub lag: Gauge,
+    /// Rows that wait.
+    pub waiting: Gauge,
+    /// 1 if others do not wait for it.
+    pub idle: Gauge,
+    /// Rows that left before their time, since too many waited.
+    pub hurried: Gauge,
+}
+
 impl Metrics {
     /// The metrics of the node called `node`, all at zero.
     #[must_use]
@@ -166,6 +185,8 @@ impl Metrics {
             pair: PairFigures::default(),
             queue_depth: Family::default(),
             latency: Family::new_with_constructor(latency_histogram),
+            watermark: Default::default(),
+            event_clock: Family::default(),
             restarts: Family::default(),
             plans: Family::default(),
             of_plans: Mutex::default(),
@@ -250,6 +271,24 @@ impl Metrics {
         self.0.latency.get_or_create_owned(&labels)
     }
 
+    /// How the watermark of a stream stands.
+    #[must_use]
+    pub fn watermark(&self, plan: &str, stream: &str) -> WatermarkFigures {
+        let labels = StreamLabels { plan: plan.to_owned(), stream: stream.to_owned() };
+        self.0.note(plan, Series::Watermark(labels.clone()));
+        let [position, lag, waiting, idle, hurried] =
+            self.0.watermark.each_ref().map(|family| family.get_or_create_owned(&labels));
+        WatermarkFigures { position, lag, waiting, idle, hurried }
+    }
+
+    /// The clock of a plan that goes with watermarks, in milliseconds since 1970.
+    #[must_use]
+    pub fn event_clock(&self, plan: &str) -> Gauge {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::EventClock(labels.clone()));
+        self.0.event_clock.get_or_create_owned(&labels)
+    }
+
     /// Restarts of an actor after it fell.
     #[must_use]
     pub fn restarts(&self, actor: &str) -> Counter {
@@ -326,6 +365,10 @@ impl Inner {
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
                 Series::Uncertain(labels) => self.uncertain.remove(&labels),
                 Series::Latency(labels) => self.latency.remove(&labels),
+                Series::Watermark(labels) => {
+                    self.watermark.iter().fold(false, |any, family| family.remove(&labels) || any)
+                }
+                Series::EventClock(labels) => self.event_clock.remove(&labels),
                 Series::Restarts(labels) => self.restarts.remove(&labels),
             };
         }
@@ -365,10 +408,24 @@ impl Inner {
         list.register("queue_depth", help, self.queue_depth.clone());
         let help = "From acceptance of an event until its plan has applied it";
         list.register_with_unit("latency", help, Unit::Seconds, self.latency.clone());
+        for (family, (name, help)) in self.watermark.iter().zip(WATERMARK) {
+            list.register(name, help, family.clone());
+        }
+        let help = "The clock of a plan that goes with watermarks, in milliseconds since 1970";
+        list.register("event_clock_milliseconds", help, self.event_clock.clone());
         let help = "Restarts of actors after they fell";
         list.register("actor_restarts", help, self.restarts.clone());
     }
 }
+
+/// Names and meanings of [`WatermarkFigures`], in their order.
+const WATERMARK: [(&str, &str); 5] = [
+    ("watermark_milliseconds", "Up to where events of a stream are waited for, since 1970"),
+    ("watermark_lag_milliseconds", "How far a watermark is behind the clock of arrival"),
+    ("watermark_waiting_rows", "Events that wait for the clock to come to them"),
+    ("watermark_idle", "1 if nothing came to a stream for so long that others do not wait for it"),
+    ("watermark_hurried_rows", "Events that left before their time, since too many waited"),
+];
 
 /// Bounds of the latency's buckets, in seconds: about a factor of three from one to the next.
 const LATENCY_BOUNDS: [f64; 14] =
@@ -392,6 +449,8 @@ mod tests {
         metrics.held_rows("alerts").set(7);
         metrics.queue_depth("alerts", "inbox").set(4);
         metrics.latency("alerts", "Logins").observe(0.002);
+        metrics.watermark("alerts", "Logins").lag.set(250);
+        metrics.event_clock("alerts").set(9_000);
         metrics.restarts("plans/alerts").inc();
         metrics.plans("running").set(1);
         let text = metrics.print();
@@ -403,6 +462,8 @@ mod tests {
             "twinflow_queue_depth{plan=\"alerts\",queue=\"inbox\"} 4",
             "twinflow_latency_seconds_count{plan=\"alerts\",stream=\"Logins\"} 1",
             "twinflow_actor_restarts_total{actor=\"plans/alerts\"} 1",
+            "twinflow_watermark_lag_milliseconds{plan=\"alerts\",stream=\"Logins\"} 250",
+            "twinflow_event_clock_milliseconds{plan=\"alerts\"} 9000",
             "twinflow_plans{state=\"running\"} 1",
             "# TYPE twinflow_latency_seconds histogram",
         ] {
@@ -422,6 +483,8 @@ mod tests {
             metrics.held_rows(plan).set(1);
             metrics.queue_depth(plan, "inbox").set(1);
             metrics.latency(plan, "S").observe(1.0);
+            metrics.watermark(plan, "S").waiting.set(1);
+            metrics.event_clock(plan).set(1);
             metrics.restarts(&format!("plans/{plan}/core")).inc();
         }
         metrics.let_go("gone");

@@ -11,6 +11,7 @@ use twinflow::event::Batch;
 use twinflow::event::DataType;
 use twinflow::event::Structure;
 use twinflow::event::Value;
+use twinflow::plan::known_annotations::ANNOTATIONS;
 use twinflow::plan::logical::Origin;
 use twinflow::plan::signature::Callable;
 use twinflow::plan::signature::Catalog;
@@ -78,6 +79,20 @@ fn fault(signature: &Signature) -> Option<String> {
     built
         .map(|error| format!("{name}: {}\n{example}", error.message))
         .or_else(|| unused.then(|| format!("{name}: its example does not use it\n{example}")))
+}
+
+#[test]
+fn examples_of_annotations_run() {
+    for known in ANNOTATIONS.iter().filter(|known| !known.summary.is_empty()) {
+        let reading = Reading::new(known.name, known.example);
+        let found: Vec<_> = reading.diagnostics.iter().map(|each| &each.message).collect();
+        let plan = reading.plan.unwrap_or_else(|| panic!("{}: {found:?}", known.name));
+        let uses = known.example.to_ascii_lowercase();
+        let name = known.name.to_ascii_lowercase();
+        assert!(uses.contains(&format!("@{name}")) || uses.contains(&format!("@app:{name}")));
+        assert!(known.summary.ends_with('.') && found.is_empty(), "{}: {found:?}", known.name);
+        run(PlanCore::build(plan, 1).expect("it runs"));
+    }
 }
 
 #[test]

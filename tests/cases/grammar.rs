@@ -1,5 +1,6 @@
 //! Makes up plans from a small grammar, and input for them.
 
+use crate::event_time::watermark;
 use crate::join_grammar;
 use crate::pattern_grammar;
 use std::fmt::Write;
@@ -108,10 +109,16 @@ impl Maker<'_> {
             "@app:playback(idle.time='50 millisec', increment='20 millisec')\n",
         ]);
         self.definitions.push_str(clock);
+        let attributes = "k string, n int, v double, b bool, t long";
+        let waits = clock.is_empty() && self.dice.below(3) == 0;
+        if waits {
+            let _ = writeln!(self.definitions, "define stream Side ({attributes});");
+            self.readable.push(("Side".to_owned(), all.clone()));
+        }
         for name in ["S", "R"] {
-            let attributes = "k string, n int, v double, b bool, t long";
             let fault = self.dice.pick(&["", "", "", "@OnError(action='STREAM') "]);
-            let _ = writeln!(self.definitions, "{fault}define stream {name} ({attributes});");
+            let mark = if waits { watermark(self.dice) } else { String::new() };
+            let _ = writeln!(self.definitions, "{fault}{mark}define stream {name} ({attributes});");
             self.readable.push((name.to_owned(), all.clone()));
             if !fault.is_empty() {
                 self.readable.push((format!("!{name}"), all.clone()));
@@ -139,7 +146,6 @@ impl Maker<'_> {
         }
         if self.dice.below(3) == 0 {
             let window = self.window();
-            let attributes = "k string, n int, v double, b bool, t long";
             let output = self.dice.pick(&["", " output all events", " output current events"]);
             let _ = writeln!(self.definitions, "define window W ({attributes}) {window}{output};");
             self.readable.push(("W".to_owned(), all));

@@ -3,6 +3,7 @@
 
 mod broken;
 mod endless;
+mod event_time;
 mod examples;
 mod extension;
 mod generated;

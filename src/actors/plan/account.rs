@@ -58,16 +58,18 @@ impl Account {
         self.held.set(i64::try_from(machine.held()).unwrap_or(i64::MAX));
         for (index, ended) in machine.drops().into_iter().enumerate() {
             if index == self.drops.len() {
-                let Ended { reason, place, .. } = ended;
-                let (query, stream) = place.map_or(("", ""), |(query, stream)| {
-                    (&version.plan.queries[query].name, &version.streams[stream].name)
-                });
+                let Ended { reason, stream, query, .. } = ended;
+                let query = query.map_or("", |query| &version.plan.queries[query].name);
+                let stream = stream.map_or("", |stream| &version.streams[stream].name);
                 let counter = self.metrics.dropped(&self.plan, stream, query, reason);
                 self.drops.push(Dropped { counter, counted: 0 });
             }
             let dropped = &mut self.drops[index];
             dropped.counter.inc_by(ended.rows.saturating_sub(dropped.counted));
             dropped.counted = ended.rows;
+        }
+        for state in machine.watermarks() {
+            version.streams[state.stream].show_watermark(&self.plan, state, &self.metrics);
         }
     }
 }

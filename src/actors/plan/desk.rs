@@ -485,7 +485,12 @@ impl Desk {
         for output in std::mem::take(&mut self.outputs) {
             let Some(front) = version.front(plan, output.stream) else { continue };
             let own = input.filter(|(of, _)| *of == &*front.name).map_or(0, |(_, rows)| rows);
-            front.put_out.inc_by(output.rows.len().saturating_sub(own) as u64);
+            // What leaves a stream with a watermark came from outside, if at another time.
+            let put_out = match plan.streams[output.stream].watermark {
+                Some(_) => 0,
+                None => output.rows.len().saturating_sub(own) as u64,
+            };
+            front.put_out.inc_by(put_out);
             front.tail.push(output.first, &front.schema, &output.rows);
             for (name, number) in output.publishers {
                 let end = front.publishers.iter().find(|end| *end.name == *name);

@@ -16,6 +16,7 @@ use crate::replica::Builder;
 use crate::replica::Ended;
 use crate::replica::Machine;
 use crate::replica::Results;
+use crate::replica::WatermarkState;
 
 /// A row with this text makes the plan panic.
 pub const PANIC: &str = "twinflow:panic";
@@ -100,6 +101,10 @@ impl Machine for Fragile {
 
     fn drops(&self) -> Vec<Ended> {
         self.0.drops()
+    }
+
+    fn watermarks(&self) -> Vec<WatermarkState> {
+        self.0.watermarks()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,8 +24,10 @@ use crate::plan::logical::StreamId;
 use crate::publishers::Parcel;
 use crate::replica::Builder;
 use crate::replica::Deployment;
+use crate::replica::WatermarkState;
 use crate::telemetry::metrics::Direction;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::WatermarkFigures;
 
 /// One version of a plan.
 pub struct Version {
@@ -65,6 +69,8 @@ pub struct StreamFront {
     /// Events put into it by queries.
     pub put_out: Counter,
     latency: OnceLock<Histogram>,
+    watermark: Mutex<Option<WatermarkState>>,
+    watermark_figures: OnceLock<WatermarkFigures>,
 }
 
 /// The plan's end of the way to a publisher; it outlives versions that do not change the publisher.
@@ -100,6 +106,8 @@ impl StreamFront {
             taken: metrics.events(plan, &name, Direction::In),
             put_out: metrics.events(plan, &name, Direction::Out),
             latency: OnceLock::new(),
+            watermark: Mutex::default(),
+            watermark_figures: OnceLock::new(),
             name,
         }
     }
@@ -109,6 +117,29 @@ impl StreamFront {
     pub fn waited(&self, plan: &str, time: Duration, metrics: &Metrics) {
         let latency = self.latency.get_or_init(|| metrics.latency(plan, &self.name));
         latency.observe(time.as_secs_f64());
+    }
+
+    /// Takes note how its watermark stands. The figures appear with the first event.
+    pub fn show_watermark(&self, plan: &str, state: WatermarkState, metrics: &Metrics) {
+        if let (Some(watermark), Some(lag)) = (state.watermark, state.lag) {
+            let make = || metrics.watermark(plan, &self.name);
+            let figures = self.watermark_figures.get_or_init(make);
+            figures.position.set(watermark);
+            figures.lag.set(lag);
+            figures.waiting.set(i64::try_from(state.waiting).unwrap_or(i64::MAX));
+            figures.idle.set(i64::from(state.is_idle));
+            figures.hurried.set(i64::try_from(state.hurried).unwrap_or(i64::MAX));
+            if let Some(clock) = state.clock {
+                metrics.event_clock(plan).set(clock);
+            }
+        }
+        *self.watermark.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// How its watermark stood when it was last looked at; `None` if it has none.
+    #[must_use]
+    pub fn watermark(&self) -> Option<WatermarkState> {
+        *self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `twinflow reference`: the manual, made from the definitions that plans are checked with.
 
+mod annotations;
 mod endpoints;
 mod library;
 
@@ -13,8 +14,8 @@ use crate::cli::reference::library::KINDS;
 use crate::cli::reference::library::entries;
 use crate::language::suggest;
 
-/// Show what can stand in a plan: functions, aggregators, windows, stream functions, sources, sinks
-/// and mappers.
+/// Show what can stand in a plan: functions, aggregators, windows, stream functions, annotations,
+/// sources, sinks and mappers.
 ///
 /// Without a name all are listed with a sentence each; with one, as in `str:concat`, its entry in
 /// the manual is printed: what it takes, what it gives and an example.
@@ -53,6 +54,7 @@ pub fn pages() -> Vec<(String, String)> {
             (format!("reference/{}.md", kind.page), page)
         })
         .collect();
+    pages.push((format!("reference/{}.md", annotations::PAGE), annotations::page()));
     pages.push(("sources-and-sinks.md".to_owned(), endpoints::page()));
     pages
 }
@@ -92,7 +94,7 @@ fn write(folder: &std::path::Path) -> ExitCode {
 /// Everything there is, by kind.
 fn all() -> Vec<(&'static str, Vec<Entry>)> {
     let kinds = KINDS.iter().map(|kind| (kind.title, entries(kind.callable)));
-    kinds.chain(endpoints()).collect()
+    kinds.chain([("Annotations", annotations::entries())]).chain(endpoints()).collect()
 }
 
 fn list() -> String {
@@ -135,6 +137,7 @@ mod tests {
         let text = found("str:concat").expect("there is one");
         assert!(text.contains("str:concat(value, second, [others ...]) → string"), "{text}");
         assert!(found("length").expect("a window").starts_with("Windows"));
+        assert!(found("watermark").expect("there is one").contains("| `lateness` |"));
         // A source and a sink.
         let text = found("http").expect("there are two");
         assert!(text.contains("Sources") && text.contains("Sinks"), "{text}");

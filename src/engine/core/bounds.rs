@@ -36,11 +36,13 @@ pub(super) struct Allowance {
     until: Millis,
     /// Whether it was said that rows were dropped.
     said: bool,
+    /// Whether it was said that rows leave before their time.
+    pub(super) hurried: bool,
 }
 
 impl Allowance {
     pub(super) fn new(left: Bounds, until: Millis) -> Allowance {
-        Allowance { left, until, said: false }
+        Allowance { left, until, said: false, hurried: false }
     }
 
     /// Whether so many rows more are allowed.

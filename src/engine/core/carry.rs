@@ -9,7 +9,9 @@ use crate::engine::core::persist::VERSION;
 use crate::engine::core::persist::pattern_id;
 use crate::engine::core::persist::rate_id;
 use crate::engine::core::persist::step_id;
+use crate::engine::core::persist::watermark_id;
 use crate::engine::core::persist::whole;
+use crate::engine::core::watermarks;
 use crate::engine::patterns::PatternStep;
 use crate::engine::rates;
 use crate::engine::state::LoadError;
@@ -23,6 +25,7 @@ use crate::plan::difference::Difference;
 use crate::plan::difference::Dropped;
 use crate::plan::difference::Pair;
 use crate::plan::difference::compare;
+use crate::plan::identity::Clock;
 use crate::plan::identity::Identities;
 use crate::plan::identity::Kind;
 use crate::plan::identity::Unit;
@@ -73,10 +76,24 @@ impl PlanCore {
             self.context.now = head.now;
             self.begin_rates();
         }
+        if before.identities.clock() == Clock::Watermarks
+            && let Some(marks) = &mut self.watermarks
+        {
+            let (section, version) = (watermarks::SECTION, watermarks::VERSION);
+            whole(before.saved.section(section, version)?, |state| marks.load(state))?;
+            if marks.begun {
+                self.context.now = head.now;
+                self.begin_patterns();
+            }
+        }
         for &pair in &difference.pairs {
             self.carry_unit(&before, pair)?;
         }
         self.carry_clock(&before, &difference.pairs)?;
+        if let Some(marks) = &mut self.watermarks {
+            // A stream that is new is waited for.
+            marks.settle(self.wall);
+        }
         let Difference { kept, dropped, fresh, .. } = difference;
         Ok(Carried { kept, dropped, fresh })
     }
@@ -101,6 +118,17 @@ impl PlanCore {
                 let aggregation = aggregation.expect("nobody reads it now");
                 let section = saved.section(&format!("aggregation:{}", old.name), VERSION)?;
                 whole(section, |state| aggregation.load(state))
+            }
+            Kind::Watermark => {
+                let section = saved.section(&watermark_id(&old.name), watermarks::VERSION)?;
+                let waiting = self.watermarks.as_mut().and_then(|marks| {
+                    let place = marks.place(to)?;
+                    marks.streams.get_mut(place)
+                });
+                let waiting = waiting.expect("a watermark that goes on is in both plans");
+                whole(section, |state| waiting.load(state))?;
+                waiting.count_anew();
+                Ok(())
             }
             // All there is to it is its timer.
             Kind::Trigger => Ok(()),
@@ -153,10 +181,10 @@ impl PlanCore {
         self.rows = head.rows;
         self.fired = head.fired;
         self.in_send = head.in_send;
-        let (old, new) = (before.identities.playback, self.identities.playback);
-        if old.is_some() != new.is_some() {
+        if before.identities.clock() != self.identities.clock() {
             return Ok(());
         }
+        let (old, new) = (before.identities.playback, self.identities.playback);
         self.wall = head.wall;
         self.context.now = head.now;
         if old == new {

@@ -21,9 +21,9 @@ const TIMER_CAUSE: u64 = 1 << 63;
 impl PlanCore {
     /// The wall clock at which the plan next wants to be called though nothing comes.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let by_clock = match self.plan.playback {
-            None => self.context.timers.next_due(),
-            Some(_) => self.idle_due,
+        let by_clock = match self.events_lead {
+            false => self.context.timers.next_due(),
+            true => self.idle_due.or_else(|| self.next_by_watermarks()),
         };
         [by_clock, self.wall_timers.next_due()].into_iter().flatten().min()
     }
@@ -32,9 +32,12 @@ impl PlanCore {
     pub(super) fn advance_wall(&mut self, at: Millis, outlet: &mut dyn Outlet) {
         let target = self.wall.max(at);
         self.allowance = Allowance::new(self.bounds, target);
-        if self.plan.playback.is_none() {
+        if !self.events_lead {
             self.wall = target;
             return self.advance_clock(target, outlet);
+        }
+        if self.watermarks.is_some() {
+            return self.advance_arrival(target, outlet);
         }
         loop {
             let timer = self.wall_timers.next_due().filter(|&due| due <= target);
@@ -82,7 +85,7 @@ impl PlanCore {
         }
     }
 
-    fn fire(&mut self, timer: Timer, outlet: &mut dyn Outlet) {
+    pub(super) fn fire(&mut self, timer: Timer, outlet: &mut dyn Outlet) {
         self.begin_cause(TIMER_CAUSE | (self.fired + 1));
         let Some(&address) = self.operators.get(timer.operator as usize) else { return };
         match address {
@@ -145,7 +148,8 @@ impl PlanCore {
         self.set_trigger(trigger, skipped.unwrap_or(due));
         let stream = self.triggers[trigger].stream;
         let mut rows = Batch::new(&self.plan.streams[stream].schema.types());
-        rows.push_row(due, &[Value::Long(due)]);
+        let own = if self.watermarks.is_some() { self.context.now } else { due };
+        rows.push_row(own, &[Value::Long(due)]);
         self.deliver(stream, &rows, outlet);
     }
 
@@ -162,11 +166,11 @@ impl PlanCore {
         }
     }
 
-    /// Sets a timer by the wall clock, which under playback is not the engine's.
+    /// Sets a timer by the wall clock, which is not the engine's where events move that.
     pub(super) fn set_wall_timer(&mut self, timer: Timer) {
-        match self.plan.playback {
-            None => self.context.timers.set(timer),
-            Some(_) => self.wall_timers.set(timer),
+        match self.events_lead {
+            false => self.context.timers.set(timer),
+            true => self.wall_timers.set(timer),
         }
     }
 

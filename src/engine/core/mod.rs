@@ -7,12 +7,15 @@
 pub mod bounds;
 mod carry;
 mod clock;
+mod event_time;
 mod persist;
 mod query;
 mod start;
 pub mod stored;
+mod watermarks;
 
 pub use carry::Carried;
+pub use event_time::WatermarkState;
 
 use crate::engine::context::Context;
 use crate::engine::context::Fault;
@@ -20,6 +23,7 @@ use crate::engine::context::Level;
 use crate::engine::context::Note;
 use crate::engine::core::bounds::Allowance;
 use crate::engine::core::bounds::Bounds;
+use crate::engine::core::watermarks::Watermarks;
 use crate::engine::cron::Cron;
 use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
@@ -67,7 +71,11 @@ pub struct PlanCore {
     /// Named windows that gather rows by sends.
     gathering_windows: Vec<WindowId>,
     context: Context,
-    /// Timers by the wall clock; apart from the others only under playback.
+    /// Whether the events' own time moves the engine's clock, under playback or by watermarks.
+    events_lead: bool,
+    /// What waits for its time, where streams have watermarks.
+    watermarks: Option<Box<Watermarks>>,
+    /// Timers by the wall clock; apart from the others only where events move the engine's.
     wall_timers: Timers,
     /// The latest wall clock an entry brought.
     wall: Millis,
@@ -165,12 +173,14 @@ impl PlanCore {
         self.rows
     }
 
-    /// How many rows windows, aggregations and other steps hold, tables apart.
+    /// How many rows windows, aggregations and other steps hold, and how many wait for their event
+    /// time; tables apart.
     pub fn held(&self) -> usize {
         let windows = self.context.windows.iter().flatten().map(|window| window.held());
         let aggregations = self.context.aggregations.iter().flatten().map(|each| each.held());
         let queries = self.pipelines.iter().map(Pipeline::held);
-        queries.chain(windows).chain(aggregations).sum()
+        let waiting = self.watermarks.iter().map(|marks| marks.held());
+        queries.chain(windows).chain(aggregations).chain(waiting).sum()
     }
 
     /// How many groups the selections of all queries keep.
@@ -222,9 +232,23 @@ impl PlanCore {
         if batch.is_empty() {
             return;
         }
+        if let Some(marks) = &self.watermarks {
+            if let Some(place) = marks.place(stream) {
+                return self.take_waiting(place, batch, outlet);
+            }
+            // What has no event time comes when the clock stands.
+            let mut stamped = batch.clone();
+            stamped.timestamps.fill(self.context.now);
+            return self.run_rows(stream, &stamped, outlet);
+        }
         if self.plan.playback.is_some() {
             self.idle_due = self.idle_span().map(|(idle, _)| self.wall.saturating_add(idle));
         }
+        self.run_rows(stream, batch, outlet);
+    }
+
+    /// Runs rows through the plan in the order in which they came.
+    fn run_rows(&mut self, stream: StreamId, batch: &Batch, outlet: &mut dyn Outlet) {
         let by_row = self.streams[stream].by_row;
         let mut start = 0;
         while start < batch.len() {

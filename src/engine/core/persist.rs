@@ -2,6 +2,7 @@
 
 use crate::engine::context::Drops;
 use crate::engine::core::PlanCore;
+use crate::engine::core::watermarks;
 use crate::engine::patterns::PatternStep;
 use crate::engine::rates;
 use crate::engine::state::Frozen;
@@ -37,6 +38,15 @@ impl PlanCore {
         state.section(IDENTITY, VERSION);
         state.put(&*self.identities);
         state.put(&self.operators);
+        if let Some(marks) = &self.watermarks {
+            state.section(watermarks::SECTION, watermarks::VERSION);
+            marks.save(&mut state);
+            for waiting in &marks.streams {
+                let name = &self.plan.streams[waiting.stream].name;
+                state.section(watermark_id(name), watermarks::VERSION);
+                waiting.save(&mut state);
+            }
+        }
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
             table.as_ref().expect("nobody searches now").save(&mut state);
@@ -83,6 +93,14 @@ impl PlanCore {
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
         let saved = SavedState::parse(bytes)?;
         self.load_core(&mut saved.section("core", VERSION)?)?;
+        if let Some(marks) = &mut self.watermarks {
+            let version = watermarks::VERSION;
+            whole(saved.section(watermarks::SECTION, version)?, |state| marks.load(state))?;
+            for waiting in &mut marks.streams {
+                let id = watermark_id(&self.plan.streams[waiting.stream].name);
+                whole(saved.section(&id, version)?, |state| waiting.load(state))?;
+            }
+        }
         for (table, known) in self.context.tables.iter_mut().zip(&self.plan.tables) {
             let table = table.as_mut().expect("nobody searches now");
             whole(saved.section(&format!("table:{}", known.name), VERSION)?, |state| {
@@ -180,6 +198,11 @@ impl Head {
 /// The section of a step of a query.
 pub(super) fn step_id(query: &str, port: usize, place: usize) -> String {
     format!("query:{query}:{port}:{place}")
+}
+
+/// The section of the watermark of a stream.
+pub(super) fn watermark_id(stream: &str) -> String {
+    format!("watermark:{stream}")
 }
 
 /// The section of the pattern of a query.

@@ -14,6 +14,7 @@ use crate::engine::core::When;
 use crate::engine::core::WindowNode;
 use crate::engine::core::bounds::Allowance;
 use crate::engine::core::bounds::Bounds;
+use crate::engine::core::watermarks::Watermarks;
 use crate::engine::cron::Cron;
 use crate::engine::identity::identities;
 use crate::engine::library::Library;
@@ -130,6 +131,8 @@ impl PlanCore {
             triggers,
             identities: Box::new(identities(&plan, &library)),
             operators,
+            events_lead: plan.playback.is_some() || plan.has_watermarks(),
+            watermarks: Watermarks::new(&plan),
             gatherers,
             gathering_windows,
             context,
@@ -209,8 +212,11 @@ impl PlanCore {
     /// the first entry is applied.
     pub fn start(&mut self, at: Millis) {
         self.wall = at;
-        if self.plan.playback.is_none() {
+        if !self.events_lead {
             self.context.now = at;
+        }
+        if let Some(marks) = &mut self.watermarks {
+            marks.start(at);
         }
         self.idle_due = self.idle_span().map(|(idle, _)| at.saturating_add(idle));
         for trigger in 0..self.triggers.len() {
@@ -222,8 +228,8 @@ impl PlanCore {
                 self.set_trigger(trigger, at);
             }
         }
-        // Under playback the clock begins with the first event.
-        if self.plan.playback.is_none() {
+        // Where events move the clock it begins with the first one.
+        if !self.events_lead {
             self.begin_patterns();
         }
         for (operator, address) in self.operators.clone().into_iter().enumerate() {

@@ -50,13 +50,18 @@ impl Pool {
 
     /// Puts in a row of a batch, with its time, and says where it lies.
     pub fn insert(&mut self, batch: &Batch, row: usize) -> Place {
+        self.insert_at(batch, row, batch.timestamps[row])
+    }
+
+    /// Puts in a row of a batch under another time, and says where it lies.
+    pub fn insert_at(&mut self, batch: &Batch, row: usize, timestamp: Millis) -> Place {
         if let Some(place) = self.free.pop() {
             let (segment, at) = locate(place);
             let segment = Arc::make_mut(&mut self.segments[segment]);
             for (mine, theirs) in segment.columns.iter_mut().zip(&batch.columns) {
                 mine.replace(at, theirs, row);
             }
-            segment.timestamps[at] = batch.timestamps[row];
+            segment.timestamps[at] = timestamp;
             return place;
         }
         let place = self.used();
@@ -68,8 +73,23 @@ impl Pool {
         for (mine, theirs) in last.columns.iter_mut().zip(&batch.columns) {
             mine.push_from(theirs, row);
         }
-        last.timestamps.push(batch.timestamps[row]);
+        last.timestamps.push(timestamp);
         place as Place
+    }
+
+    /// Lets go of the memory that rows took which are gone, if no row is left.
+    pub fn shrink(&mut self) {
+        if self.segments.len() > 1 && self.held() == 0 {
+            self.segments.clear();
+            self.free.clear();
+        }
+    }
+
+    /// Where rows lie, in rising order.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        (0..self.used() as Place).filter(move |place| free.binary_search(place).is_err())
     }
 
     /// Lets go of a row. It can be read until the next is put in.

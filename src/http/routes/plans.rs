@@ -33,6 +33,7 @@ use crate::plan::logical::Origin;
 use crate::plan::logical::Output;
 use crate::plan::logical::Query;
 use crate::rehearsal::Reading;
+use crate::replica::WatermarkState;
 
 /// All plans: those that run, and those whose text was refused.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "plans", responses(
@@ -177,9 +178,23 @@ fn streams(version: &Version) -> Vec<documents::Stream> {
             events_in: front.taken.get(),
             events_out: front.put_out.get(),
             newest: (latest > 0).then(|| events::id(front.tail.label(), latest)),
+            watermark: front.watermark().map(watermark_of),
         }
     })
     .collect()
+}
+
+fn watermark_of(state: WatermarkState) -> documents::Watermark {
+    documents::Watermark {
+        watermark_ms: state.watermark,
+        lag_ms: state.lag,
+        clock_ms: state.clock,
+        idle: state.is_idle,
+        waiting: state.waiting,
+        late: state.late,
+        ahead: state.ahead,
+        hurried: state.hurried,
+    }
 }
 
 fn table_of(name: &str, schema: &Schema, primary_key: Vec<String>) -> Table {
