@@ -151,7 +151,7 @@ fn rows_out_of_order_within_the_bound_give_what_rows_in_order_give() {
             queries.push('\n');
         }
         let text = |before: &str, mark: &str| {
-            let define = |name| format!("{mark} define stream {name} (k int, n int, t long);\n");
+            let define = |name| format!("{mark} define stream {name} (k string, n int, t long);\n");
             format!("{before}{}{}{queries}", define("S"), define("R"))
         };
         let mark = format!("@watermark(attribute='t', lateness='{lateness} millisec')");
@@ -161,7 +161,8 @@ fn rows_out_of_order_within_the_bound_give_what_rows_in_order_give() {
         let mut coming: Vec<(Millis, StreamId, Vec<Value>)> = Vec::new();
         for n in 0..8 + dice.below(30) as i32 {
             time += *dice.pick(&[0, 0, 1, 5, 12, 40, 90]);
-            let values = vec![Value::Int(dice.below(3) as i32), Value::Int(n), Value::Long(time)];
+            let values =
+                vec![Value::from(*dice.pick(&["a", "b", "c"])), Value::Int(n), Value::Long(time)];
             // It comes as late as it may.
             let late = dice.below(lateness as u64 + 1) as Millis;
             coming.push((time + late, dice.below(2) as StreamId, values));
@@ -180,7 +181,7 @@ fn rows_out_of_order_within_the_bound_give_what_rows_in_order_give() {
             reference.feed(of(row), *stream, of(row), values);
         }
         let far = 10_000;
-        let values = |time| [Value::Int(9), Value::Int(-1), Value::Long(time)];
+        let values = |time| [Value::from("z"), Value::Int(-1), Value::Long(time)];
         for stream in 0..2 {
             reference.feed(far, stream, far, &values(far));
             player.feed(far, stream, far, &values(far + lateness));
