@@ -576,11 +576,6 @@ impl OutputEvents {
 }
 
 impl Plan {
-    /// Whether the clock goes with the watermarks of streams.
-    pub fn has_watermarks(&self) -> bool {
-        self.streams.iter().any(|stream| stream.watermark.is_some())
-    }
-
     /// Finds a stream by its name as watchers and clients write it; inner streams are not visible.
     pub fn stream(&self, name: &str) -> Option<StreamId> {
         let (fault, bare) = match name.strip_prefix('!') {

@@ -16,6 +16,7 @@ use crate::plan::known_annotations::Key;
 use crate::plan::known_annotations::key;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Output;
+use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::plan::names::Meaning;
 
@@ -92,6 +93,13 @@ pub struct Watermark {
     pub buffer: usize,
     /// Where the annotation stands.
     pub span: Span,
+}
+
+impl Plan {
+    /// Whether the clock goes with the watermarks of streams.
+    pub fn has_watermarks(&self) -> bool {
+        self.streams.iter().any(|stream| stream.watermark.is_some())
+    }
 }
 
 /// A side stream as it is named, until all streams are known.

@@ -366,7 +366,7 @@ impl Inner {
                 Series::Uncertain(labels) => self.uncertain.remove(&labels),
                 Series::Latency(labels) => self.latency.remove(&labels),
                 Series::Watermark(labels) => {
-                    self.watermark.iter().fold(false, |any, family| family.remove(&labels) || any)
+                    self.watermark.iter().filter(|family| family.remove(&labels)).count() > 0
                 }
                 Series::EventClock(labels) => self.event_clock.remove(&labels),
                 Series::Restarts(labels) => self.restarts.remove(&labels),

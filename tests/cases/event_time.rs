@@ -83,7 +83,7 @@ impl Player {
         let mut stage = Stage::new(Arc::clone(plan), watched, Vec::new()).expect("it runs");
         let mut seen = Seen::default();
         stage.start(0, &mut seen);
-        Player { stage, seen, dice: Dice::new(seed), carries: seed % 2 == 0, open: None }
+        Player { stage, seen, dice: Dice::new(seed), carries: seed.is_multiple_of(2), open: None }
     }
 
     fn close(&mut self) {
@@ -253,10 +253,10 @@ impl Model {
             return;
         }
         self.all_idle = None;
-        if awake.iter().all(|each| each.newest.is_some()) {
-            let least = awake.iter().map(|each| each.newest.unwrap() - each.lateness).min();
-            self.reached = self.reached.max(least);
-        }
+        let own = |each: &&Stream| each.newest.map(|newest| newest - each.lateness);
+        // One without any is waited for.
+        let own: Option<Vec<Millis>> = awake.iter().map(own).collect();
+        self.reached = self.reached.max(own.and_then(|own| own.into_iter().min()));
     }
 
     fn let_go(&mut self) {
