@@ -229,16 +229,12 @@ pub const ANNOTATIONS: &[Known] = &[
     Known::new("indexBy", &[Before::Table], Keys::Bare).repeats(),
     Known::new("store", &[Before::Stream, Before::Table, Before::Aggregation], Keys::Any),
     Known::new("from", &[Before::Table], Keys::Any),
-    Known::new(
-        "info",
-        &[Before::Query, Before::Partition, Before::Aggregation],
-        Keys::Of(INFO),
-    )
-    .manual(
-        "A name, by which state is known again in another version of the plan.",
-        "define stream Orders (amount int);\n@info(name='total')\n\
+    Known::new("info", &[Before::Query, Before::Partition, Before::Aggregation], Keys::Of(INFO))
+        .manual(
+            "A name, by which state is known again in another version of the plan.",
+            "define stream Orders (amount int);\n@info(name='total')\n\
          from Orders#window.length(10) select sum(amount) as total insert into Totals;",
-    ),
+        ),
     Known::new("synchronized", &[Before::Query], Keys::Bare).manual(
         "Understood, and changes nothing: a plan runs in one thread.",
         "define stream Orders (amount int);\n@synchronized('true')\n\
@@ -256,7 +252,8 @@ pub const ANNOTATIONS: &[Known] = &[
         "How long the buckets of an [aggregation](../aggregations.md) stay.",
         "define stream Orders (amount int);\n\
          @purge(enable='true', interval='1 min', @retentionPeriod(sec='10 min', min='24 hours'))\n\
-         define aggregation Totals from Orders select sum(amount) as total aggregate every sec, min;",
+         define aggregation Totals\n\
+         from Orders select sum(amount) as total aggregate every sec, min;",
     ),
     Known::new("partitionById", &[Before::Aggregation], Keys::Any),
     Known::new("persistedAggregation", &[Before::Aggregation], Keys::Any),

@@ -377,7 +377,8 @@ mod tests {
         ),
         (
             "P0107",
-            "@watermark(TIMES, late.stream=§'L') define stream A (t long); define table L (t long);",
+            "@watermark(TIMES, late.stream=§'L') define stream A (t long); \
+             define table L (t long);",
             "",
         ),
         (

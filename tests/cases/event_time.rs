@@ -118,7 +118,8 @@ impl Player {
 
 /// Queries whose results depend on time, over `S` and `R`; each fills a stream of its own.
 const QUERIES: &[&str] = &[
-    "from S#window.time(50 millisec) select sum(n) as x, count() as c, t insert all events into OUT;",
+    "from S#window.time(50 millisec) select sum(n) as x, count() as c, t insert all events \
+     into OUT;",
     "from S#window.timeBatch(40 millisec) select k, sum(n) as x group by k insert into OUT;",
     "from R#window.session(25 millisec, k) select k, sum(n) as x insert expired events into OUT;",
     "from S#window.externalTimeBatch(t, 60 millisec) select count() as c insert into OUT;",
