@@ -19,7 +19,7 @@ run-pair: ## two nodes as a pair on this machine, at http://127.0.0.1:8081 and :
 	$(BUILD)
 	examples/pair/run $${CARGO_TARGET_DIR:-target}/release/twinflow
 
-test: ## everything that is tested: format, clippy, unit, integration and doc tests
+test: ## everything that is tested, on real databases too: format, clippy, unit, integration, documents
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked

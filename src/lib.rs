@@ -79,5 +79,7 @@ pub mod rehearsal;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod replica;
 pub mod snapshot;
+#[cfg(feature = "node")]
+pub mod store;
 pub mod telemetry;
 pub mod topics;

@@ -1,6 +1,7 @@
 //! From written settings to checked ones, gathering all faults on the way.
 
 mod pair;
+mod stores;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -46,8 +47,10 @@ impl Check<'_> {
     fn read(&mut self) -> Config {
         let second = Duration::from_secs(1);
         let hour = Duration::from_secs(3600);
+        let node = Node { name: self.name("node.name"), data: self.folder("node.data") };
         Config {
-            node: Node { name: self.name("node.name"), data: self.folder("node.data") },
+            stores: self.stores(&node.data),
+            node,
             plans: Plans {
                 folder: self.folder("plans.folder"),
                 settle: self.time("plans.settle", Duration::from_millis(10)..=10 * second),
@@ -106,6 +109,17 @@ impl Check<'_> {
             Written::Text(text) => text.clone(),
             _ => {
                 self.refuse_written(key, "a text in quotes");
+                String::new()
+            }
+        }
+    }
+
+    /// As a text, but what stands there is not repeated.
+    fn secret_text(&mut self, key: &str) -> String {
+        match &self.raw.item(key).value {
+            Written::Text(text) => text.clone(),
+            _ => {
+                self.refuse(key, "a text in quotes", "something else");
                 String::new()
             }
         }

@@ -7,6 +7,9 @@ mod check;
 mod pair;
 mod raw;
 pub mod settings;
+mod stores;
+#[cfg(test)]
+mod stores_tests;
 mod units;
 
 use std::net::SocketAddr;
@@ -23,6 +26,8 @@ pub use pair::Place;
 pub use pair::SecretFrom;
 pub use pair::TlsFiles;
 pub use raw::Raw;
+pub use stores::Store;
+pub use stores::StoreAt;
 
 /// All settings, checked: every value is in its range and every relation holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +42,8 @@ pub struct Config {
     pub persistence: Persistence,
     /// The pair.
     pub ha: Pair,
+    /// The stores by their names, in order of the names.
+    pub stores: Vec<Store>,
     /// Bounds of what may wait.
     pub queues: Queues,
     /// The newest events kept per stream.
@@ -208,13 +215,17 @@ mod tests {
     #[test]
     fn every_setting_is_accepted_documented_and_has_a_section() {
         for setting in settings::SETTINGS {
-            let (section, name) = setting.key.split_once('.').unwrap();
+            let (section, name) = setting.key.rsplit_once('.').unwrap();
+            let as_it_is = match section {
+                settings::STORES => load("[stores.NAME]", &[]).unwrap(),
+                _ => Config::default(),
+            };
             assert!(settings::SECTIONS.iter().any(|(known, _)| *known == section));
             assert!(!setting.help.is_empty(), "{} has no help", setting.key);
             let text = format!("[{section}]\n{name} = {}\n", setting.default);
-            assert_eq!(load(&text, &[]).unwrap(), Config::default(), "{}", setting.key);
+            assert_eq!(load(&text, &[]).unwrap(), as_it_is, "{}", setting.key);
             let text = setting.default.trim_matches('"');
-            assert_eq!(load("", &[(&setting.variable(), text)]).unwrap(), Config::default());
+            assert_eq!(load("", &[(&setting.variable(), text)]).unwrap(), as_it_is);
         }
     }
 

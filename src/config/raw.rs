@@ -1,6 +1,7 @@
 //! Settings as written: from the file, then from the environment, each with the place it came from.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -13,15 +14,21 @@ use crate::config::settings::ALIASES;
 use crate::config::settings::SECRETS;
 use crate::config::settings::SECTIONS;
 use crate::config::settings::SETTINGS;
+use crate::config::settings::STORE_NAMES;
+use crate::config::settings::STORES;
 use crate::config::settings::Setting;
 
 /// Variables that a cluster sets by itself for a service called `twinflow`.
 const FOREIGN_VARIABLES: &[&str] = &["TWINFLOW_SERVICE_", "TWINFLOW_PORT"];
 
+/// A store's name is that of a file and stands in messages.
+const STORE_NAME_MAX: usize = 100;
+
 /// Every setting with its written value, not yet checked, and the faults of reading.
 #[derive(Clone)]
 pub struct Raw {
-    items: BTreeMap<&'static str, Item>,
+    items: BTreeMap<String, Item>,
+    stores: BTreeSet<String>,
     pub(super) faults: Vec<String>,
 }
 
@@ -105,7 +112,9 @@ impl Raw {
         text: &str,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let mut raw = Self { items: default_items(), faults: Vec::new() };
+        let mut raw = Self { items: BTreeMap::new(), stores: BTreeSet::new(), faults: Vec::new() };
+        raw.items.extend(default_items(&Place::Once));
+        STORE_NAMES.iter().for_each(|name| raw.make_store(name));
         raw.take_file(name, text);
         let mut variables: Vec<_> = variables.into_iter().collect();
         // By name, so that the order of faults is fixed; of one name the last wins.
@@ -125,24 +134,62 @@ impl Raw {
              # `twinflow run --print-config` prints the settings in force in this form.\n",
         );
         for (section, about) in SECTIONS {
-            write!(out, "\n# {about}\n[{section}]\n").expect("a String takes everything");
-            for setting in SETTINGS {
-                let Some(name) = setting.key.strip_prefix(&format!("{section}.")) else {
-                    continue;
-                };
-                for line in setting.help {
-                    writeln!(out, "# {line}").expect("a String takes everything");
+            write!(out, "\n# {about}\n").expect("a String takes everything");
+            if *section == STORES {
+                let mut explained = false;
+                for name in &self.stores {
+                    self.print_section(&mut out, &Place::Store(name), section, !explained);
+                    explained = true;
                 }
-                let mut value = &self.item(setting.key).value;
-                let nothing = Written::Text(String::new());
-                if SECRETS.contains(&setting.key) && *value != nothing {
-                    out.push_str("# It is set, and not shown.\n");
-                    value = &nothing;
-                }
-                writeln!(out, "{name} = {value}").expect("a String takes everything");
+            } else {
+                self.print_section(&mut out, &Place::Once, section, true);
             }
         }
         out
+    }
+
+    fn print_section(&self, out: &mut String, place: &Place<'_>, section: &str, explain: bool) {
+        if !explain {
+            out.push('\n');
+        }
+        writeln!(out, "[{}]", place.key(section)).expect("a String takes everything");
+        for setting in SETTINGS {
+            let Some(name) = setting.key.strip_prefix(&format!("{section}.")) else {
+                continue;
+            };
+            for line in setting.help.iter().filter(|_| explain) {
+                writeln!(out, "# {line}").expect("a String takes everything");
+            }
+            let mut value = &self.item(&place.key(setting.key)).value;
+            let nothing = Written::Text(String::new());
+            if SECRETS.contains(&setting.key) && *value != nothing {
+                out.push_str("# It is set, and not shown.\n");
+                value = &nothing;
+            }
+            writeln!(out, "{name} = {value}").expect("a String takes everything");
+        }
+    }
+
+    /// The names of all stores, in order.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &String> {
+        self.stores.iter()
+    }
+
+    fn take_store(&mut self, origin: &str, name: &str) {
+        if is_store_name(name) {
+            return self.make_store(name);
+        }
+        self.faults.push(format!(
+            "{origin}: the name of a store must be 1 to {STORE_NAME_MAX} letters, digits, `_` or \
+             `-`, not \"{}\"",
+            escaped(name)
+        ));
+    }
+
+    fn make_store(&mut self, name: &str) {
+        if self.stores.insert(name.to_owned()) {
+            self.items.extend(default_items(&Place::Store(name)));
+        }
     }
 
     pub(super) fn item(&self, key: &str) -> &Item {
@@ -156,24 +203,32 @@ impl Raw {
             let line = line(error.span().map_or(0, |span| span.start));
             self.faults.push(format!("{name}:{line}: {}", error.message()));
         }
+        if let Some(DeValue::Table(stores)) = table.get_ref().get("stores").map(|t| t.get_ref()) {
+            for store in stores.keys() {
+                let origin = format!("{name}:{}", line(store.span().start));
+                self.take_store(&origin, store.get_ref());
+            }
+        }
         let mut written = Vec::new();
         flatten("", table.get_ref(), &mut written);
         written.sort_by_key(|(_, _, offset)| *offset);
         for (key, value, offset) in written {
             let origin = format!("{name}:{}", line(offset));
-            match known(&key, |key| key.to_owned()) {
+            let place = Place::of_key(&key, &self.stores);
+            match known(&key, |key| place.key(key)) {
                 Some((setting, unit)) => {
                     let value = value.with_unit(unit);
-                    let before = self.item(setting.key);
+                    let before = self.item(&place.key(setting.key));
                     if before.origin != "default" {
                         let same = &before.name;
                         self.faults.push(format!(
                             "{origin}: `{key}` is the same setting as `{same}`; give it once"
                         ));
                     }
-                    self.items.insert(setting.key, Item { value, origin, name: key });
+                    let item = Item { value, origin, name: key.clone() };
+                    self.items.insert(place.key(setting.key), item);
                 }
-                None => self.refuse(&origin, &key, SETTINGS.iter().map(|s| s.key.to_owned())),
+                None => self.refuse(&origin, &key, SETTINGS.iter().map(|s| place.key(s.key))),
             }
         }
     }
@@ -185,11 +240,18 @@ impl Raw {
         if !ours {
             return;
         }
-        let Some((setting, unit)) = known(variable, settings::variable) else {
+        let store = store_of_variable(variable, &self.stores);
+        let place = store.as_deref().map_or(Place::Once, Place::Store);
+        let Some((setting, unit)) = known(variable, |key| settings::variable(&place.key(key)))
+        else {
             self.refuse("environment", variable, SETTINGS.iter().map(Setting::variable));
             return;
         };
-        let value = match &self.item(setting.key).value {
+        if let Place::Store(store) = place {
+            self.make_store(store);
+        }
+        let key = place.key(setting.key);
+        let value = match &self.item(&key).value {
             _ if !unit.is_empty() => value
                 .parse()
                 .map(|number| Written::Whole(number).with_unit(unit))
@@ -199,7 +261,7 @@ impl Raw {
             Written::Text(_) | Written::Other(_) => Written::Text(value),
         };
         let item = Item { value, origin: "environment".to_owned(), name: variable.to_owned() };
-        self.items.insert(setting.key, item);
+        self.items.insert(key, item);
     }
 
     fn refuse(&mut self, origin: &str, key: &str, known: impl Iterator<Item = String>) {
@@ -234,15 +296,61 @@ fn within(key: &str) -> Option<String> {
     Some(setting.key.to_owned())
 }
 
-fn default_items() -> BTreeMap<&'static str, Item> {
+fn default_items(place: &Place<'_>) -> BTreeMap<String, Item> {
     let mut items = BTreeMap::new();
     for setting in SETTINGS {
+        if setting.key.starts_with(STORES) != matches!(place, Place::Store(_)) {
+            continue;
+        }
         let value = DeValue::parse(setting.default).expect("defaults are TOML; a test reads each");
         let value = written(value.get_ref());
-        let item = Item { value, origin: "default".to_owned(), name: setting.key.to_owned() };
-        items.insert(setting.key, item);
+        let key = place.key(setting.key);
+        items.insert(key.clone(), Item { value, origin: "default".to_owned(), name: key });
     }
     items
+}
+
+/// Whether a setting is there once, or is that of one store.
+enum Place<'a> {
+    Once,
+    Store(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of_key(key: &'a str, stores: &BTreeSet<String>) -> Place<'a> {
+        let named = key.strip_prefix("stores.").and_then(|rest| rest.rsplit_once('.'));
+        match named {
+            Some((store, _)) if stores.contains(store) => Place::Store(store),
+            _ => Place::Once,
+        }
+    }
+
+    /// The key in the table of settings with the store's name in it.
+    fn key(&self, key: &str) -> String {
+        match self {
+            Place::Store(name) => key.replacen("NAME", name, 1),
+            Place::Once => key.to_owned(),
+        }
+    }
+}
+
+fn is_store_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (1..=STORE_NAME_MAX).contains(&name.len()) && name.chars().all(fits)
+}
+
+/// The store that a variable is about: one that is known in whatever letter case, or a new one.
+fn store_of_variable(variable: &str, stores: &BTreeSet<String>) -> Option<String> {
+    let rest = variable.strip_prefix("TWINFLOW_STORES_")?;
+    let keys = SETTINGS.iter().map(|setting| setting.key).chain(ALIASES.iter().map(|a| a.0));
+    let names = keys.filter_map(|key| key.strip_prefix(STORES)?.strip_prefix('.'));
+    // The longest that fits, for `_FILE` may be the end of a store's name or of a setting's.
+    let name = names
+        .filter_map(|name| rest.strip_suffix(&format!("_{}", name.to_uppercase())))
+        .min_by_key(|store| store.len())
+        .filter(|store| is_store_name(store))?;
+    let same = |store: &&String| store.to_uppercase().replace('-', "_") == name;
+    Some(stores.iter().find(same).map_or(name, String::as_str).to_owned())
 }
 
 /// Tables in tables become dotted keys, each with the offset of its name.

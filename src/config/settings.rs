@@ -24,11 +24,11 @@ impl Setting {
 
 /// The variable of a key.
 pub(super) fn variable(key: &str) -> String {
-    format!("TWINFLOW_{}", key.replace('.', "_").to_uppercase())
+    format!("TWINFLOW_{}", key.replace(['.', '-'], "_").to_uppercase())
 }
 
 /// Settings that are never shown.
-pub const SECRETS: &[&str] = &["ha.secret"];
+pub const SECRETS: &[&str] = &["ha.secret", "stores.NAME.password"];
 
 /// Names that the reference gives to settings: the name, the setting, the unit of its numbers.
 pub const ALIASES: &[(&str, &str, &str)] = &[
@@ -40,7 +40,19 @@ pub const ALIASES: &[(&str, &str, &str)] = &[
     ("ha.receiverQueueMaxSizeMb", "ha.receiver_queue_bytes", "MiB"),
     ("ha.publisherQueueSize", "ha.publisher_queue_events", ""),
     ("ha.publisherQueueMaxSizeMb", "ha.publisher_queue_bytes", "MiB"),
+    ("stores.NAME.username", "stores.NAME.user", ""),
+    ("stores.NAME.maxActive", "stores.NAME.connections_max", ""),
+    ("stores.NAME.maxWait", "stores.NAME.wait_max", "ms"),
+    ("stores.NAME.testOnBorrow", "stores.NAME.test_on_borrow", ""),
+    ("stores.NAME.validationQuery", "stores.NAME.validation_query", ""),
+    ("stores.NAME.validationInterval", "stores.NAME.validation_interval", "ms"),
 ];
+
+/// The sections of the stores: each store is one, with a name in the place of `NAME`.
+pub const STORES: &str = "stores.NAME";
+
+/// The stores that are there without being named in the settings.
+pub const STORE_NAMES: &[&str] = &["EVENT_STORE", "PROCESSED_DATA_STORE"];
 
 /// The sections in the order of the sample file, each with a sentence.
 pub const SECTIONS: &[(&str, &str)] = &[
@@ -49,6 +61,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("http", "The API."),
     ("persistence", "What is kept on disk, below node.data: the log of each plan, and snapshots."),
     ("ha", "The pair: two nodes that stand in for each other."),
+    (STORES, "A store: a database for tables, streams and results, by a name of any kind."),
     ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
     ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
     ("log", "What the node says of itself, on standard error."),
@@ -327,6 +340,66 @@ pub const SETTINGS: &[Setting] = &[
         key: "ha.publisher_queue_bytes",
         default: "\"10MiB\"",
         help: &["Bytes of them. Also publisherQueueMaxSizeMb, in MiB. At least 1MiB."],
+    },
+    Setting {
+        key: "stores.NAME.url",
+        default: "\"\"",
+        help: &[
+            "Where it is: sqlite:PATH for a file, mysql://HOST:PORT/DATABASE for MySQL and",
+            "MariaDB, postgres://HOST:PORT/DATABASE for PostgreSQL. Empty: the file",
+            "stores/NAME.db below node.data, made when it is first used.",
+        ],
+    },
+    Setting {
+        key: "stores.NAME.user",
+        default: "\"\"",
+        help: &["Who we are there. Also username."],
+    },
+    Setting {
+        key: "stores.NAME.password",
+        default: "\"\"",
+        help: &["The password of this user. Better in a file or in the variable."],
+    },
+    Setting {
+        key: "stores.NAME.password_file",
+        default: "\"\"",
+        help: &["A file that holds the password and nothing else, instead of the password."],
+    },
+    Setting {
+        key: "stores.NAME.connections_max",
+        default: "50",
+        help: &["Connections open at once. Also maxActive. At least 1."],
+    },
+    Setting {
+        key: "stores.NAME.wait_max",
+        default: "\"60s\"",
+        help: &[
+            "So long a connection is waited for when all are in use. Also maxWait, in",
+            "milliseconds. From 1ms to 1h.",
+        ],
+    },
+    Setting {
+        key: "stores.NAME.test_on_borrow",
+        default: "true",
+        help: &["Whether a connection at rest is tried before it is used. Also testOnBorrow."],
+    },
+    Setting {
+        key: "stores.NAME.validation_query",
+        default: "\"SELECT 1\"",
+        help: &["How it is tried. Also validationQuery."],
+    },
+    Setting {
+        key: "stores.NAME.validation_interval",
+        default: "\"30s\"",
+        help: &[
+            "A connection that was tried or used in this time is not tried again. Also",
+            "validationInterval, in milliseconds. From 0ms to 1h.",
+        ],
+    },
+    Setting {
+        key: "stores.NAME.statement_time_max",
+        default: "\"30s\"",
+        help: &["A statement that takes longer is given up. From 10ms to 1h."],
     },
     Setting {
         key: "queues.inbox_events",
