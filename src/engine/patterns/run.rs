@@ -112,6 +112,7 @@ impl Run<'_> {
     }
 
     /// Puts a match to the fresh ones of a state.
+    #[inline]
     pub fn enlist(&mut self, id: StateId, of: Match) {
         self.store.retain(of);
         self.lists.states[id].fresh.push_back(of);
@@ -119,6 +120,7 @@ impl Run<'_> {
     }
 
     /// Minds when a match becomes too old.
+    #[inline]
     pub fn watch(&mut self, of: Match) {
         if let Some(within) = self.shape.within
             && let Some(times) = self.starts(of)
@@ -259,6 +261,7 @@ impl Run<'_> {
     }
 
     /// Takes an entry out of those that wait at a state.
+    #[inline]
     pub fn leave(&mut self, id: StateId, number: u64) {
         if let Some(of) = self.lists.states[id].pending.get(number) {
             self.lists.states[id].pending.take(number);
@@ -268,6 +271,7 @@ impl Run<'_> {
     }
 
     /// Only the front of those that wait is looked at by age.
+    #[inline]
     fn watch_front(&mut self, id: StateId) {
         if self.shape.within.is_some()
             && let Some(front) = self.lists.states[id].pending.front()

@@ -84,13 +84,16 @@ impl Store {
     /// A match that has taken nothing and waits nowhere.
     #[inline]
     pub fn fresh(&mut self) -> Match {
+        // A match that is gone gives its record without a look at what it took: all is let go.
+        if let Some(place) = self.matches.reuse() {
+            let record = self.matches.get_mut(place);
+            record.time = NO_TIME;
+            record.expired = false;
+            record.taken.fill(NONE);
+            return place;
+        }
         let taken = SmallVec::from_elem(NONE, self.events.len());
-        self.put(Record { time: NO_TIME, expired: false, taken })
-    }
-
-    #[inline]
-    fn put(&mut self, record: Record) -> Match {
-        let place = self.matches.insert(record);
+        let place = self.matches.insert(Record { time: NO_TIME, expired: false, taken });
         if place as usize >= self.refs.len() {
             self.refs.resize(place as usize + 1, 0);
         }
@@ -100,16 +103,14 @@ impl Store {
     /// A copy of a match that keeps what it took at states before `until`; waits nowhere.
     #[inline]
     pub fn copy(&mut self, of: Match, until: StateId) -> Match {
-        let Record { time, taken, .. } = self.matches.get(of);
-        let time = *time;
-        let mut kept = SmallVec::from_elem(NONE, self.events.len());
-        if until > 0 {
-            kept[..until].copy_from_slice(&taken[..until]);
-            for (state, &taken) in kept[..until].iter().enumerate() {
-                self.hold(state, taken);
-            }
+        let copy = self.fresh();
+        for state in 0..until {
+            let taken = self.taken(of, state);
+            self.hold(state, taken);
+            self.matches.get_mut(copy).taken[state] = taken;
         }
-        self.put(Record { time, expired: false, taken: kept })
+        self.matches.get_mut(copy).time = self.time(of);
+        copy
     }
 
     /// Notes that a match waits in one list more.
@@ -124,8 +125,8 @@ impl Store {
         let refs = &mut self.refs[of as usize];
         *refs -= 1;
         if *refs == 0 {
-            let taken = self.matches.get(of).taken.clone();
-            for (state, &taken) in taken.iter().enumerate() {
+            for state in 0..self.events.len() {
+                let taken = self.matches.get(of).taken[state];
                 self.let_go(state, taken);
             }
             self.matches.remove(of);
