@@ -122,3 +122,56 @@ fn what_a_version_held_is_accounted_for_when_the_next_takes_over() {
         sum.then_some(())
     });
 }
+
+#[test]
+fn what_waits_for_its_time_is_accounted_for_and_told() {
+    let plan = |more: &str| {
+        format!(
+            "@watermark(attribute='t', lateness='10 sec', ahead='1 hour', late.stream='Late')\n\
+             define stream S (n int, t long);\n\
+             define stream Late (n int, t long);\n\
+             from S select n insert into Out;\n{more}"
+        )
+    };
+    let node = Node::start(&[("p.siddhi", &plan(""))], "");
+    node.wait_for_plan("p");
+    let row = |n: i64, t: Option<i64>| json!({ "n": n, "t": t });
+    let in_time = json!([row(1, Some(100_000)), row(2, Some(95_000)), row(3, Some(120_000))]);
+    node.send("p", "S", &in_time);
+    let aside = json!([row(4, Some(105_000)), row(5, Some(9_000_000_000_000_000)), row(6, None)]);
+    node.send("p", "S", &aside);
+    node.wait(SOON, "the figures add up", || {
+        let text = metrics(&node);
+        let held = figure(&text, "twinflow_held_rows", "plan=\"p\"");
+        let gone = [events(&text, "Out", "out"), events(&text, "Late", "out")];
+        let dropped = [dropped(&text, "S", "", "ahead"), dropped(&text, "", "", "fault")];
+        let came = [events(&text, "S", "in"), events(&text, "S", "out")];
+        ((came, held, gone, dropped) == ([6, 0], 1, [2, 1], [1, 1])).then_some(())
+    });
+    let text = metrics(&node);
+    let of_stream = "plan=\"p\",stream=\"S\"";
+    assert_eq!(figure(&text, "twinflow_watermark_milliseconds", of_stream), 110_000);
+    assert!(figure(&text, "twinflow_watermark_lag_milliseconds", of_stream) > 1_000_000);
+    assert_eq!(figure(&text, "twinflow_watermark_waiting_rows", of_stream), 1);
+    assert_eq!(figure(&text, "twinflow_event_clock_milliseconds", "plan=\"p\""), 110_000);
+    let told = node.get("/api/v1/plans/p").json()["streams"][0]["watermark"].clone();
+    assert_eq!((&told["watermark_ms"], &told["clock_ms"]), (&json!(110_000), &json!(110_000)));
+    assert_eq!(
+        (&told["waiting"], &told["late"], &told["ahead"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!((&told["idle"], &told["hurried"]), (&json!(false), &json!(0)));
+
+    // What waits goes on in a new version.
+    node.put("p.siddhi", plan("from S select t insert into Times;"));
+    node.wait(SOON, "the new version runs", || {
+        (node.get("/api/v1/plans/p").json()["version"] == 2).then_some(())
+    });
+    node.send("p", "S", &json!([row(7, Some(131_000))]));
+    node.wait(SOON, "the row that waited has left", || {
+        let text = metrics(&node);
+        let held = figure(&text, "twinflow_held_rows", "plan=\"p\"");
+        let out = [events(&text, "Out", "out"), events(&text, "Times", "out")];
+        ((held, out) == (1, [3, 1]) && dropped(&text, "", "", "version") == 0).then_some(())
+    });
+}
