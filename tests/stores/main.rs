@@ -1,5 +1,7 @@
 //! The room `store` on SQLite, MariaDB and PostgreSQL alike.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at once")]
+
 mod changes;
 mod connections;
 mod migrations;
