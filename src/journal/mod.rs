@@ -14,9 +14,12 @@
 //!
 //! **Damage.** When a journal is opened, all its records are checked. Bytes at the very end that
 //! are no whole record are a write that never finished: they are cut off, and [`Opened::torn`]
-//! says so. A last record that has decayed looks the same: where there is another copy, whoever
-//! finds a torn end though no power was lost had better ask for it. Anything else that is wrong is
-//! an error that names file and offset; nothing is cut. Losing power may keep a later write and
+//! says so. Where no power was lost, such a write leaves a file that ends inside the record, and
+//! nobody was told of it. A last record of which all bytes are there, and wrong, has decayed then:
+//! [`Torn::is_unfinished`] tells the two apart, and where there is another copy, it had better be
+//! asked. Anything else that is wrong is an error that names file and offset; nothing is cut.
+//!
+//! Losing power may keep a later write and
 //! lose an earlier one. So each record says how far the disk was synced when it was made, and with
 //! [`Options::doubtful`] a hole of unwritten sectors that no record behind it claims to be synced
 //! counts as the end, with all that follows.
@@ -101,4 +104,8 @@ pub struct Torn {
     pub bytes: u64,
     /// How many whole records were among them, behind a hole. None of them was ever synced.
     pub beyond: usize,
+    /// The file ends inside what was cut off, as the end of a process leaves it. Otherwise all its
+    /// bytes are there, and some are wrong: power was lost, or the last record has decayed, which
+    /// may have been acknowledged.
+    pub is_unfinished: bool,
 }

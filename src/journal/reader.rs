@@ -71,7 +71,7 @@ impl<D: Disk> Records<D> {
                 Step::End if self.extend()? => {}
                 Step::End if self.walk.is_none() => {}
                 Step::End => return Ok(None),
-                Step::Fault(what) => return Err(self.damaged(what)),
+                Step::Short(what) | Step::Fault(what) => return Err(self.damaged(what)),
             }
         }
         self.from += 1;

@@ -146,7 +146,8 @@ impl Scan<'_> {
             Ok(None) => Ok(false),
             Ok(Some(bytes)) => {
                 firsts.pop();
-                self.torn = Some(Torn { file: path, offset: 0, bytes, beyond: 0 });
+                self.torn =
+                    Some(Torn { file: path, offset: 0, bytes, beyond: 0, is_unfinished: true });
                 Ok(true)
             }
             Err((doing, error)) => Err(JournalError::io(doing, &path, error)),
@@ -181,7 +182,9 @@ impl Scan<'_> {
         let mut walk = Walk::new(file, SEGMENT_HEAD as u64, length, expected);
         loop {
             let (offset, before) = (walk.offset(), walk.expected);
-            match walk.step().map_err(failed("read"))? {
+            let step = walk.step().map_err(failed("read"))?;
+            let is_short = matches!(step, Step::Short(_));
+            match step {
                 Step::Record => {
                     let epoch_before = before.epoch;
                     segment.mark(Mark { position: before.position, offset, epoch_before });
@@ -193,8 +196,8 @@ impl Scan<'_> {
                     }
                 }
                 Step::End => break,
-                Step::Fault(what) => {
-                    let fault = Fault { path: &path, offset, what, is_open };
+                Step::Short(what) | Step::Fault(what) => {
+                    let fault = Fault { path: &path, offset, what, is_short, is_open };
                     self.torn = Some(self.judge(&fault, &walk)?);
                     break;
                 }
@@ -242,7 +245,7 @@ impl Scan<'_> {
 
     /// Torn bytes at the end of the last segment are cut off; all else is an error.
     fn judge<F: DiskFile>(&self, fault: &Fault<'_>, walk: &Walk<F>) -> Result<Torn, JournalError> {
-        let Fault { path, offset, what, is_open } = *fault;
+        let Fault { path, offset, what, is_short, is_open } = *fault;
         let position = walk.expected.position;
         let error = |after: String| {
             let what = format!("expected the record of position {position}, but {what}; {after}");
@@ -255,7 +258,8 @@ impl Scan<'_> {
         match format::judge_tail(&rest, offset, walk.expected, self.options.doubtful) {
             Tail::Torn { beyond } => {
                 let bytes = walk.end - offset;
-                Ok(Torn { file: path.to_owned(), offset, bytes, beyond })
+                let is_unfinished = is_short && beyond == 0;
+                Ok(Torn { file: path.to_owned(), offset, bytes, beyond, is_unfinished })
             }
             Tail::Damaged { followed_by } => {
                 error(format!("the record of position {followed_by} behind it is whole"))
@@ -289,6 +293,8 @@ struct Fault<'a> {
     path: &'a Path,
     offset: u64,
     what: &'static str,
+    /// Whether the file ends inside the record.
+    is_short: bool,
     /// Whether this is the segment that was written to last.
     is_open: bool,
 }

@@ -235,6 +235,9 @@ impl Rehearsal {
                 Err(error) => panic!("{error}"),
             }
         };
+        // Whatever ended a write but the loss of power: it is not taken for decay.
+        let unfinished = opened.torn.as_ref().is_none_or(|torn| torn.is_unfinished);
+        assert!(self.doubtful || unfinished, "{opened:?}");
         self.doubtful = false;
         let model = &mut self.model;
         if let Some((position, epoch)) = model.maybe_restarted.take() {

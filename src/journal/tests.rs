@@ -278,13 +278,18 @@ fn a_torn_tail_is_cut_and_reported() {
         let torn = opened.torn.unwrap();
         let expected = ((last - lost) as u64, (whole.len() - last) as u64, 0);
         assert_eq!((torn.bytes, torn.offset, torn.beyond), expected);
+        assert!(torn.is_unfinished, "{lost} bytes of the last record are missing");
         assert_eq!((opened.last, torn.file.as_path()), (9, file.as_path()));
         assert_eq!(read(&journal, 1).unwrap().len(), 9);
         fs::write(&file, &whole).unwrap();
     }
-    change(&file, |bytes| *bytes.last_mut().unwrap() ^= 1);
-    let (_, opened) = open(place.path());
-    assert_eq!(opened.torn.unwrap().bytes, last as u64, "a wrong checksum at the very end");
+    for at in whole.len() - last..whole.len() {
+        change(&file, |bytes| bytes[at] ^= 1);
+        let torn = open(place.path()).1.torn.unwrap();
+        assert_eq!(torn.bytes, last as u64, "byte {at} of the very end is wrong");
+        assert!(!torn.is_unfinished, "it was whole once: byte {at}");
+        fs::write(&file, &whole).unwrap();
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Record,
     /// The end, exactly after a record.
     End,
+    /// The file ends inside the expected record.
+    Short(&'static str),
     /// Something else than the expected record.
     Fault(&'static str),
 }
@@ -70,10 +72,10 @@ impl<F: DiskFile> Walk<F> {
                 Found::Fault(what) => return Ok(Step::Fault(what)),
                 Found::Short(bytes) => {
                     if self.offset() + bytes as u64 > self.end {
-                        return Ok(Step::Fault("the file ends inside the record"));
+                        return Ok(Step::Short("the file ends inside the record"));
                     }
                     if !self.fill(bytes)? {
-                        return Ok(Step::Fault("the file is shorter than it was"));
+                        return Ok(Step::Short("the file is shorter than it was"));
                     }
                 }
             }

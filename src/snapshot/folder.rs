@@ -123,8 +123,22 @@ impl<D: Disk> Snapshots<D> {
     /// The folder cannot be read. What is wrong with a snapshot is no error but a reason in
     /// [`Newest::passed_over`].
     pub fn newest_valid(&self) -> Result<Newest, SnapshotError> {
+        self.newest_that(|_| true)
+    }
+
+    /// As [`Snapshots::newest_valid`], but passes over in silence whatever does not fit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn newest_that(
+        &self,
+        mut fits: impl FnMut(&Header) -> bool,
+    ) -> Result<Newest, SnapshotError> {
         let mut passed_over = Vec::new();
-        for Listed { name, .. } in self.list()? {
+        for Listed { name, header, .. } in self.list()? {
+            if header.is_ok_and(|header| !fits(&header)) {
+                continue;
+            }
             match self.open(&name, u64::MAX).and_then(SnapshotReader::verify) {
                 Ok((header, bytes)) => {
                     return Ok(Newest { found: Some((name, header, bytes)), passed_over });

@@ -51,6 +51,36 @@ pub struct Header {
     pub created: i64,
 }
 
+/// How a snapshot lies to a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// The log holds the entry that the state ends with, or begins right after it.
+    OnLog,
+    /// Its history is the log's or a later one, and it goes further: the log begins anew after it.
+    Beyond,
+    /// The log no longer holds what follows it.
+    Before,
+    /// The log has other entries there, of a later epoch: its history was given up.
+    GivenUp,
+}
+
+impl Header {
+    /// How the snapshot lies to a log: `epoch_at` is the epoch of the log's entry at the snapshot's
+    /// position, if the log reaches there, `first` the first position it holds, `end` the epoch
+    /// and the position of its last entry.
+    pub fn fit(&self, epoch_at: Option<u64>, first: u64, end: (u64, u64)) -> Fit {
+        if epoch_at == Some(self.epoch) {
+            Fit::OnLog
+        } else if (self.epoch, self.position) > end {
+            Fit::Beyond
+        } else if self.position + 1 < first {
+            Fit::Before
+        } else {
+            Fit::GivenUp
+        }
+    }
+}
+
 /// Why bytes are no snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

@@ -22,6 +22,7 @@ pub use error::SnapshotError;
 pub use folder::Listed;
 pub use folder::Newest;
 pub use folder::Snapshots;
+pub use format::Fit;
 pub use format::Header;
 pub use reader::SnapshotReader;
 pub use writer::SnapshotReceiver;
