@@ -186,6 +186,14 @@ impl Handle {
         answer.await.map_err(|_| None)?.map_err(Some)
     }
 
+    /// The number under which the pair knows a plan; `None` if this node is alone or has none of
+    /// that name.
+    #[must_use]
+    pub fn number(&self, plan: &str) -> Option<crate::ha::protocol::Plan> {
+        let log = self.office.around.pair.as_ref()?.named(plan)?;
+        Some(log.mirrored.plan)
+    }
+
     fn manager(&self) -> Option<Addr<HaManager>> {
         let slot = self.office.manager();
         let manager = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -95,7 +95,8 @@ impl Entries for Books {
             let applied = book.newest.base;
             (*plan, LogStart { shape, synced: book.synced, applied, whole: book.whole })
         };
-        Ok(Found { logs: self.plans.iter().map(start).collect(), torn: false })
+        let logs = self.plans.iter().map(start).collect();
+        Ok(Found { logs, ..Found::default() })
     }
 
     fn open(&mut self, plan: Plan) -> Result<(), Fallen> {
@@ -197,8 +198,8 @@ impl Entries for Books {
         Ok(Some(book.base))
     }
 
-    fn whole(&mut self, plan: Plan) {
-        self.book_mut(plan).whole = true;
+    fn note_whole(&mut self, plan: Plan, whole: bool) {
+        self.book_mut(plan).whole = whole;
     }
 
     fn saved(&self, plan: Plan, _: Position) -> Result<Option<Saved>, Fallen> {

@@ -270,7 +270,7 @@ impl World {
 
     /// Whether a node said that it needs the operator.
     pub fn waits_for_word(&self) -> bool {
-        self.hosts.iter().any(|host| host.blank || host.doubt)
+        self.hosts.iter().any(|host| host.blank || host.doubt || host.decayed)
     }
 
     /// The node whose logs go further.

@@ -10,6 +10,7 @@ use crate::world::PLANS;
 use crate::world::Things;
 use crate::world::World;
 use twinflow::ha::protocol::AckMode;
+use twinflow::ha::protocol::InSync;
 use twinflow::ha::protocol::NodeId;
 
 impl World {
@@ -51,10 +52,10 @@ impl World {
             return;
         }
         let at_once = self.faults.chance.below(2) == 0;
-        // A last record that has decayed passes for a write that never finished. Then the node
-        // doubts what it has: enough where the other has it, too, and is the active.
-        let follows = self.arbiter.record.holder == Some(node.other());
-        let with_last = at_once && follows && self.making.settings.ack != AckMode::PeerDisk;
+        // A last record that has decayed is cut off, and the node doubts what it has: enough where
+        // the other has it, too. After a loss of power it passes for a write that never finished.
+        let told_apart = !self.host(node).doubt || !self.needs_both_disks();
+        let with_last = at_once && told_apart;
         let mut disk = self.disk.clone();
         let place = self.host_mut(node).entries.flip(&mut disk, with_last);
         self.disk = disk;
@@ -78,9 +79,9 @@ impl World {
                 self.faults.count("damaged snapshot passed over");
                 self.after(1_000, Event::Mend(Mend::Start(node)));
             }
-            Ok(found) if found.torn && with_last => {
+            Ok(found) if found.is_decayed && with_last => {
                 self.faults.count("decayed end cut off");
-                self.found_torn(node);
+                self.found_decayed(node);
                 self.after(1_000, Event::Mend(Mend::Start(node)));
             }
             found => self.violate(format!("{node} takes damage in {place} for sound: {found:?}")),
@@ -98,14 +99,20 @@ impl World {
         };
         let host = self.host(other);
         let whole = self.holds_all(other) && host.member.is_some() && !lacks;
-        whole && named && !host.doubt && !host.blank && !host.flipped
+        whole && named && !host.doubt && !host.decayed && !host.blank && !host.flipped
     }
 
-    /// Whether the node is the active, and the other one lacks plans.
+    /// Whether the node may have the only whole copy of a plan: it is the holder, and the other one
+    /// lacks plans that it runs; or it is the other one, and plans are down at the holder.
     pub fn has_more(&self, node: NodeId) -> bool {
         let record = &self.arbiter.record;
-        let lacks = record.in_sync.as_ref().is_some_and(|peer| !peer.lacks.is_empty());
-        record.holder == Some(node) && lacks
+        let down = &record.holder_lacks;
+        let lacks = |peer: &InSync| peer.lacks.difference(down).next().is_some();
+        if record.holder == Some(node) {
+            record.in_sync.as_ref().is_some_and(lacks)
+        } else {
+            !down.is_empty()
+        }
     }
 
     /// A node found damage: its disk counts as blank. If the other one lacks something by now, it

@@ -75,6 +75,8 @@ pub struct Found {
     pub logs: Vec<(Plan, LogStart)>,
     /// A write that never finished was cut off.
     pub torn: bool,
+    /// All bytes of what was cut off were there, and some were wrong.
+    pub is_decayed: bool,
 }
 
 /// A snapshot on its way.
@@ -149,8 +151,8 @@ pub trait Entries: fmt::Debug {
     /// Saves the state and drops what it makes needless: the new base, if it moved. Results up to
     /// `received` were received.
     fn save(&mut self, plan: Plan, received: Position) -> Result<Option<Position>, Fallen>;
-    /// Notes that the log held every committed entry.
-    fn whole(&mut self, plan: Plan);
+    /// Notes whether the log holds every committed entry.
+    fn note_whole(&mut self, plan: Plan, whole: bool);
     /// The newest saved state of which all results were received.
     fn saved(&self, plan: Plan, received: Position) -> Result<Option<Saved>, Fallen>;
     /// Takes a saved state in and checks it; false if it is not right.

@@ -193,7 +193,7 @@ impl World {
         self.after(end + 4 * lease, Event::Mend(Mend::Start(other)));
     }
 
-    fn needs_both_disks(&self) -> bool {
+    pub fn needs_both_disks(&self) -> bool {
         self.making.settings.ack == AckMode::PeerDisk
     }
 
@@ -284,7 +284,11 @@ impl World {
     }
 
     fn fault_wipe(&mut self, node: NodeId, back: u64) {
-        let only_copy = self.making.wipes > 0 && self.has_more(node);
+        let often = self.making.wipes > 0;
+        let only_copy = self.has_more(node) && (often || self.faults.chance.below(4) == 0);
+        if only_copy {
+            self.faults.count("only copy lost");
+        }
         if self.may_lose_disk(node) || only_copy {
             // With the only copy of a plan its entries are gone; but not in silence.
             self.history.loss_allowed |= only_copy;

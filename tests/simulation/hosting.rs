@@ -95,9 +95,9 @@ impl World {
             Action::Refused(refusal) => self.tell(|| format!("{node} refuses: {refusal}")),
             Action::DoubtOver => {
                 let host = self.host_mut(node);
-                (host.doubt, host.blank) = (false, false);
+                (host.doubt, host.decayed, host.blank) = (false, false, false);
             }
-            Action::Whole { plan } => self.host_mut(node).entries.whole(plan),
+            Action::Whole { plan, whole } => self.host_mut(node).entries.note_whole(plan, whole),
             Action::RememberArbiter(id) => self.host_mut(node).arbiter = Some(id),
             Action::Alarm(alarm) => self.alarm(node, alarm),
         }
@@ -351,12 +351,13 @@ impl World {
             Ok(found) => found,
             Err(fallen) => return self.fell(node, fallen),
         };
-        self.found(node, found.torn);
+        self.found(node, found.torn, found.is_decayed);
         let host = self.host_mut(node);
-        let journal = match (host.blank, host.doubt) {
-            (true, _) => Journal::Blank,
-            (false, true) => Journal::Doubtful,
-            (false, false) => Journal::Sound,
+        let journal = match (host.blank, host.decayed, host.doubt) {
+            (true, ..) => Journal::Blank,
+            (false, true, _) => Journal::Decayed,
+            (false, false, true) => Journal::Doubtful,
+            (false, false, false) => Journal::Sound,
         };
         let plans = found.logs;
         let incarnation = Incarnation(life);
@@ -370,10 +371,12 @@ impl World {
     }
 
     /// A process has opened what is there, and nothing in it was damaged.
-    fn found(&mut self, node: NodeId, torn: bool) {
+    fn found(&mut self, node: NodeId, torn: bool, is_decayed: bool) {
         if torn {
             self.faults.count("torn write cut off");
-            self.found_torn(node);
+        }
+        if is_decayed {
+            self.found_decayed(node);
         }
         for plan in PLANS {
             let host = self.host_mut(node);
@@ -389,10 +392,11 @@ impl World {
         }
     }
 
-    /// Nobody can tell a write that never finished from a last entry that has decayed: the node
-    /// doubts what it has.
-    pub fn found_torn(&mut self, node: NodeId) {
-        self.host_mut(node).doubt |= !self.host(node).blank;
+    /// A write that never finished leaves a file that ends inside it, unless power was lost, and
+    /// then the node doubts what it has anyway. Else the last entry has decayed.
+    pub fn found_decayed(&mut self, node: NodeId) {
+        let host = self.host_mut(node);
+        host.decayed |= !host.blank && !host.doubt;
     }
 
     /// The node's process cannot go on.

@@ -25,6 +25,7 @@ use twinflow::journal::format::Expected;
 use twinflow::journal::format::SEGMENT_HEAD;
 use twinflow::journal::format::SegmentHead;
 use twinflow::replica;
+use twinflow::snapshot::Fit;
 use twinflow::snapshot::Header;
 use twinflow::snapshot::SnapshotError;
 use twinflow::snapshot::SnapshotReceiver;
@@ -55,6 +56,8 @@ pub struct Start {
     pub state: Option<(Vec<u8>, u64)>,
     /// A write that never finished was cut off the journal.
     pub torn: bool,
+    /// All bytes of what was cut off were there, and some were wrong.
+    pub is_decayed: bool,
 }
 
 impl Kept {
@@ -79,7 +82,8 @@ impl Kept {
         let snapshots = Snapshots::new(disk.clone(), Path::new(DATA), TENANT, &name);
         let snapshots = snapshots.map_err(|error| Fallen::Wrong(error.to_string()))?;
         let state = state(&snapshots, &mut journal, received, &folder)?;
-        let start = Start { state, torn: opened.torn.is_some() };
+        let is_decayed = opened.torn.as_ref().is_some_and(|torn| !torn.is_unfinished);
+        let start = Start { state, torn: opened.torn.is_some(), is_decayed };
         let (disk, incoming) = (disk.clone(), None);
         Ok((Kept { disk, name, folder, journal, snapshots, incoming, flaw }, start))
     }
@@ -309,12 +313,14 @@ fn state(
             Err(error) => return Err(snapshot_fell(&error)),
         };
         let (position, epoch) = (header.position, header.epoch);
-        if journal.epoch_at(position) != Some(epoch) {
-            if (epoch, position) < (journal.last_epoch(), journal.last()) {
-                continue; // Of a history that was given up.
+        let end = (journal.last_epoch(), journal.last());
+        match header.fit(journal.epoch_at(position), journal.first(), end) {
+            Fit::OnLog => {}
+            Fit::Beyond => {
+                let restarted = journal.restart_after(position, epoch);
+                restarted.map_err(|error| journal_fell(&error, folder))?;
             }
-            let restarted = journal.restart_after(position, epoch);
-            restarted.map_err(|error| journal_fell(&error, folder))?;
+            Fit::Before | Fit::GivenUp => continue,
         }
         return Ok(Some((bytes, header.state_fingerprint)));
     }

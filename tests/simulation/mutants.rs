@@ -51,7 +51,7 @@ pub fn making(name: &str, seed: u64) -> Making {
             (making.aim, making.deaf, making.fault_every) = (0, 500, 6_000_000);
             making.flush = (200_000, 400_000);
         }
-        "blank_waits_for_lacking" => making.wipes = 500,
+        "blank_waits_for_lacking" | "whole_taken_back" => making.wipes = 500,
         "switch_waits_for_all" => making.switches = 500,
         _ => {}
     }

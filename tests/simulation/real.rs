@@ -14,6 +14,7 @@ use crate::entries::Found;
 use crate::entries::Order;
 use crate::entries::Saved;
 use crate::kept::Kept;
+use crate::kept::Start;
 use crate::orders;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -40,7 +41,7 @@ pub struct Real {
     seed: u64,
     flaw: Option<Flaw>,
     disk: RehearsedDisk,
-    /// The plans that have logs, and whether the logs held every committed entry.
+    /// The plans that have logs, and whether the logs hold every committed entry.
     whole: BTreeMap<Plan, bool>,
     /// Logs that were not opened since power was lost.
     unsure: BTreeMap<Plan, bool>,
@@ -127,17 +128,17 @@ impl Real {
         self.plans.get_mut(&plan).expect("the plan's log was opened")
     }
 
-    /// Opens journal and snapshots of a plan; says whether a write was cut off.
-    fn load(&mut self, plan: Plan, received: Position) -> Result<(LogStart, bool), Fallen> {
+    /// Opens journal and snapshots of a plan; says what was cut off.
+    fn load(&mut self, plan: Plan, received: Position) -> Result<(LogStart, Start), Fallen> {
         let unsure = self.unsure.get(&plan).copied().unwrap_or(false);
-        let (kept, found) = Kept::open(&self.disk, plan, received.0, unsure, self.flaw)?;
+        let (kept, mut found) = Kept::open(&self.disk, plan, received.0, unsure, self.flaw)?;
         self.unsure.insert(plan, false);
         let (base, base_epoch) = kept.base();
         let entries = kept.read(base.0, kept.last())?;
         let last = Position(kept.last());
         let spans = kept.epoch_spans();
         let spans = spans.into_iter().map(|(first, epoch)| Span { first, epoch }).collect();
-        let replica = match found.state {
+        let replica = match found.state.take() {
             None => Replica::new(orders::maker()),
             Some((state, fingerprint)) => {
                 let wrong = |what| Fallen::Wrong(format!("a snapshot of plan {plan}: {what}"));
@@ -157,7 +158,7 @@ impl Real {
         self.plans.insert(plan, live);
         let shape = Shape { base, base_epoch, spans, last };
         let whole = *self.whole.entry(plan).or_default();
-        Ok((LogStart { shape, synced: last, applied, whole }, found.torn))
+        Ok((LogStart { shape, synced: last, applied, whole }, found))
     }
 }
 
@@ -167,8 +168,9 @@ impl Entries for Real {
         let mut found = Found::default();
         for plan in self.whole.keys().copied().collect::<Vec<_>>() {
             let upto = received.iter().find(|(of, _)| *of == plan).map(|(_, upto)| *upto);
-            let (log, torn) = self.load(plan, upto.unwrap_or_default())?;
-            found.torn |= torn;
+            let (log, start) = self.load(plan, upto.unwrap_or_default())?;
+            found.torn |= start.torn;
+            found.is_decayed |= start.is_decayed;
             found.logs.push((plan, log));
         }
         Ok(found)
@@ -276,8 +278,8 @@ impl Entries for Real {
         Ok(live.release())
     }
 
-    fn whole(&mut self, plan: Plan) {
-        self.whole.insert(plan, true);
+    fn note_whole(&mut self, plan: Plan, whole: bool) {
+        self.whole.insert(plan, whole);
     }
 
     fn saved(&self, plan: Plan, received: Position) -> Result<Option<Saved>, Fallen> {

@@ -110,6 +110,7 @@ pub struct Host {
     pub waiting: VecDeque<Event>,
     pub entries: Box<dyn Entries>,
     pub doubt: bool,
+    pub decayed: bool,
     pub blank: bool,
     /// It lost entries that it had, and perhaps has not got them back.
     pub dirty: bool,
@@ -140,6 +141,7 @@ impl Host {
             waiting: VecDeque::new(),
             entries,
             doubt: false,
+            decayed: false,
             blank: true,
             dirty: false,
             flipped: false,

@@ -83,6 +83,8 @@ pub struct Deployments {
     state: Mutex<State>,
     log: OnceLock<Arc<dyn DeploymentLog>>,
     snapshots: Option<Snapshots<RealDisk>>,
+    /// The snapshot from which this began.
+    restored: Option<Header>,
     position: watch::Sender<u64>,
 }
 
@@ -105,14 +107,22 @@ impl Deployments {
         let snapshots =
             data.map(|data| Snapshots::new(RealDisk, data, TENANT, NAME)).transpose()?;
         let mut state = State::default();
+        let mut restored = None;
         if let Some(snapshots) = &snapshots
-            && let Some(catalogue) = restore(snapshots)?
+            && let Some((header, catalogue)) = restore(snapshots)?
         {
             state.saved = catalogue.position();
             state.catalogue = Arc::new(catalogue);
+            restored = Some(header);
         }
         let position = watch::Sender::new(state.catalogue.position());
-        Ok(Self { state: Mutex::new(state), log: OnceLock::new(), snapshots, position })
+        Ok(Self { state: Mutex::new(state), log: OnceLock::new(), snapshots, restored, position })
+    }
+
+    /// What the snapshot says of itself from which this began.
+    #[must_use]
+    pub fn restored(&self) -> Option<&Header> {
+        self.restored.as_ref()
     }
 
     /// Entries are ordered here from now on. A second call has no effect.
@@ -268,12 +278,15 @@ impl Deployments {
 }
 
 /// The catalogue of the newest snapshot that is right in every byte.
-fn restore(snapshots: &Snapshots<RealDisk>) -> Result<Option<Catalogue>, DeploymentsError> {
+fn restore(
+    snapshots: &Snapshots<RealDisk>,
+) -> Result<Option<(Header, Catalogue)>, DeploymentsError> {
     let newest = snapshots.newest_valid()?;
     for (name, error) in &newest.passed_over {
         warn!(snapshot = name, %error, "a snapshot of the deployments cannot be used");
     }
-    let Some((name, _, bytes)) = newest.found else { return Ok(None) };
+    let Some((name, header, bytes)) = newest.found else { return Ok(None) };
     let state = snapshots.open(&name, bytes)?.read_all()?;
-    Catalogue::from_bytes(&state).map(Some).map_err(|_| DeploymentsError::Snapshot)
+    let catalogue = Catalogue::from_bytes(&state).map_err(|_| DeploymentsError::Snapshot)?;
+    Ok(Some((header, catalogue)))
 }

@@ -28,8 +28,8 @@ impl HaManager {
         match action {
             // What could not be written was not taken, and is not here to be applied.
             Action::Send(Message { body: Body::Taken { plan, .. }, .. })
-                if self.unwritten.contains(&plan.plan) => {}
-            Action::Commit { plan, .. } if self.unwritten.contains(&plan) => {}
+                if self.unwritten.contains_key(&plan.plan) => {}
+            Action::Commit { plan, .. } if self.unwritten.contains_key(&plan) => {}
             Action::Send(message) => {
                 if let Some(life) = &self.life
                     && let Err(error) = life.link.send(&message)
@@ -44,14 +44,13 @@ impl HaManager {
                 self.estate.hub.tell(Tell::Lock(version, free));
             }
             Action::SyncAll { token } => self.sync_all(token),
-            Action::OpenLog { plan } => {
-                error!(%plan, "a log of a plan that is not deployed here was offered");
-            }
+            // Logs are opened with their plans: what is said of others is not passed on.
+            Action::OpenLog { plan } => error!(%plan, "the log of an unknown plan was passed on"),
             Action::Append { plan, after, upto } => {
                 if let Some(freight) = freight {
                     self.write(plan, after, upto, freight);
                     if self.hub().log(plan).is_some_and(|log| log.mirrored.is_broken()) {
-                        self.unwritten.insert(plan);
+                        self.unwritten.entry(plan).or_insert(after);
                     }
                 }
             }
@@ -83,11 +82,9 @@ impl HaManager {
                 let done = self.estate.notes().doubt_over();
                 self.noted(done);
             }
-            Action::Whole { plan } => {
-                if let Some(log) = self.estate.hub.log(plan) {
-                    let done = log.note_whole();
-                    self.noted(done);
-                }
+            Action::Whole { plan, whole } => {
+                self.marks.insert(plan, whole);
+                self.note_marks();
             }
             Action::RememberArbiter(arbiter) => {
                 let done = self.estate.notes().remember_arbiter(arbiter);
@@ -96,6 +93,18 @@ impl HaManager {
             Action::Accepted => self.accepted(),
             Action::Refused(refusal) => self.refused(refusal),
             Action::Alarm(alarm) => self.alarm(&alarm),
+        }
+    }
+
+    /// Notes which logs are whole; what the disk refuses is tried again.
+    pub(super) fn note_marks(&mut self) {
+        for (plan, whole) in std::mem::take(&mut self.marks) {
+            let Some(log) = self.estate.hub.log(plan) else { continue };
+            let done = log.note_whole(whole);
+            if done.is_err() {
+                self.marks.insert(plan, whole);
+            }
+            self.noted(done);
         }
     }
 

@@ -47,6 +47,7 @@ use crate::journal::JournalError;
 use crate::journal::Options;
 use crate::journal::Records;
 use crate::journal::format::plan_id;
+use crate::snapshot::Fit;
 use crate::snapshot::Snapshots;
 
 /// A snapshot is written after so many entries.
@@ -124,8 +125,17 @@ pub fn start(
     let source = JournalSource { folder, options, wake: Arc::new(nudge.clone()) };
     let (mut journal, opened) = source.open()?;
     let applied = deployments.position();
-    if opened.last < applied {
-        journal.restart_after(applied, opened.last_epoch)?;
+    if let Some(torn) = &opened.torn {
+        let (file, bytes) = (torn.file.display(), torn.bytes);
+        warn!(%file, bytes, "a write that never finished was cut off the log of deployments");
+        if !torn.is_unfinished {
+            hub.set_decayed();
+        }
+    }
+    if let Some(header) = deployments.restored()
+        && header.fit(journal.epoch_at(applied), opened.first, journal.end()) == Fit::Beyond
+    {
+        journal.restart_after(applied, header.epoch)?;
     }
     let known = known(&deployments.catalogue(), journal.read(applied + 1)?)?;
     let journal: SharedJournal = Arc::new(std::sync::Mutex::new(Some(journal)));

@@ -27,7 +27,7 @@ use crate::ha::protocol::Plan;
 use crate::ha::protocol::Position;
 use crate::snapshot::Snapshots;
 
-/// Marks a journal that once held every committed entry.
+/// Marks a journal that holds every committed entry.
 const WHOLE: &str = "whole";
 
 /// Shared by the HA manager and all plans of a node of a pair.
@@ -41,6 +41,8 @@ pub struct Hub {
     logs: Mutex<BTreeMap<Plan, Arc<Log>>>,
     manager: Mutex<Option<actix::Recipient<Tell>>>,
     in_sync: AtomicBool,
+    /// The last record of a journal was found to be wrong.
+    is_decayed: AtomicBool,
     /// What is kept of plans that are not deployed yet.
     shelf: Mutex<BTreeMap<Plan, Kept>>,
 }
@@ -74,6 +76,7 @@ impl Hub {
             logs: Mutex::default(),
             manager: Mutex::default(),
             in_sync: AtomicBool::new(false),
+            is_decayed: AtomicBool::new(false),
             shelf: Mutex::default(),
         }
     }
@@ -114,6 +117,9 @@ impl Hub {
 
     fn open(&self, number: Plan, name: &str) -> Result<Kept, KeptError> {
         let mut kept = Kept::open(&self.data, name)?;
+        if kept.is_decayed {
+            self.set_decayed();
+        }
         let (waker, results) = (kept.waker.clone(), kept.confirmed.clone());
         let snapshots = kept.snapshots.as_ref().expect("an open one has snapshots");
         let (applied, journal) = (kept.replica.position(), kept.ledger.journal());
@@ -174,6 +180,16 @@ impl Hub {
 
     pub(super) fn set_in_sync(&self, in_sync: bool) {
         self.in_sync.store(in_sync, Ordering::Release);
+    }
+
+    /// The last record of a journal was found to be wrong.
+    pub fn set_decayed(&self) {
+        self.is_decayed.store(true, Ordering::Release);
+    }
+
+    /// Whether that happened since it was asked last.
+    pub(super) fn take_decayed(&self) -> bool {
+        self.is_decayed.swap(false, Ordering::AcqRel)
     }
 
     /// A snapshot was taken here that the other node shall have, too.
@@ -237,17 +253,21 @@ impl Log {
         })
     }
 
-    /// Notes that it held every committed entry.
+    /// Notes whether it holds every committed entry.
     ///
     /// # Errors
     /// What the system says.
-    pub fn note_whole(&self) -> std::io::Result<()> {
+    pub fn note_whole(&self, whole: bool) -> std::io::Result<()> {
         let path = self.folder.join(WHOLE);
-        if !path.exists() {
-            std::fs::File::create(&path)?.sync_all()?;
-            std::fs::File::open(&self.folder)?.sync_all()?;
+        if path.exists() == whole {
+            return Ok(());
         }
-        Ok(())
+        if whole {
+            std::fs::File::create(&path)?.sync_all()?;
+        } else {
+            std::fs::remove_file(&path)?;
+        }
+        std::fs::File::open(&self.folder)?.sync_all()
     }
 }
 

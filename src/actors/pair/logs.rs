@@ -18,6 +18,7 @@ use crate::ha::link::Shipped;
 use crate::ha::link::freight::Entries;
 use crate::ha::link::freight::Entry;
 use crate::ha::link::freight::Freight;
+use crate::ha::protocol::Body;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Message;
@@ -188,6 +189,10 @@ impl HaManager {
 
     /// Sends a message with the entries it is about.
     pub(super) fn ship(&mut self, message: &Message, plan: Plan, after: Position, upto: Position) {
+        let is_mirrored = matches!(message.body, Body::Entries { .. });
+        if is_mirrored && self.unshipped.contains_key(&plan) {
+            return; // It would leave a gap.
+        }
         let entries = match self.read(plan, after.0, upto.0) {
             Ok(entries) => entries,
             Err(error) => {
@@ -200,10 +205,15 @@ impl HaManager {
         let message = message.clone();
         let all = Entries { message, plan, first: after.next(), entries, events };
         for part in all.cut(FRAME_BYTES) {
+            let after = Position(part.first.0 - 1);
             match life.link.ship(&Freight::Entries(part)) {
                 Ok(Shipped::Queued) => {}
-                // It is found out by the next answers, and sent again.
-                Ok(Shipped::Full | Shipped::NoPeer) => return,
+                Ok(Shipped::Full | Shipped::NoPeer) => {
+                    if is_mirrored {
+                        self.unshipped.insert(plan, after);
+                    }
+                    return;
+                }
                 Err(error) => return error!(%plan, %error, "entries cannot be sent"),
             }
         }

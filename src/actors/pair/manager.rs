@@ -27,29 +27,23 @@ use crate::actors::pair::files::Files;
 use crate::actors::pair::fingerprints::Fingerprints;
 use crate::actors::pair::logs::Reading;
 use crate::actors::pair::notes::Notes;
-use crate::actors::plan::Arrival;
 use crate::actors::plan::hold;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
-use crate::actors::wire;
 use crate::actors::wire::Look;
 use crate::config::Config;
 use crate::ha::arbiter::Arbiter;
 use crate::ha::arbiter::lock::NodeLock;
 use crate::ha::link::Heard;
-use crate::ha::link::Hold;
 use crate::ha::link::Link;
 use crate::ha::link::Peer;
 use crate::ha::link::freight::Entries;
-use crate::ha::link::freight::Freight;
 use crate::ha::protocol::Action;
 use crate::ha::protocol::Asking;
-use crate::ha::protocol::Body;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Member;
-use crate::ha::protocol::Message as Said;
 use crate::ha::protocol::Moment;
 use crate::ha::protocol::Outcome;
 use crate::ha::protocol::Plan;
@@ -158,8 +152,14 @@ pub struct HaManager {
     pub(super) life: Option<Life>,
     pub(super) actions: Vec<Action>,
     pub(super) reading: BTreeMap<Plan, Reading>,
-    /// Plans of which entries at hand could not be written.
-    pub(super) unwritten: BTreeSet<Plan>,
+    /// Plans of which entries at hand could not be written, and after which one.
+    pub(super) unwritten: BTreeMap<Plan, Position>,
+    /// Plans of which entries could not be sent, and after which one.
+    pub(super) unshipped: BTreeMap<Plan, Position>,
+    /// Plans that the other node has and this one does not know of.
+    pub(super) unknown: BTreeSet<Plan>,
+    /// Which logs are whole or not, where that is yet to be noted on disk.
+    pub(super) marks: BTreeMap<Plan, bool>,
     /// When it was last tried to hand over because of a journal that fails.
     pub(super) fled_at: Duration,
     pub(super) wishes: Vec<Wish>,
@@ -205,7 +205,10 @@ impl HaManager {
             life: None,
             actions: Vec::new(),
             reading: BTreeMap::new(),
-            unwritten: BTreeSet::new(),
+            unwritten: BTreeMap::new(),
+            unshipped: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            marks: BTreeMap::new(),
             fled_at: Duration::ZERO,
             wishes: Vec::new(),
             fences: Fences::default(),
@@ -230,7 +233,10 @@ impl HaManager {
             self.estate.notes().begin_again()?;
         }
         let (incarnation, journal, known) = {
-            let notes = self.estate.notes();
+            let mut notes = self.estate.notes();
+            if hub.take_decayed() {
+                notes.decayed()?;
+            }
             (notes.incarnation(), notes.journal(), notes.arbiter())
         };
         let to = address.clone();
@@ -279,8 +285,11 @@ impl HaManager {
             self.perform(action, freight);
         }
         self.actions = actions;
-        for plan in std::mem::take(&mut self.unwritten) {
-            self.give(Input::PlanBroken { plan, broken: true }, None);
+        for (plan, after) in std::mem::take(&mut self.unwritten) {
+            self.give(Input::Unwritten { plan, after }, None);
+        }
+        for (plan, after) in std::mem::take(&mut self.unshipped) {
+            self.give(Input::NotShipped { plan, after }, None);
         }
         self.open_gate();
     }
@@ -296,6 +305,8 @@ impl HaManager {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        let wait = self.life.as_ref().is_some_and(|life| life.link.entries_wait());
+        self.give(Input::EntriesWait(wait), None);
         self.give(Input::Tick, None);
         self.reach();
         self.fence_tick();
@@ -307,6 +318,7 @@ impl HaManager {
         }
         if elapsed.saturating_sub(self.looked_at_lock) > LOCK_LOOK {
             self.looked_at_lock = elapsed;
+            self.note_marks();
             if self.estate.lock.as_ref().is_some_and(|lock| !lock.is_intact()) {
                 error!("the file of this node's kernel lock was removed: the node cannot go on");
                 self.end(Exit::permanent("the kernel lock is gone".to_owned()), ctx);
@@ -332,83 +344,6 @@ impl HaManager {
 
     pub(super) fn nudge_all(&self) {
         for log in self.estate.hub.logs() {
-            (log.nudge)();
-        }
-    }
-
-    fn heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Joined(peer) => {
-                self.status.peer = Some(peer);
-                (self.status.linked, self.status.trouble) = (true, None);
-                for log in self.hub().logs() {
-                    log.mirrored.send_again();
-                    (log.nudge)();
-                }
-                self.confirm_all();
-            }
-            Heard::Message(message) => self.said(message, None),
-            Heard::Freight(freight, hold) => self.freight(freight, hold),
-            Heard::Lost(reason) => {
-                self.status.linked = false;
-                self.status.trouble = Some(reason);
-                self.give(Input::LinkLost, None);
-            }
-            Heard::Refused(reason) => self.status.trouble = Some(reason),
-        }
-    }
-
-    fn said(&mut self, mut message: Said, entries: Option<&Entries>) {
-        if let Body::Heartbeat { plans, .. } = &mut message.body {
-            self.status.heard_active = Some(now().0);
-            // A plan that is not deployed here yet has no journal here yet.
-            plans.retain(|offered| self.estate.hub.log(offered.plan).is_some());
-        }
-        self.give(Input::Heard(message), entries);
-    }
-
-    fn freight(&mut self, freight: Freight, hold: Hold) {
-        match freight {
-            Freight::Entries(entries) => {
-                let message = entries.message.clone();
-                self.said(message, Some(&entries));
-            }
-            Freight::Piece(piece) => {
-                if let Some(life) = &self.life {
-                    life.files.take(piece, hold);
-                }
-            }
-            Freight::Confirmed(confirmed) => self.confirmed(&confirmed),
-            Freight::Parcel(parcel) if parcel.channel == wire::FORWARDS => {
-                self.forwarded(&parcel.bytes, hold);
-            }
-            Freight::Parcel(parcel) if parcel.channel == wire::REPLIES => {
-                if let Some(reply) = wire::read_reply(&parcel.bytes)
-                    && let Some(log) = self.hub().log(reply.plan)
-                {
-                    log.mirrored.answered_elsewhere(reply.stamp, reply.verdict);
-                    (log.nudge)();
-                }
-            }
-            Freight::Parcel(parcel) if parcel.channel == wire::FINGERPRINTS => {
-                self.fingerprint_heard(&parcel.bytes);
-            }
-            Freight::Parcel(parcel) if parcel.channel == wire::RESYNCS => {
-                self.resync_asked(&parcel.bytes);
-            }
-            Freight::Parcel(parcel) => self.fence_heard(&parcel),
-        }
-    }
-
-    /// The other node has something to be ordered here.
-    fn forwarded(&mut self, bytes: &bytes::Bytes, hold: Hold) {
-        let Some((plan, stamp, first, entry)) = wire::read_forward(bytes) else {
-            return error!("what the other node forwarded cannot be read; do versions differ?");
-        };
-        if let Some(log) = self.hub().log(plan)
-            && log.mirrored.epoch().is_some()
-        {
-            log.mirrored.arrive(Arrival { stamp, entry, hold: Some(hold) }, first);
             (log.nudge)();
         }
     }

@@ -15,6 +15,7 @@ pub mod deployments;
 mod fences;
 mod files;
 mod fingerprints;
+mod hearing;
 mod hub;
 mod logs;
 mod manager;

@@ -33,6 +33,9 @@ struct Kept {
     arbiter: Option<String>,
     /// The journals are in doubt until this is taken back.
     doubtful: bool,
+    /// A record was found decayed, and the doubt has not ended.
+    #[serde(default)]
+    decayed: bool,
     /// The disk was new, and its journals never whole.
     blank: bool,
     /// The boot of the machine in which this was written.
@@ -64,6 +67,7 @@ impl Notes {
                 incarnation: 0,
                 arbiter: None,
                 doubtful: false,
+                decayed: false,
                 blank: !has_logs,
                 boot: String::new(),
                 ended: true,
@@ -96,10 +100,12 @@ impl Notes {
     /// What the journals are worth.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        match (self.kept.blank, self.kept.doubtful) {
-            (true, _) => Journal::Blank,
-            (false, true) => Journal::Doubtful,
-            (false, false) => Journal::Sound,
+        let Kept { blank, decayed, doubtful, .. } = self.kept;
+        match (blank, decayed, doubtful) {
+            (true, ..) => Journal::Blank,
+            (false, true, _) => Journal::Decayed,
+            (false, false, true) => Journal::Doubtful,
+            (false, false, false) => Journal::Sound,
         }
     }
 
@@ -119,12 +125,23 @@ impl Notes {
         self.save()
     }
 
+    /// The last record of a journal was found to be wrong. After a loss of power that is no more
+    /// than a write that never finished, which is doubted anyway.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn decayed(&mut self) -> io::Result<()> {
+        self.kept.decayed |= !self.kept.doubtful;
+        self.save()
+    }
+
     /// The journals are good.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn doubt_over(&mut self) -> io::Result<()> {
-        (self.kept.blank, self.kept.doubtful) = (false, false);
+        let Kept { blank, decayed, doubtful, .. } = &mut self.kept;
+        (*blank, *decayed, *doubtful) = (false, false, false);
         self.save()
     }
 
@@ -190,7 +207,15 @@ mod tests {
         assert_eq!(Notes::begin(&path, true, 1).unwrap().journal(), Journal::Doubtful);
         let mut again = Notes::begin(&path, true, 1).unwrap();
         assert_eq!(again.journal(), Journal::Doubtful, "as long as nobody ends it");
+        again.decayed().unwrap();
+        assert_eq!(again.journal(), Journal::Doubtful, "a torn end is what loss of power leaves");
         again.doubt_over().unwrap();
+        let mut sound = Notes::begin(&path, true, 1).unwrap();
+        assert_eq!(sound.journal(), Journal::Sound);
+        sound.decayed().unwrap();
+        let mut decayed = Notes::begin(&path, true, 1).unwrap();
+        assert_eq!(decayed.journal(), Journal::Decayed);
+        decayed.doubt_over().unwrap();
         assert_eq!(Notes::begin(&path, true, 1).unwrap().journal(), Journal::Sound);
         std::fs::write(&path, "{}").unwrap();
         assert!(Notes::begin(&path, true, 1).is_err());

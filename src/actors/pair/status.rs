@@ -179,7 +179,7 @@ impl HaManager {
                 log.mirrored.set_follows(plan.follows);
             }
         }
-        self.estate.hub.set_in_sync(status.role == Role::Active && status.in_sync);
+        self.estate.hub.set_in_sync(status.role == Role::Active && status.named);
         let figures = self.estate.metrics.pair();
         figures.active.set(i64::from(status.role == Role::Active));
         figures.in_sync.set(i64::from(status.in_sync));
@@ -187,13 +187,13 @@ impl HaManager {
         figures.epoch.set(status.epoch.0.cast_signed());
         let lag: u64 = status.plans.iter().filter_map(|plan| plan.lag()).sum();
         figures.lag.set(lag.cast_signed());
-        if status.role == Role::Active && self.status.told_sync != Some(status.in_sync) {
-            if status.in_sync {
+        if status.role == Role::Active && self.status.told_sync != Some(status.named) {
+            if status.named {
                 info!("the other node is in sync: it can take over without loss");
             } else if self.status.told_sync.is_some() {
                 info!("the other node is not in sync any more: this one goes on alone");
             }
-            self.status.told_sync = Some(status.in_sync);
+            self.status.told_sync = Some(status.named);
         } else if status.role == Role::Passive {
             self.status.told_sync = None;
         }

@@ -171,10 +171,10 @@ impl Desk {
         &self.dead_letters
     }
 
-    /// The state as it stands, for a snapshot, the epoch of its last entry, and the results that
-    /// have not left yet.
+    /// The state as it stands, for a snapshot, the epoch of its last entry if the log reaches
+    /// there, and the results that have not left yet.
     #[must_use]
-    pub fn save(&self) -> Option<(Saved, u64, Vec<Pending>)> {
+    pub fn save(&self) -> Option<(Saved, Option<u64>, Vec<Pending>)> {
         let saved = self.replica.save()?;
         let epoch = self.ledger.epoch_at(saved.position);
         Some((saved, epoch, self.pending()))
@@ -491,7 +491,6 @@ impl Desk {
                 None => output.rows.len().saturating_sub(own) as u64,
             };
             front.put_out.inc_by(put_out);
-            front.tail.push(output.first, &front.schema, &output.rows);
             for (name, number) in output.publishers {
                 let end = front.publishers.iter().find(|end| *end.name == *name);
                 let last = number + output.rows.len() as u64 - 1;
@@ -501,6 +500,8 @@ impl Desk {
                 end.outbox.put(number, &output.rows);
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
+            // What is shown is known to wait.
+            front.tail.push(output.first, &front.schema, &output.rows);
         }
     }
 

@@ -208,6 +208,12 @@ impl Journaled {
         Ok(())
     }
 
+    /// The epoch and the position of the last entry.
+    #[must_use]
+    pub fn end(&self) -> (u64, u64) {
+        (self.journal.last_epoch(), self.journal.last())
+    }
+
     /// The epoch in which a node alone adds entries.
     #[must_use]
     pub fn epoch(&self) -> u64 {

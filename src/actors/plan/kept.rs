@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::JournalSource;
+use crate::actors::plan::Journaled;
 use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
 use crate::actors::plan::Mirrored;
@@ -27,6 +28,8 @@ use crate::replica::Deployment;
 use crate::replica::LogEntry;
 use crate::replica::Maker;
 use crate::replica::Replica;
+use crate::snapshot::Fit;
+use crate::snapshot::Header;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::Snapshots;
 
@@ -54,6 +57,9 @@ pub struct Kept {
     pub waker: Waker,
     /// Results in the snapshot that had not left when it was taken.
     pub pending: Vec<Pending>,
+    /// The log's last record was whole once, or power was lost: it is cut off, though it may have
+    /// been acknowledged.
+    pub is_decayed: bool,
 }
 
 /// Wakes a plan's thread, once it has an inbox to be woken by.
@@ -142,7 +148,7 @@ impl Kept {
         let replica = Replica::new(Arc::clone(&versions) as Arc<dyn Maker>);
         let ledger = Ledger::in_memory();
         let (suspect, snapshots, confirmed, deployment) = (None, None, None, None);
-        let (waker, pending) = (Waker::default(), Vec::new());
+        let (waker, pending, is_decayed) = (Waker::default(), Vec::new(), false);
         Self {
             versions,
             replica,
@@ -153,6 +159,7 @@ impl Kept {
             deployment,
             waker,
             pending,
+            is_decayed,
         }
     }
 
@@ -170,29 +177,27 @@ impl Kept {
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;
         let folders = Folders::of(data, plan);
         let snapshots = Snapshots::new(RealDisk, data, TENANT, plan)?;
-        let Restored { mut replica, epoch, pending } = restore(&snapshots, plan, &maker)?;
         let options = Options::new(plan_id(TENANT, plan));
         let source =
             JournalSource { folder: folders.journal.clone(), options, wake: Arc::new(wake) };
         let (mut journal, opened) = source.open().map_err(LedgerError::from)?;
-        let (position, first) = (replica.position(), opened.first);
-        if position + 1 < first {
-            return Err(KeptError::State(format!(
-                "the plan's log in `{}` begins at position {first}, but the newest snapshot that \
-                 can be used ends at {position}: put a snapshot back into `{}`, or remove both \
-                 folders to begin empty",
-                folders.journal.display(),
-                folders.snapshots.display(),
-            )));
-        }
-        if opened.last < position {
-            // Nothing of what the snapshot holds can be lost: the log goes on after it.
-            journal.restart_after(position, epoch).map_err(LedgerError::from)?;
-        }
         if let Some(torn) = &opened.torn {
             let (file, bytes) = (torn.file.display(), torn.bytes);
             warn!(plan, %file, bytes, "a write that never finished was cut off the journal");
         }
+        let is_decayed = opened.torn.is_some_and(|torn| !torn.is_unfinished);
+        let (mut replica, pending) =
+            fitting(&snapshots, plan, &maker, &mut journal).map_err(|before| match before {
+                NoFit::Error(error) => error,
+                NoFit::Gap { position, first } => KeptError::State(format!(
+                    "the plan's log in `{}` begins at position {first}, but the newest snapshot \
+                     that can be used ends at {position}: put a snapshot back into `{}`, or \
+                     remove both folders to begin empty",
+                    folders.journal.display(),
+                    folders.snapshots.display(),
+                )),
+            })?;
+        let position = replica.position();
         let mut deployment = replica.deployment().cloned();
         let mut records = journal.read(replica.position() + 1).map_err(LedgerError::from)?;
         while let Some(record) = records.read_next().map_err(LedgerError::from)? {
@@ -208,8 +213,8 @@ impl Kept {
         let path = folders.journal.join("confirmed");
         let confirmed =
             ConfirmedFile::open(&path).map_err(|error| KeptError::File { file: path, error })?;
-        if opened.last > position {
-            let entries = opened.last - position;
+        if journal.last() > position {
+            let entries = journal.last() - position;
             info!(plan, entries, after = position, "applying what the journal holds");
         }
         let ledger = Ledger::in_journal(source, journal, replica.position());
@@ -227,33 +232,82 @@ impl Kept {
             deployment,
             waker,
             pending,
+            is_decayed,
         })
     }
+}
+
+/// Why no snapshot goes with a log.
+enum NoFit {
+    Error(KeptError),
+    /// The best snapshot ends here, the log begins there.
+    Gap {
+        position: u64,
+        first: u64,
+    },
+}
+
+/// The plan as the newest snapshot has it that goes with the log. A log that is behind it begins
+/// anew after it: nothing of what a snapshot holds can be lost.
+fn fitting(
+    snapshots: &Snapshots<RealDisk>,
+    plan: &str,
+    maker: &Arc<dyn Maker>,
+    journal: &mut Journaled,
+) -> Result<(Replica, Vec<Pending>), NoFit> {
+    let mut newest_before = 0;
+    let mut chosen = None;
+    let fits = |header: &Header| {
+        let (position, epoch) = (header.position, header.epoch);
+        let fit = header.fit(journal.epoch_at(position), journal.base() + 1, journal.end());
+        match fit {
+            Fit::OnLog | Fit::Beyond => {}
+            Fit::Before => newest_before = newest_before.max(position),
+            Fit::GivenUp => {
+                warn!(plan, position, epoch, "a snapshot is of a history that was given up");
+            }
+        }
+        chosen = Some(fit);
+        matches!(fit, Fit::OnLog | Fit::Beyond)
+    };
+    let Restored { replica, header, pending } =
+        restore(snapshots, plan, maker, fits).map_err(NoFit::Error)?;
+    let first = journal.base() + 1;
+    match header {
+        Some(Header { position, epoch, .. }) if chosen == Some(Fit::Beyond) => {
+            let restarted = journal.restart_after(position, epoch);
+            restarted.map_err(|error| NoFit::Error(LedgerError::from(error).into()))?;
+        }
+        None if first > 1 => return Err(NoFit::Gap { position: newest_before, first }),
+        Some(_) | None => {}
+    }
+    Ok((replica, pending))
 }
 
 /// A plan as a snapshot has it.
 #[derive(Debug)]
 pub(super) struct Restored {
     pub replica: Replica,
-    /// The epoch of the last entry in it.
-    pub epoch: u64,
+    /// What the snapshot says of itself; `None` if there is none.
+    pub header: Option<Header>,
     /// Results that had not left.
     pub pending: Vec<Pending>,
 }
 
-/// The plan as the newest snapshot has it that is right in every byte.
+/// The plan as the newest snapshot has it that fits and is right in every byte.
 pub(super) fn restore(
     snapshots: &Snapshots<RealDisk>,
     plan: &str,
     maker: &Arc<dyn Maker>,
+    fits: impl FnMut(&Header) -> bool,
 ) -> Result<Restored, KeptError> {
-    let newest = snapshots.newest_valid()?;
+    let newest = snapshots.newest_that(fits)?;
     for (name, error) in &newest.passed_over {
         warn!(plan, snapshot = name, %error, "a snapshot cannot be used");
     }
     let Some((name, header, bytes)) = newest.found else {
         let (replica, pending) = (Replica::new(Arc::clone(maker)), Vec::new());
-        return Ok(Restored { replica, epoch: 0, pending });
+        return Ok(Restored { replica, header: None, pending });
     };
     let state = snapshots.open(&name, bytes)?.read_all()?;
     let unusable = |reason: String| {
@@ -262,5 +316,5 @@ pub(super) fn restore(
     let (pending, state) = outbox::split(&state).map_err(|error| unusable(error.to_string()))?;
     let replica = Replica::restore(Arc::clone(maker), state).map_err(unusable)?;
     info!(plan, snapshot = name, position = header.position, bytes, "snapshot loaded");
-    Ok(Restored { replica, epoch: header.epoch, pending })
+    Ok(Restored { replica, header: Some(header), pending })
 }

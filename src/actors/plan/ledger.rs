@@ -389,10 +389,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// The epoch of the entry at a position; 0 where nothing is kept.
+    /// The epoch of the entry at a position, if the log reaches there.
     #[must_use]
-    pub fn epoch_at(&self, position: u64) -> u64 {
-        hold(&self.journal).as_ref().and_then(|journal| journal.epoch_at(position)).unwrap_or(0)
+    pub fn epoch_at(&self, position: u64) -> Option<u64> {
+        hold(&self.journal).as_ref().and_then(|journal| journal.epoch_at(position))
     }
 }
 

@@ -48,6 +48,16 @@ impl Outbox {
         }
     }
 
+    /// How many rows wait, if those up to the number `confirmed` have left.
+    #[must_use]
+    pub fn waiting(&self, confirmed: u64) -> u64 {
+        let waits = |(number, rows): &(u64, Arc<Batch>)| {
+            let rows = rows.len() as u64;
+            rows.min((number + rows - 1).saturating_sub(confirmed))
+        };
+        self.pending().iter().map(waits).sum()
+    }
+
     /// Forgets all.
     pub fn clear(&self) {
         self.pending().clear();
@@ -110,6 +120,7 @@ mod tests {
         outbox.put(3, &rows(&[30]));
         outbox.forget(1);
         assert_eq!(outbox.list().len(), 2, "a part of a parcel has not left");
+        assert_eq!([0, 1, 2, 3, 4].map(|left| outbox.waiting(left)), [3, 2, 1, 0, 0]);
         outbox.forget(2);
         assert_eq!(outbox.list().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [3]);
         outbox.forget(9);

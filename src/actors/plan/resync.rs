@@ -139,7 +139,7 @@ impl Desk {
         let snapshots = snapshots.ok_or_else(|| broken("nothing is kept of the plan".into()))?;
         let maker = Arc::clone(&self.versions) as Arc<dyn Maker>;
         let kept::Restored { replica, pending, .. } =
-            kept::restore(snapshots, &self.version.name, &maker)
+            kept::restore(snapshots, &self.version.name, &maker, |it| it.position == position)
                 .map_err(|error| broken(error.to_string()))?;
         if replica.position() != position {
             let found = replica.position();

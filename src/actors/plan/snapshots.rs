@@ -60,6 +60,9 @@ pub enum SnapshotFailure {
     /// The plan is at one entry for too long.
     #[error("the plan is busy with one entry for longer than {DESK_TIME:?}; try again later")]
     Busy,
+    /// The log is being opened or put in place, and nobody can say which entry the state ends with.
+    #[error("the plan's log does not reach to its state at this moment; try again later")]
+    NoPlace,
     /// The file.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -102,6 +105,7 @@ impl Station {
             let desk = self.desk_within(DESK_TIME).ok_or(SnapshotFailure::Busy)?;
             let began = clock::elapsed();
             let (saved, epoch, pending) = desk.save().ok_or(SnapshotFailure::NotStarted)?;
+            let epoch = epoch.ok_or(SnapshotFailure::NoPlace)?;
             (saved, epoch, pending, clock::elapsed().saturating_sub(began), began)
         };
         let state = outbox::with_state(&pending, saved.to_bytes());

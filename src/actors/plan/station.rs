@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use crate::actors::clock;
+use crate::actors::gate::Part;
 use crate::actors::plan::Applied;
 use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
@@ -103,6 +104,17 @@ impl Station {
     pub fn lag(&self) -> u64 {
         let committed = self.mirrored.as_ref().map_or(0, |mirrored| mirrored.committed());
         committed.saturating_sub(self.position())
+    }
+
+    /// The number of the last event of a stream of which every result has left, where the other
+    /// node of a pair publishes them; on the node that publishes whatever is shown is on its way.
+    #[must_use]
+    pub fn left(&self, stream: &str) -> u64 {
+        let follows = |mirrored: &Arc<Mirrored>| mirrored.gate.part() != Part::Active;
+        if !self.mirrored.as_ref().is_some_and(follows) {
+            return u64::MAX;
+        }
+        self.version().stream(stream).map_or(u64::MAX, |(_, front)| front.left())
     }
 
     /// A publisher is done with a parcel: the other node of a pair need not hold it any more.

@@ -112,6 +112,16 @@ impl StreamFront {
         }
     }
 
+    /// The number of the last event of which every result has left, as far as this node knows: a
+    /// publisher takes all events of its stream.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        // In this order: what is added meanwhile waits, too.
+        let latest = self.tail.latest();
+        let waiting = |end: &Arc<PublisherEnd>| end.outbox.waiting(end.confirmed());
+        latest.saturating_sub(self.publishers.iter().map(waiting).max().unwrap_or(0))
+    }
+
     /// Takes note how long events waited from acceptance to application. The figure appears with
     /// the first event, since most streams are never fed from outside.
     pub fn waited(&self, plan: &str, time: Duration, metrics: &Metrics) {

@@ -42,7 +42,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
 /// Version of the conversation; the frames have one of their own.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// So long the end is waited for of who was refused.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
@@ -338,7 +338,7 @@ mod tests {
     fn the_form_is_that_of_the_sample() {
         let hex: String = to_bytes(&bob("gate")).iter().map(|b| format!("{b:02x}")).collect();
         let nonce = "07".repeat(32);
-        assert_eq!(hex, format!("01046761746503626f620106ac0202ac0202{nonce}"));
+        assert_eq!(hex, format!("02046761746503626f620106ac0202ac0202{nonce}"));
     }
 
     #[test]

@@ -253,6 +253,11 @@ impl Link {
         Ok(self.queue.ship(lane, freight, freight.encode()?))
     }
 
+    /// Whether entries wait to be sent. Messages sent meanwhile overtake them; later ones do not.
+    pub fn entries_wait(&self) -> bool {
+        self.queue.waits(Lane::Entries)
+    }
+
     /// What it has done.
     pub fn figures(&self) -> Figures {
         self.queue.figures()

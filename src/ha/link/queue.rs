@@ -196,6 +196,11 @@ impl Queue {
         self.inner().open
     }
 
+    /// Whether anything waits in a lane.
+    pub(super) fn waits(&self, lane: Lane) -> bool {
+        !self.inner().lanes[lane.index()].frames.is_empty()
+    }
+
     pub(super) fn figures(&self) -> Figures {
         self.inner().figures
     }

@@ -116,11 +116,13 @@ pub enum Action {
     Undrain,
     /// Note on disk that the journals are no longer in doubt.
     DoubtOver,
-    /// Note on disk, beside the plan's journal, that it held every committed entry: later lives
+    /// Note on disk, beside the plan's journal, whether it holds every committed entry: later lives
     /// may show it to a node that lacks some.
     Whole {
         /// The plan.
         plan: Plan,
+        /// It does; `false` takes back what was noted before.
+        whole: bool,
     },
     /// Note on disk which arbiter this node obeys.
     RememberArbiter(ArbiterId),

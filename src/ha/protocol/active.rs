@@ -180,7 +180,9 @@ impl Member {
         let Some(epoch) = self.epoch() else { return };
         let Some(log) = self.logs.get_mut(&plan) else { return };
         log.shape.extend(epoch, last);
-        self.ship(now, plan, actions);
+        if !self.is_held_up(plan) {
+            self.ship(now, plan, actions);
+        }
         self.commit(plan, actions);
         self.answer(plan, actions);
     }
@@ -200,6 +202,8 @@ impl Member {
 
     fn beat(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let interval = self.settings.heartbeat;
+        // A heartbeat that overtakes entries does not show what got lost.
+        let probes = !self.entries_wait;
         let Part::Active(active) = &mut self.part else { return };
         if active.beat_at != Moment(0) && now.since(active.beat_at) < interval {
             return;
@@ -212,7 +216,9 @@ impl Member {
             }
             let joined = active.follower.as_mut().is_some_and(|follower| {
                 let copy = follower.plan(*plan);
-                copy.probe.get_or_insert((now, copy.next));
+                if probes {
+                    copy.probe.get_or_insert((now, copy.next));
+                }
                 copy.joined
             });
             let shape = if joined { None } else { Some(log.shape.clone()) };

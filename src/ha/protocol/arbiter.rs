@@ -150,7 +150,7 @@ impl Member {
             actions.push(Action::DoubtOver);
         }
         let version = known.version;
-        if in_sync {
+        if newer {
             self.note_whole(actions);
         }
         if let Part::Passive(passive) = &mut self.part

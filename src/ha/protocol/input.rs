@@ -37,6 +37,9 @@ pub enum Journal {
     /// doubt has not ended (see [`Action::DoubtOver`](crate::ha::protocol::Action::DoubtOver)):
     /// what was not fsynced may be gone.
     Doubtful,
+    /// The last record of one was whole once and has decayed, and the doubt has not ended: what was
+    /// fsynced may be gone, too.
+    Decayed,
     /// The disk is new or was wiped, and since then no doubt has ended on it: the journal, if
     /// there is any, was never whole.
     Blank,
@@ -51,7 +54,7 @@ pub struct LogStart {
     pub synced: Position,
     /// Applied up to here, by the snapshot the plan starts from.
     pub applied: Position,
-    /// [`Action::Whole`](crate::ha::protocol::Action::Whole) was said of it on this disk.
+    /// The last [`Action::Whole`](crate::ha::protocol::Action::Whole) on this disk said so of it.
     pub whole: bool,
 }
 
@@ -118,6 +121,22 @@ pub enum Input {
         plan: Plan,
         /// It cannot.
         broken: bool,
+    },
+    /// Entries that were to be appended could not be written, and the journal takes no more.
+    Unwritten {
+        /// The plan.
+        plan: Plan,
+        /// None of the entries after this one is sure to be there.
+        after: Position,
+    },
+    /// Whether entries wait here to be sent, which what is said overtakes.
+    EntriesWait(bool),
+    /// Entries of [`Action::Ship`](crate::ha::protocol::Action::Ship) were not taken to be sent.
+    NotShipped {
+        /// The plan.
+        plan: Plan,
+        /// Those after this one.
+        after: Position,
     },
     /// The journal's entries up to here were dropped; snapshots hold them.
     Trimmed {

@@ -141,7 +141,7 @@ pub struct PlanLog {
     /// The epoch of the active whose log this one is a prefix of; entries of another are not
     /// taken.
     pub follows: Epoch,
-    /// On this disk it once held every committed entry, and has been followed since.
+    /// It holds every committed entry, as far as this node knows; noted on its disk.
     pub whole: bool,
     /// It was applied beyond what the active has; nothing is done with it until the operator
     /// speaks.

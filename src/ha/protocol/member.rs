@@ -53,6 +53,8 @@ pub struct Member {
     /// The newest life of the peer that was heard.
     pub(super) peer: Incarnation,
     pub(super) part: Part,
+    /// Entries wait to be sent, and a heartbeat overtakes them.
+    pub(super) entries_wait: bool,
     /// Producers were answered up to here.
     pub(super) answered: BTreeMap<Plan, Position>,
     /// The last thing said about not starting, so that it is said once.
@@ -94,6 +96,7 @@ impl Member {
             tokens: 0,
             peer: Incarnation(0),
             part: Part::Passive(Passive::new(now)),
+            entries_wait: false,
             answered: BTreeMap::new(),
             said: None,
             changed: (now, Reason::Started),
@@ -129,6 +132,14 @@ impl Member {
                     log.broken = broken;
                 }
             }
+            Input::Unwritten { plan, after } => {
+                if let Some(log) = self.logs.get_mut(&plan) {
+                    (log.broken, log.follows) = (true, Epoch(0));
+                    log.cut(after.max(log.shape.base));
+                }
+            }
+            Input::EntriesWait(wait) => self.entries_wait = wait,
+            Input::NotShipped { plan, after } => self.not_shipped(plan, after),
             Input::Trimmed { plan, base } => {
                 if let Some(log) = self.logs.get_mut(&plan) {
                     log.shape.trim(base);
@@ -188,9 +199,11 @@ impl Member {
                     self.taken(now, epoch, plan, actions);
                 }
             }
-            Body::TailRequest { plans, all } => self.tail_requested(&plans, all, actions),
-            Body::Tail { to, plan, doubtful, shape, after, upto, plans } => {
-                if to == self.incarnation {
+            Body::TailRequest { asked, plans, all } => {
+                self.tail_requested(asked, &plans, all, actions);
+            }
+            Body::Tail { to, asked, plan, doubtful, shape, after, upto, plans } => {
+                if to == self.incarnation && asked >= self.since() {
                     self.tail(now, (plan, plans), doubtful, shape, (after, upto), actions);
                 }
             }
@@ -237,6 +250,14 @@ impl Member {
         match &self.part {
             Part::Active(active) => Some(active.epoch),
             Part::Passive(_) => None,
+        }
+    }
+
+    /// When this node became what it is now.
+    fn since(&self) -> Moment {
+        match &self.part {
+            Part::Active(active) => active.since,
+            Part::Passive(passive) => passive.since,
         }
     }
 
@@ -297,27 +318,37 @@ impl Member {
         }
     }
 
-    /// Notes which logs hold every committed entry: the active's, and the one's that is in sync.
+    /// Notes which logs hold every committed entry, and takes back what is true no longer, before
+    /// anything follows from the record that says so.
     pub(super) fn note_whole(&mut self, actions: &mut Vec<Action>) {
-        let lacks = match (&self.part, self.known()) {
-            (Part::Active(active), _) => active.down.clone(),
-            (Part::Passive(_), Some(record)) => match &record.in_sync {
-                Some(peer)
-                    if peer.incarnation == self.incarnation
-                        && record.holder == Some(self.node.other()) =>
-                {
-                    peer.lacks.clone()
-                }
-                _ => return,
-            },
-            (Part::Passive(_), None) => return,
-        };
-        for (plan, log) in &mut self.logs {
-            if !log.whole && !lacks.contains(plan) {
-                log.whole = true;
-                actions.push(Action::Whole { plan: *plan });
+        let changes = self.logs.iter().filter_map(|(plan, log)| {
+            self.is_whole(*plan).filter(|whole| *whole != log.whole).map(|whole| (*plan, whole))
+        });
+        for (plan, whole) in changes.collect::<Vec<_>>() {
+            if let Some(log) = self.logs.get_mut(&plan) {
+                log.whole = whole;
+                actions.push(Action::Whole { plan, whole });
             }
         }
+    }
+
+    /// Whether this node's log of a plan holds every committed entry, if the record says so or
+    /// otherwise. Nobody adds to a plan that is down at the holder: what the other node's copy was
+    /// worth before, it is worth still, whatever the record says of it.
+    fn is_whole(&self, plan: Plan) -> Option<bool> {
+        if let Part::Active(active) = &self.part {
+            return Some(!active.down.contains(&plan));
+        }
+        let record = self.known()?;
+        let runs = !record.holder_lacks.contains(&plan);
+        if record.holder != Some(self.node.other()) {
+            return Some(false).filter(|_| record.holder == Some(self.node) && !runs);
+        }
+        let peer = record.in_sync.as_ref()?;
+        if peer.lacks.contains(&plan) {
+            return Some(false).filter(|_| runs && self.settings.rules.whole_taken_back);
+        }
+        Some(true).filter(|_| peer.incarnation == self.incarnation)
     }
 
     /// Everything is fsynced that was written when it was asked for.

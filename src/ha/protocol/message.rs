@@ -74,6 +74,8 @@ pub enum Body {
     },
     /// A node asks for what a passive holds further.
     TailRequest {
+        /// Its own clock when it sent this; comes back in the answers.
+        asked: Moment,
         /// Its logs.
         plans: Vec<(Plan, Shape)>,
         /// Also of the plans that it does not name.
@@ -83,6 +85,8 @@ pub enum Body {
     Tail {
         /// The life that asked.
         to: Incarnation,
+        /// `asked` of the request: what was shown to an earlier stint may have grown since.
+        asked: Moment,
         /// The plan.
         plan: Plan,
         /// The passive's own journal may have lost its tail.

@@ -39,6 +39,8 @@ pub(super) struct Copy {
     pub next: Position,
     /// A heartbeat, and what had been sent before it: the answer shows what got lost.
     pub probe: Option<(Moment, Position)>,
+    /// What was to be sent found no room; it is tried again when the follower is heard.
+    pub held_up: bool,
     /// When `matched` grew last, or had nothing to grow for.
     moved: Moment,
     /// When it was last sent a snapshot.
@@ -175,10 +177,31 @@ impl Member {
                     actions.push(Action::SendSnapshot { plan });
                 }
             }
-            Progress::Apart => copy.joined = false,
+            // It may have opened its journal anew, with less in it.
+            Progress::Apart => {
+                (copy.joined, copy.matched, copy.synced) = (false, Position(0), Position(0));
+            }
             Progress::Broken => {}
         }
+        copy.held_up = false;
         self.ship(now, plan, actions);
+    }
+
+    /// Entries after a position are not on their way after all.
+    pub(super) fn not_shipped(&mut self, plan: Plan, after: Position) {
+        let Some(follower) = self.active_mut().and_then(|active| active.follower.as_mut()) else {
+            return;
+        };
+        let copy = follower.plan(plan);
+        copy.next = copy.next.min(after.next()).max(copy.matched.next());
+        copy.probe = None;
+        copy.held_up = true;
+    }
+
+    /// Whether more entries would only wait behind those that found no room.
+    pub(super) fn is_held_up(&self, plan: Plan) -> bool {
+        let follower = self.active().and_then(|active| active.follower.as_ref());
+        follower.and_then(|follower| follower.copy(plan)).is_some_and(|copy| copy.held_up)
     }
 
     /// Sends what the follower has not been sent, as far as the window allows.

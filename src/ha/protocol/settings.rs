@@ -236,6 +236,8 @@ rules! {
     old_epoch_refused,
     /// A plan whose committed entries this node lacks stays down.
     lacking_stays_down,
+    /// What was noted of a whole log is taken back when the holder runs the plan without this node.
+    whole_taken_back,
     /// A holder whose disk is blank does not start from a node that lacks a plan.
     blank_waits_for_lacking,
     /// A planned switch waits until the passive holds every entry.

@@ -35,8 +35,10 @@ pub struct Status {
     pub peer: Option<Incarnation>,
     /// Milliseconds since the peer was heard in its present role; `None`: not yet.
     pub peer_silent: Option<u64>,
-    /// At the active: the peer that may take over, and nothing but the plans it lacks would stay
-    /// down. At the passive: whether it may.
+    /// The record names the passive's life, which may take over: all but the plans it lacks would go
+    /// on.
+    pub named: bool,
+    /// It could do so now: it is named and, as seen from the active, is heard.
     pub in_sync: bool,
     /// Plans that the other node would not run.
     pub lacks: PlanSet,
@@ -77,6 +79,17 @@ impl PlanStatus {
 }
 
 impl Member {
+    /// Whether this is a life that is heard by the active, or this node's own.
+    fn is_here(&self, now: Moment, life: Incarnation) -> bool {
+        match self.active() {
+            Some(active) => {
+                let follower = active.follower.as_ref().map(|follower| follower.incarnation);
+                follower == Some(life) && self.hears(now)
+            }
+            None => life == self.incarnation,
+        }
+    }
+
     /// What people are shown.
     pub fn status(&self, now: Moment) -> Status {
         let (role, heard) = match &self.part {
@@ -109,7 +122,8 @@ impl Member {
             may_act: self.may_act(now),
             peer: Some(self.peer).filter(|peer| *peer != Incarnation(0)),
             peer_silent: heard.map(|heard| now.since(heard)),
-            in_sync: recorded.is_some(),
+            named: recorded.is_some(),
+            in_sync: recorded.as_ref().is_some_and(|peer| self.is_here(now, peer.incarnation)),
             lacks: recorded.map(|peer| peer.lacks).unwrap_or_default(),
             down: self.active().map(|active| active.down.clone()).unwrap_or_default(),
             doubtful: self.journal != Journal::Sound,

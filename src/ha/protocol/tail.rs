@@ -58,7 +58,7 @@ impl Member {
             return;
         }
         passive.tails.asked = Some(now);
-        self.send(Body::TailRequest { plans, all: true }, actions);
+        self.send(Body::TailRequest { asked: now, plans, all: true }, actions);
     }
 
     /// The active asks for the entries of plans that stay down here.
@@ -75,12 +75,13 @@ impl Member {
         };
         let plans: Vec<_> = active.down.iter().filter(|p| missing(p)).map(wish).collect();
         active.tail_at = now;
-        self.send(Body::TailRequest { plans, all: false }, actions);
+        self.send(Body::TailRequest { asked: now, plans, all: false }, actions);
     }
 
     /// Shows what this passive holds.
     pub(super) fn tail_requested(
         &mut self,
+        asked: Moment,
         plans: &[(Plan, Shape)],
         all: bool,
         actions: &mut Vec<Action>,
@@ -114,7 +115,8 @@ impl Member {
                 (mine.last, mine.last)
             };
             let shape = mine;
-            let body = Body::Tail { to, plan, doubtful, shape, after, upto, plans: count };
+            let plans = count;
+            let body = Body::Tail { to, asked, plan, doubtful, shape, after, upto, plans };
             let message = self.message(body);
             if upto > after {
                 actions.push(Action::Ship { message, plan, after, upto });

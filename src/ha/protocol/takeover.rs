@@ -125,6 +125,7 @@ impl Member {
         match self.journal {
             Journal::Sound => false,
             Journal::Doubtful => record.in_sync.is_some() && self.settings.ack != AckMode::PeerDisk,
+            Journal::Decayed => record.in_sync.is_some(),
             // Unless it is this life's very first claim whose answer got lost.
             Journal::Blank => record.generation.is_some_and(|generation| {
                 (generation.epoch, generation.incarnation) != (record.epoch, self.incarnation)
@@ -172,8 +173,11 @@ impl Member {
     /// Whether the record lets this node stand.
     pub(super) fn is_named(&self, record: &Record) -> bool {
         let Some(peer) = &record.in_sync else { return !self.settings.rules.in_sync_checked };
-        let both_disks = self.settings.ack == AckMode::PeerDisk && self.journal != Journal::Blank;
-        let restarted = self.journal == Journal::Sound || both_disks;
+        let restarted = match self.journal {
+            Journal::Sound => true,
+            Journal::Doubtful => self.settings.ack == AckMode::PeerDisk,
+            Journal::Decayed | Journal::Blank => false,
+        };
         peer.incarnation == self.incarnation || restarted || !self.settings.rules.in_sync_checked
     }
 
@@ -283,7 +287,9 @@ impl Member {
         let breaks = forced && !named;
         let fresh = Generation { epoch, node, incarnation };
         let generation = record.generation.filter(|_| !breaks).unwrap_or(fresh);
-        let lacks = record.in_sync.as_ref().map(|peer| peer.lacks.clone()).unwrap_or_default();
+        let mut lacks = record.in_sync.as_ref().map(|peer| peer.lacks.clone()).unwrap_or_default();
+        // Of what was down at the holder this node may have the only whole copy.
+        lacks.retain(|plan| self.logs.get(plan).is_none_or(|log| !log.whole));
         let stale = InSync { incarnation: peer, lacks: PlanSet::new() };
         let stand = Record {
             epoch,

@@ -4,11 +4,13 @@ use crate::ha::protocol::Action;
 use crate::ha::protocol::Alarm;
 use crate::ha::protocol::ArbiterId;
 use crate::ha::protocol::Asking;
+use crate::ha::protocol::Body;
 use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Journal;
 use crate::ha::protocol::LogStart;
 use crate::ha::protocol::Member;
+use crate::ha::protocol::Message;
 use crate::ha::protocol::Moment;
 use crate::ha::protocol::NodeId;
 use crate::ha::protocol::Outcome;
@@ -36,6 +38,10 @@ pub struct Pair {
     pub records: Vec<Record>,
     pub arbiter_is_up: bool,
     pub linked: bool,
+    /// What one node shows the other of its logs gets lost.
+    pub tails_lost: bool,
+    /// Entries that the active sends get lost.
+    pub entries_lost: bool,
     pub said: Vec<(NodeId, Action)>,
 }
 
@@ -54,6 +60,8 @@ impl Pair {
             records,
             arbiter_is_up: true,
             linked: true,
+            tails_lost: false,
+            entries_lost: false,
             said: Vec::new(),
         };
         pair.start(NodeId::A, Journal::Blank);
@@ -109,6 +117,12 @@ impl Pair {
             for action in actions {
                 self.said.push((node, action.clone()));
                 match action {
+                    Action::Send(Message { body: Body::Tail { .. }, .. })
+                    | Action::Ship { message: Message { body: Body::Tail { .. }, .. }, .. }
+                        if self.tails_lost => {}
+                    Action::Ship {
+                        message: Message { body: Body::Entries { .. }, .. }, ..
+                    } if self.entries_lost => {}
                     Action::Send(message) | Action::Ship { message, .. } if self.linked => {
                         waiting.push_back((node.other(), Input::Heard(message)));
                     }

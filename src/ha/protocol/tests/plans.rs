@@ -11,6 +11,7 @@ use crate::ha::protocol::Plan;
 use crate::ha::protocol::PlanSet;
 use crate::ha::protocol::Position;
 use crate::ha::protocol::Refusal;
+use crate::ha::protocol::Rules;
 use crate::ha::protocol::Settings;
 use crate::ha::protocol::Waiting;
 use crate::ha::protocol::Word;
@@ -21,7 +22,11 @@ const SECOND: Plan = Plan(2);
 
 /// A pair with two plans, of which B cannot take the second.
 fn broken_at_b() -> Pair {
-    let mut pair = Pair::new(Settings { lock: true, ..Settings::default() });
+    broken_at_b_with(Rules::default())
+}
+
+fn broken_at_b_with(rules: Rules) -> Pair {
+    let mut pair = Pair::new(Settings { lock: true, rules, ..Settings::default() });
     pair.give(NodeId::A, Input::PlanAdded { plan: SECOND, log: LogStart::default() });
     pair.run(500);
     pair.append(NodeId::A, SECOND, 3);
@@ -106,6 +111,88 @@ fn a_blank_active_does_not_start_from_a_node_that_lacks_a_plan() {
     pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: false });
     pair.run(5_000);
     assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND), "it lacks four entries");
+}
+
+/// A, whose disk is gone with the only whole copy of the second plan, acts again, and B, which has
+/// less of it, follows.
+fn only_copy_lost(rules: Rules) -> Pair {
+    let mut pair = broken_at_b_with(rules);
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: false });
+    pair.disks[0].clear();
+    pair.start(NodeId::A, Journal::Blank);
+    pair.give(NodeId::A, Input::PlanAdded { plan: SECOND, log: LogStart::default() });
+    pair.run(3_000);
+    pair.kill(NodeId::B);
+    pair.wait_until_acts(NodeId::A, 400);
+    pair.start(NodeId::B, Journal::Sound);
+    pair.run(5_000);
+    assert!(pair.member(NodeId::A).may_append(pair.now, PLAN));
+    pair
+}
+
+#[test]
+fn a_short_copy_is_not_whole_again_after_another_change_of_roles() {
+    let mut pair = only_copy_lost(Rules::default());
+    let generation = pair.records[0].generation;
+    assert!(!pair.member(NodeId::A).may_append(pair.now, SECOND), "four entries are gone");
+    assert_eq!(pair.word(NodeId::A, Word::GiveUpTail { plan: SECOND }), [Action::Accepted]);
+    assert!(pair.member(NodeId::A).may_append(pair.now, SECOND));
+    assert_ne!(pair.records[0].generation, generation, "and now it is said");
+    let careless = only_copy_lost(Rules::without("whole_taken_back").expect("a rule"));
+    assert!(careless.member(NodeId::A).may_append(careless.now, SECOND), "in silence");
+    assert_eq!(careless.last(NodeId::A, SECOND), 3);
+}
+
+/// What is down at the holder is not lacking at a node that has all of it, whatever the record
+/// says.
+#[test]
+fn a_node_with_the_whole_copy_runs_what_was_down_at_the_other() {
+    let mut pair = broken_at_b();
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    pair.tails_lost = true;
+    pair.start(NodeId::A, Journal::Sound);
+    pair.run(3_000);
+    let peer = pair.records[0].in_sync.clone().expect("A is in sync");
+    assert_eq!(peer.lacks, PlanSet::from([SECOND]), "B knows nothing of it");
+    pair.kill(NodeId::B);
+    pair.wait_until_acts(NodeId::A, 400);
+    assert!(pair.member(NodeId::A).may_append(pair.now, SECOND));
+    assert_eq!(pair.last(NodeId::A, SECOND), 7);
+}
+
+/// A was asked for the second plan, and its answer comes when it has written more.
+#[test]
+fn a_tail_that_was_shown_to_an_earlier_stint_is_not_taken_for_all() {
+    let mut pair = broken_at_b();
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    pair.tails_lost = true;
+    pair.start(NodeId::A, Journal::Sound);
+    pair.said.clear();
+    pair.run(3_000);
+    let shown = pair.said.iter().find_map(|(_, action)| match action {
+        Action::Ship { message, plan: SECOND, .. } => Some(message.clone()),
+        _ => None,
+    });
+    let shown = Input::Heard(shown.expect("A has shown its tail"));
+    // B is stopped; A stands, adds entries, and is followed by B but for this plan.
+    let sleeper = pair.members[1].take();
+    pair.wait_until_acts(NodeId::A, 400);
+    pair.append(NodeId::A, SECOND, 3);
+    pair.sync(NodeId::A, SECOND, 10);
+    pair.members[1] = sleeper;
+    pair.run(3_000);
+    assert_eq!(pair.committed(NodeId::A, SECOND), 10);
+    let peer = pair.records[0].in_sync.clone().expect("B is in sync");
+    assert_eq!(peer.lacks, PlanSet::from([SECOND]), "it is still broken there");
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    pair.give(NodeId::B, shown);
+    pair.run(500);
+    assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND), "it lacks three more");
 }
 
 #[test]

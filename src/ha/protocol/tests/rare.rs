@@ -165,6 +165,59 @@ fn a_snapshot_brings_a_blank_node_to_where_the_journal_begins() {
     assert_eq!(pair.last(NodeId::B, PLAN), 100, "a late one does no harm");
 }
 
+/// Entries that are waiting to be sent are overtaken by heartbeats: their answers say nothing of
+/// what got lost. Once none wait, they do.
+#[test]
+fn entries_that_wait_to_be_sent_are_not_sent_again() {
+    let mut pair = Pair::new(Settings::default());
+    let shipped = |pair: &Pair| {
+        pair.said.iter().filter(|(_, action)| matches!(action, Action::Ship { .. })).count()
+    };
+    pair.entries_lost = true;
+    pair.give(NodeId::A, Input::EntriesWait(true));
+    pair.said.clear();
+    pair.append(NodeId::A, PLAN, 10);
+    pair.run(500);
+    assert_eq!(shipped(&pair), 1, "they wait");
+    pair.give(NodeId::A, Input::EntriesWait(false));
+    pair.entries_lost = false;
+    pair.run(200);
+    assert_eq!(shipped(&pair), 2, "they were lost");
+    assert_eq!(pair.committed(NodeId::A, PLAN), 10);
+}
+
+#[test]
+fn entries_that_found_no_room_are_sent_when_the_follower_is_heard() {
+    let mut pair = Pair::new(Settings::default());
+    pair.entries_lost = true;
+    pair.append(NodeId::A, PLAN, 10);
+    pair.give(NodeId::A, Input::NotShipped { plan: PLAN, after: Position(0) });
+    pair.said.clear();
+    pair.append(NodeId::A, PLAN, 10);
+    let ship = |(_, action): &(NodeId, Action)| matches!(action, Action::Ship { .. });
+    assert!(!pair.said.iter().any(ship), "it would only leave a gap");
+    pair.entries_lost = false;
+    pair.run(100);
+    assert_eq!(pair.committed(NodeId::A, PLAN), 20);
+}
+
+/// A passive does not show, or stand with, what its disk did not take.
+#[test]
+fn what_could_not_be_written_is_not_counted() {
+    let mut pair = Pair::new(Settings { lock: true, ..Settings::default() });
+    pair.append(NodeId::A, PLAN, 10);
+    pair.run(100);
+    pair.append(NodeId::A, PLAN, 5);
+    pair.give(NodeId::B, Input::Unwritten { plan: PLAN, after: Position(10) });
+    let log = pair.member(NodeId::B).log(PLAN).cloned().expect("the plan is there");
+    assert_eq!((log.last(), log.broken), (Position(10), true));
+    assert!(log.committed <= Position(10));
+    pair.give(NodeId::B, Input::PlanBroken { plan: PLAN, broken: false });
+    pair.run(3_000);
+    assert_eq!(pair.last(NodeId::B, PLAN), 15, "it comes again");
+    assert_eq!(pair.committed(NodeId::B, PLAN), 15);
+}
+
 #[test]
 fn times_that_cannot_keep_the_promises_are_refused() {
     let fault = |settings: Settings| settings.check().expect_err("these do not fit");
