@@ -45,6 +45,25 @@ pub enum HaCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Run a plan that is down at the active node with what is there
+    ///
+    /// Only the other node had all of its entries. If that one will not come back with them, they
+    /// are lost, and results get a new generation.
+    #[command(verbatim_doc_comment)]
+    GiveUp {
+        #[command(flatten)]
+        node: Node,
+        /// The plan
+        plan: String,
+    },
+    /// Drop what a node applied of a plan beyond the active node's log, and take that one's state
+    #[command(verbatim_doc_comment)]
+    Discard {
+        #[command(flatten)]
+        node: Node,
+        /// The plan
+        plan: String,
+    },
 }
 
 /// Shows the status.
@@ -75,6 +94,8 @@ pub fn ha(command: &HaCommand) -> ExitCode {
         HaCommand::Promote { node, force } => {
             node.post(&format!("/api/v1/ha/promote?force={force}"))
         }
+        HaCommand::GiveUp { node, plan } => node.post(&format!("/api/v1/ha/give-up?plan={plan}")),
+        HaCommand::Discard { node, plan } => node.post(&format!("/api/v1/ha/discard?plan={plan}")),
     };
     match said {
         Ok(pair) => {
@@ -97,6 +118,7 @@ fn text(plans: &Value, pair: Option<&Value>) -> String {
             let _ = write!(out, "  entry {}", log["committed"]);
             if log["down"] == true {
                 out.push_str("  down here: only the other node has all of its entries");
+                out.push_str("; if it is gone for good: `twinflow ha give-up`");
             }
         }
         out.push('\n');

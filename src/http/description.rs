@@ -32,6 +32,8 @@ use crate::http::routes;
         routes::pair::pair,
         routes::pair::switch,
         routes::pair::promote,
+        routes::pair::give_up,
+        routes::pair::discard,
         routes::checks::check,
         routes::dead_letters::newest,
         routes::plans::all,

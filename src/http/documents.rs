@@ -37,6 +37,10 @@ pub struct Events {
 pub struct Event {
     /// Names the event in this process; `after` and `Last-Event-ID` take it.
     pub id: String,
+    /// False on the node of a pair that follows, where a result of the event has not left yet as
+    /// far as it knows; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<bool>,
     /// Its time, in milliseconds since 1970.
     pub timestamp: i64,
     /// Its attributes by name.

@@ -33,8 +33,9 @@ pub fn id(label: i64, number: u64) -> String {
     format!("{label}-{number}")
 }
 
-/// Appends the events as a JSON array of `{"id":…,"timestamp":…,"event":{…}}`, oldest first.
-pub fn write_array(label: i64, events: &Events, into: &mut Vec<u8>) {
+/// Appends the events as a JSON array of `{"id":…,"timestamp":…,"event":{…}}`, oldest first. Those
+/// after the number `left` are marked as not confirmed.
+pub fn write_array(label: i64, events: &Events, left: u64, into: &mut Vec<u8>) {
     into.push(b'[');
     let start = into.len();
     each(events, |number, schema, batch, row| {
@@ -44,19 +45,19 @@ pub fn write_array(label: i64, events: &Events, into: &mut Vec<u8>) {
         into.extend_from_slice(b"{\"id\":");
         write_text(&id(label, number), into);
         into.push(b',');
-        write_body(schema, batch, row, into);
+        write_body(schema, batch, row, number <= left, into);
         into.push(b'}');
     });
     into.push(b']');
 }
 
-/// Appends the events in the form of server-sent events, oldest first.
-pub fn write_stream(label: i64, events: &Events, into: &mut Vec<u8>) {
+/// Appends the events in the form of server-sent events, oldest first, marked in the same way.
+pub fn write_stream(label: i64, events: &Events, left: u64, into: &mut Vec<u8>) {
     each(events, |number, schema, batch, row| {
         into.extend_from_slice(b"id: ");
         into.extend_from_slice(id(label, number).as_bytes());
         into.extend_from_slice(b"\ndata: {");
-        write_body(schema, batch, row, into);
+        write_body(schema, batch, row, number <= left, into);
         into.extend_from_slice(b"}\n\n");
     });
 }
@@ -69,7 +70,10 @@ fn each(events: &Events, mut write: impl FnMut(u64, &Schema, &Batch, usize)) {
     }
 }
 
-fn write_body(schema: &Schema, batch: &Batch, row: usize, into: &mut Vec<u8>) {
+fn write_body(schema: &Schema, batch: &Batch, row: usize, is_confirmed: bool, into: &mut Vec<u8>) {
+    if !is_confirmed {
+        into.extend_from_slice(b"\"confirmed\":false,");
+    }
     into.extend_from_slice(b"\"timestamp\":");
     into.extend_from_slice(batch.timestamps[row].to_string().as_bytes());
     into.extend_from_slice(b",\"event\":{");
@@ -105,10 +109,10 @@ mod tests {
     #[test]
     fn events_are_written_as_json() {
         let (tail, mut out) = (tail(), Vec::new());
-        write_array(7, &tail.newest(10), &mut out);
+        write_array(7, &tail.newest(10), 1, &mut out);
         let expected = concat!(
             r#"[{"id":"7-1","timestamp":5,"event":{"n":1,"say \"x\"":"a\nb"}},"#,
-            r#"{"id":"7-2","timestamp":6,"event":{"n":null,"say \"x\"":null}}]"#,
+            r#"{"id":"7-2","confirmed":false,"timestamp":6,"event":{"n":null,"say \"x\"":null}}]"#,
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn a_server_sent_event_is_one_line_of_data() {
         let (tail, mut out) = (tail(), Vec::new());
-        write_stream(7, &tail.after(0, 1), &mut out);
+        write_stream(7, &tail.after(0, 1), u64::MAX, &mut out);
         let expected = "id: 7-1\ndata: {\"timestamp\":5,\"event\":{\"n\":1,\"say \\\"x\\\"\":\
                         \"a\\nb\"}}\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

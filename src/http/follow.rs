@@ -34,6 +34,8 @@ const QUIET_LOOKS: usize = 10;
 /// One who follows a stream.
 pub struct Follower {
     tail: Arc<Tail>,
+    /// The stream's name.
+    stream: String,
     station: Arc<Station>,
     closing: watch::Receiver<bool>,
     place: Place,
@@ -64,14 +66,14 @@ impl Drop for Seat {
 impl Follower {
     /// One who follows from a place on, until the plan or the node (`closing`) ends.
     pub fn new(
-        tail: Arc<Tail>,
+        (tail, stream): (Arc<Tail>, String),
         station: Arc<Station>,
         closing: watch::Receiver<bool>,
         place: Place,
         seat: Seat,
     ) -> Self {
         let (begun, ended, quiet) = (false, false, 0);
-        Self { tail, station, closing, place, begun, ended, quiet, _seat: seat }
+        Self { tail, stream, station, closing, place, begun, ended, quiet, _seat: seat }
     }
 
     /// The next piece of the body; `None` at the end.
@@ -129,7 +131,7 @@ impl Follower {
             let gap = format!("id: {id}\nevent: gap\ndata: {{\"missed\":{}}}\n\n", found.missed);
             out.extend_from_slice(gap.as_bytes());
         }
-        events::write_stream(label, &found, &mut out);
+        events::write_stream(label, &found, self.station.left(&self.stream), &mut out);
         self.place = Place::After(found.last);
         (!out.is_empty()).then(|| out.into())
     }

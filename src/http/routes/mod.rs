@@ -41,6 +41,8 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at("/api/v1/ha", get().to(pair::pair), GET);
     listing.at("/api/v1/ha/switch", web::post().to(pair::switch), POST);
     listing.at("/api/v1/ha/promote", web::post().to(pair::promote), POST);
+    listing.at("/api/v1/ha/give-up", web::post().to(pair::give_up), POST);
+    listing.at("/api/v1/ha/discard", web::post().to(pair::discard), POST);
     listing.at("/api/v1/check", web::post().to(checks::check), POST);
     listing.at("/api/v1/plans", get().to(plans::all), GET);
     let plan = [get().to(plans::one), web::put().to(edits::put), web::delete().to(edits::remove)];

@@ -8,8 +8,10 @@ use actix_web::web::Data;
 use tokio::time::timeout;
 
 use crate::actors::pair::PairStatus;
+use crate::ha::protocol::Plan;
 use crate::ha::protocol::Word;
 use crate::http::Api;
+use crate::http::parameters;
 use crate::http::parameters::Parameters;
 use crate::http::problem;
 use crate::http::problem::Problem;
@@ -64,6 +66,59 @@ pub async fn promote(api: Data<Api>, request: HttpRequest) -> Result<HttpRespons
     let parameters = Parameters::read(&request, &["force"])?;
     let force = parameters.word("force", &["false", "true"])? == "true";
     say(&api, Word::Promote { force }).await
+}
+
+/// Runs a plan that is down at this active node, since only the other node had all of its entries,
+/// with what is here: the rest is lost then, and a new generation of results begins.
+#[utoipa::path(post, path = "/api/v1/ha/give-up", tag = "node",
+    params(("plan" = String, Query, description = "The plan")),
+    responses(
+        (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
+        (status = 400, description = "`bad-parameter`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 404, description = "`unknown-plan`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`not-ready`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+    ),
+)]
+pub async fn give_up(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let plan = plan(&api, &request)?;
+    say(&api, Word::GiveUpTail { plan }).await
+}
+
+/// Drops what this node applied of a plan beyond the log of the active one, and takes the active
+/// node's state in its place.
+#[utoipa::path(post, path = "/api/v1/ha/discard", tag = "node",
+    params(("plan" = String, Query, description = "The plan")),
+    responses(
+        (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
+        (status = 400, description = "`bad-parameter`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 404, description = "`unknown-plan`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`not-ready`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+    ),
+)]
+pub async fn discard(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let plan = plan(&api, &request)?;
+    say(&api, Word::Discard { plan }).await
+}
+
+/// The plan that a word is about.
+fn plan(api: &Api, request: &HttpRequest) -> Result<Plan, Refusal> {
+    let parameters = Parameters::read(request, &["plan"])?;
+    check(api)?;
+    let name = parameters.text("plan");
+    let name = name.ok_or_else(|| parameters::refuse("expected `plan`, a plan's name".into()))?;
+    api.handle().number(name).ok_or_else(|| {
+        Refusal::new(problem::UNKNOWN_PLAN, format!("there is no plan `{name}` in the pair"))
+    })
 }
 
 async fn say(api: &Api, word: Word) -> Result<HttpResponse, Refusal> {

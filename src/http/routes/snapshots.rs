@@ -83,7 +83,7 @@ impl From<SnapshotFailure> for Refusal {
         let kind = match failure {
             SnapshotFailure::NotKept => problem::NOTHING_KEPT,
             SnapshotFailure::NotStarted => problem::PLAN_NOT_RUNNING,
-            SnapshotFailure::Busy => problem::OVERLOADED,
+            SnapshotFailure::Busy | SnapshotFailure::NoPlace => problem::OVERLOADED,
             SnapshotFailure::Snapshot(_) | SnapshotFailure::Ledger(_) => problem::NOT_KEPT,
         };
         Self::new(kind, failure.to_string())

@@ -33,7 +33,9 @@ pub const STREAM: &str = "text/event-stream";
 /// The newest events of a stream, or those after one.
 ///
 /// A bounded number is kept in memory (`tail.events`, `tail.bytes`). To read on, pass `last` of the
-/// answer as `after`. With `Accept: text/event-stream` the answer is the live tail.
+/// answer as `after`. On the node that follows, events of which a result has not left yet, as far
+/// as it knows, say `"confirmed": false`. With `Accept: text/event-stream` the answer is the live
+/// tail.
 #[utoipa::path(get, path = "/api/v1/plans/{plan}/streams/{stream}/events", tag = "streams",
     params(
         ("plan" = String, Path, description = "The plan"),
@@ -91,7 +93,7 @@ pub async fn events(
     let missed = missed.map_or("null".to_owned(), |missed| missed.to_string());
     body.extend_from_slice(missed.as_bytes());
     body.extend_from_slice(b",\"events\":");
-    events::write_array(tail.label(), &found, &mut body);
+    events::write_array(tail.label(), &found, station.left(&stream), &mut body);
     body.push(b'}');
     let mut answer = HttpResponse::Ok();
     reading::mark(&mut answer, &station);
@@ -101,9 +103,9 @@ pub async fn events(
 /// The events of a stream from now on, as server-sent events.
 ///
 /// Each has an id; a client that comes back with it in `Last-Event-ID` (as browsers do) or in
-/// `after` goes on where it was. What was kept no longer by then is announced by an event called
-/// `gap` with the number of events missed, null if nobody knows. An event called `end` tells that
-/// the plan is gone.
+/// `after` goes on where it was, at either node of a pair. What was kept no longer by then is
+/// announced by an event called `gap` with the number of events missed, null if nobody knows. An
+/// event called `end` tells that the plan is gone.
 #[utoipa::path(get, path = "/api/v1/plans/{plan}/streams/{stream}/tail", tag = "streams",
     params(
         ("plan" = String, Path, description = "The plan"),
@@ -155,7 +157,7 @@ pub async fn tail(
     };
     let mut answer = HttpResponse::Ok();
     reading::mark(&mut answer, &station);
-    let follower = Follower::new(tail, station, api.closing(), place, seat);
+    let follower = Follower::new((tail, stream), station, api.closing(), place, seat);
     answer.content_type(STREAM);
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(answer.body(Told::to(follower)))
