@@ -202,9 +202,10 @@ impl Member {
             Body::TailRequest { asked, plans, all } => {
                 self.tail_requested(asked, &plans, all, actions);
             }
-            Body::Tail { to, asked, plan, doubtful, shape, after, upto, plans } => {
+            Body::Tail { to, asked, plan, doubtful, whole, shape, after, upto, plans } => {
                 if to == self.incarnation && asked >= self.since() {
-                    self.tail(now, (plan, plans), doubtful, shape, (after, upto), actions);
+                    let worth = (doubtful, whole);
+                    self.tail(now, (plan, plans), worth, shape, (after, upto), actions);
                 }
             }
             Body::YourTurn { version, .. } => self.your_turn(now, version, actions),

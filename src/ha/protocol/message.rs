@@ -91,6 +91,8 @@ pub enum Body {
         plan: Plan,
         /// The passive's own journal may have lost its tail.
         doubtful: bool,
+        /// The passive's log of this plan holds every committed entry, as far as it knows.
+        whole: bool,
         /// The passive's log.
         shape: Shape,
         /// Entries begin after this position.

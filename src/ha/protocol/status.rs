@@ -35,8 +35,8 @@ pub struct Status {
     pub peer: Option<Incarnation>,
     /// Milliseconds since the peer was heard in its present role; `None`: not yet.
     pub peer_silent: Option<u64>,
-    /// The record names the passive's life, which may take over: all but the plans it lacks would go
-    /// on.
+    /// The record names the passive's life, which may take over: all but the plans it lacks would
+    /// go on.
     pub named: bool,
     /// It could do so now: it is named and, as seen from the active, is heard.
     pub in_sync: bool,

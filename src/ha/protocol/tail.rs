@@ -96,8 +96,7 @@ impl Member {
             }
         }
         if !all {
-            // Only a log that was whole can make another one so.
-            theirs.retain(|plan, _| self.logs.get(plan).is_some_and(|log| log.whole));
+            theirs.retain(|plan, _| self.logs.contains_key(plan));
         }
         let (to, count) = (self.peer, theirs.len());
         let doubtful = self.journal != Journal::Sound;
@@ -116,7 +115,8 @@ impl Member {
             };
             let shape = mine;
             let plans = count;
-            let body = Body::Tail { to, asked, plan, doubtful, shape, after, upto, plans };
+            let whole = self.logs.get(&plan).is_some_and(|log| log.whole);
+            let body = Body::Tail { to, asked, plan, doubtful, whole, shape, after, upto, plans };
             let message = self.message(body);
             if upto > after {
                 actions.push(Action::Ship { message, plan, after, upto });
@@ -131,7 +131,7 @@ impl Member {
         &mut self,
         now: Moment,
         (plan, plans): (Plan, usize),
-        doubtful: bool,
+        (doubtful, whole): (bool, bool),
         shape: Shape,
         range: (Position, Position),
         actions: &mut Vec<Action>,
@@ -162,7 +162,9 @@ impl Member {
         }
         match &mut self.part {
             Part::Active(active) => {
-                if done && on_disk && active.regained.insert(plan) {
+                // Only a log that is whole can make another one so. One that only goes further is
+                // taken, too: if people give the plan up, less is lost.
+                if done && on_disk && whole && active.regained.insert(plan) {
                     self.active_asks(now, actions);
                 } else if took {
                     active.tail_at = Moment(0);

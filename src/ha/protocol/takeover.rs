@@ -282,6 +282,11 @@ impl Member {
             }
             return;
         }
+        if !named && !forced {
+            // The operator's word for it was given up meanwhile: nobody would be told of a loss.
+            passive.standing = None;
+            return;
+        }
         standing.sent = true;
         let reason = standing.reason;
         let breaks = forced && !named;

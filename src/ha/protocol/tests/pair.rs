@@ -42,6 +42,8 @@ pub struct Pair {
     pub tails_lost: bool,
     /// Entries that the active sends get lost.
     pub entries_lost: bool,
+    /// Fsyncs of everything take long: these are under way.
+    pub syncs: Option<Vec<(NodeId, u64)>>,
     pub said: Vec<(NodeId, Action)>,
 }
 
@@ -62,6 +64,7 @@ impl Pair {
             linked: true,
             tails_lost: false,
             entries_lost: false,
+            syncs: None,
             said: Vec::new(),
         };
         pair.start(NodeId::A, Journal::Blank);
@@ -133,6 +136,9 @@ impl Pair {
                     Action::TestLock { version } => {
                         let free = self.members[node.other().index()].is_none();
                         waiting.push_back((node, Input::LockTested { version, free }));
+                    }
+                    Action::SyncAll { token } if self.syncs.is_some() => {
+                        self.syncs.get_or_insert_default().push((node, token));
                     }
                     Action::SyncAll { token } => {
                         for (plan, log) in &self.member(node).logs {

@@ -137,9 +137,13 @@ fn a_short_copy_is_not_whole_again_after_another_change_of_roles() {
     let mut pair = only_copy_lost(Rules::default());
     let generation = pair.records[0].generation;
     assert!(!pair.member(NodeId::A).may_append(pair.now, SECOND), "four entries are gone");
+    assert_eq!(pair.last(NodeId::A, SECOND), 3, "what is left of it is here, though");
     assert_eq!(pair.word(NodeId::A, Word::GiveUpTail { plan: SECOND }), [Action::Accepted]);
     assert!(pair.member(NodeId::A).may_append(pair.now, SECOND));
     assert_ne!(pair.records[0].generation, generation, "and now it is said");
+    pair.append(NodeId::A, SECOND, 1);
+    pair.run(500);
+    assert_eq!(pair.committed(NodeId::B, SECOND), 4, "the other one follows");
     let careless = only_copy_lost(Rules::without("whole_taken_back").expect("a rule"));
     assert!(careless.member(NodeId::A).may_append(careless.now, SECOND), "in silence");
     assert_eq!(careless.last(NodeId::A, SECOND), 3);

@@ -165,6 +165,40 @@ fn a_snapshot_brings_a_blank_node_to_where_the_journal_begins() {
     assert_eq!(pair.last(NodeId::B, PLAN), 100, "a late one does no harm");
 }
 
+/// The operator's word is given up while everything is brought to disk for it. Without the word the
+/// stand would go on with the old generation, as if nothing were lost.
+#[test]
+fn a_forced_promotion_that_was_given_up_does_not_land() {
+    let mut pair = Pair::new(Settings { lock: true, lease: 1_500, ..Settings::default() });
+    pair.kill(NodeId::B);
+    pair.run(3_000);
+    pair.append(NodeId::A, PLAN, 5);
+    pair.kill(NodeId::A);
+    pair.start(NodeId::B, Journal::Sound);
+    pair.run(3_000);
+    let before = pair.records[0].clone();
+    pair.arbiter_is_up = false;
+    pair.syncs = Some(Vec::new());
+    pair.said.clear();
+    pair.give(NodeId::B, Input::Operator(Word::Promote { force: true }));
+    pair.run(2_500);
+    pair.arbiter_is_up = true;
+    pair.run(1_100);
+    let refused = (NodeId::B, Action::Refused(Refusal::NoArbiter));
+    assert!(pair.said.contains(&refused), "it took too long");
+    let under_way = pair.syncs.take().unwrap_or_default();
+    assert!(!under_way.is_empty(), "the stand had begun");
+    for (node, token) in under_way {
+        pair.give(node, Input::SyncedAll { token });
+    }
+    pair.run(500);
+    assert!(!pair.acts(NodeId::B));
+    assert_eq!(pair.records[0], before);
+    pair.give(NodeId::B, Input::Operator(Word::Promote { force: true }));
+    pair.wait_until_acts(NodeId::B, 500);
+    assert_ne!(pair.records[0].generation, before.generation);
+}
+
 /// Entries that are waiting to be sent are overtaken by heartbeats: their answers say nothing of
 /// what got lost. Once none wait, they do.
 #[test]
