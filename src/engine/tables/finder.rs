@@ -17,6 +17,7 @@ use crate::event::Batch;
 use crate::event::Column;
 use crate::event::DataType;
 use crate::event::Kind;
+use crate::event::Slot;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
@@ -32,17 +33,53 @@ const PAIRS: usize = 4096;
 pub struct Finder {
     with: Findable,
     probe: Option<Probe>,
-    /// What the index does not answer; over the asking columns, then those found.
-    rest: Option<Box<dyn Kernel>>,
-    /// Which columns of the asking side and of what is found `rest` reads.
-    rest_asking: Vec<bool>,
-    rest_found: Vec<bool>,
-    asking: Batch,
-    found: Batch,
+    /// What the index does not answer.
+    rest: Option<Check>,
+    /// All of the condition, for a window that keeps no index.
+    whole: Option<Check>,
     candidates: Pairs,
     /// Which buckets, where an aggregation is searched.
     buckets: Option<BucketChoice>,
     held: HeldRows,
+}
+
+/// A condition on pairs, over the asking columns, then those found.
+struct Check {
+    kernel: Box<dyn Kernel>,
+    /// Which columns of the asking side and of what is found it reads.
+    reads_asking: Vec<bool>,
+    reads_found: Vec<bool>,
+    asking: Batch,
+    found: Batch,
+}
+
+impl Check {
+    /// For the conjuncts of a condition; `None` if there are none.
+    fn build(
+        conjuncts: &[&Expr],
+        types: &[DataType],
+        asking: &[DataType],
+        builder: &Builder<'_>,
+    ) -> Result<Option<Check>, BuildError> {
+        let condition = conjuncts.iter().map(|&each| each.clone()).reduce(|left, right| Expr {
+            ty: left.ty,
+            node: Node::And(Box::new(left), Box::new(right)),
+        });
+        let Some(condition) = condition else { return Ok(None) };
+        let width = asking.len();
+        let mut read = Vec::new();
+        condition.columns(&mut read);
+        let reads = |range: Range<usize>| range.map(|column| read.contains(&column)).collect();
+        let reads_asking: Vec<bool> = reads(0..width);
+        let reads_found: Vec<bool> = reads(width..width + types.len());
+        Ok(Some(Check {
+            kernel: builder.kernel(&condition, &[width, types.len()])?,
+            asking: Batch::keeping(asking, &reads_asking),
+            found: Batch::keeping(types, &reads_found),
+            reads_asking,
+            reads_found,
+        }))
+    }
 }
 
 /// The index to be asked, and what to ask it for.
@@ -100,6 +137,12 @@ impl Finder {
         if let Some(condition) = condition {
             split(condition, &mut conjuncts);
         }
+        let whole = match with {
+            Findable::Window(_) | Findable::Port(_) => {
+                Check::build(&conjuncts, types, asking, builder)?
+            }
+            Findable::Table(_) | Findable::Aggregation(_) => None,
+        };
         let chosen = match with {
             Findable::Table(table) => choose(&builder.index_columns(table), &mut conjuncts, width)
                 .map(|(index, keys)| (ProbeIndex::Table(index), keys)),
@@ -118,27 +161,11 @@ impl Finder {
             }
             None => None,
         };
-        let rest = conjuncts.into_iter().cloned().reduce(|left, right| Expr {
-            ty: left.ty,
-            node: Node::And(Box::new(left), Box::new(right)),
-        });
-        let mut read = Vec::new();
-        if let Some(rest) = &rest {
-            rest.columns(&mut read);
-        }
-        let reads = |range: Range<usize>| range.map(|column| read.contains(&column)).collect();
-        let rest_asking: Vec<bool> = reads(0..width);
-        let rest_found: Vec<bool> = reads(width..width + types.len());
-        let kernel =
-            rest.as_ref().map(|rest| builder.kernel(rest, &[width, types.len()])).transpose()?;
         Ok(Finder {
             with,
             probe,
-            rest: kernel,
-            asking: Batch::keeping(asking, &rest_asking),
-            found: Batch::keeping(types, &rest_found),
-            rest_asking,
-            rest_found,
+            rest: Check::build(&conjuncts, types, asking, builder)?,
+            whole,
             candidates: Pairs::default(),
             buckets: None,
             held: HeldRows::new(types),
@@ -224,7 +251,21 @@ impl Finder {
                 return self.settle(None, batch, context, pairs);
             }
         }
-        for row in range.filter(asks) {
+        // Without an index every row that is held is compared.
+        std::mem::swap(&mut self.rest, &mut self.whole);
+        self.look_at_all(batch, range.filter(asks), slot_of, context, pairs);
+        std::mem::swap(&mut self.rest, &mut self.whole);
+    }
+
+    fn look_at_all(
+        &mut self,
+        batch: &Batch,
+        rows: impl Iterator<Item = usize>,
+        slot_of: impl Fn(usize) -> Slot,
+        context: &mut Context,
+        pairs: &mut Pairs,
+    ) {
+        for row in rows {
             let Some(window) = window_of(self.with, context) else { return };
             let places = self.held.places(window, slot_of(row));
             for place in 0..places {
@@ -342,16 +383,16 @@ impl Finder {
         if candidates.found.is_empty() {
             return;
         }
-        self.asking.clear();
-        self.found.clear();
-        for (column, mine) in self.asking.columns.iter_mut().enumerate() {
-            if self.rest_asking[column] {
+        rest.asking.clear();
+        rest.found.clear();
+        for (column, mine) in rest.asking.columns.iter_mut().enumerate() {
+            if rest.reads_asking[column] {
                 mine.gather(&batch.columns[column], &candidates.asking);
             }
         }
-        for (column, mine) in self.found.columns.iter_mut().enumerate() {
+        for (column, mine) in rest.found.columns.iter_mut().enumerate() {
             match table {
-                _ if !self.rest_found[column] => {}
+                _ if !rest.reads_found[column] => {}
                 Some(table) => table.gather(column, &candidates.found, mine),
                 None => {
                     let window = window_of(self.with, context);
@@ -359,14 +400,14 @@ impl Finder {
                 }
             }
         }
-        self.asking
+        rest.asking
             .timestamps
             .extend(candidates.asking.iter().map(|&r| batch.timestamps[r as usize]));
         let frame = Frame {
-            parts: [&self.asking.columns, &self.found.columns, &[]],
-            timestamps: &self.asking.timestamps,
+            parts: [&rest.asking.columns, &rest.found.columns, &[]],
+            timestamps: &rest.asking.timestamps,
         };
-        let passes = rest.evaluate(&frame, context).bools();
+        let passes = rest.kernel.evaluate(&frame, context).bools();
         for (pair, &passes) in candidates.asking.iter().zip(&candidates.found).zip(passes) {
             if passes {
                 pairs.push(*pair.0, *pair.1);
