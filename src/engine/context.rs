@@ -18,6 +18,8 @@ pub struct Context {
     pub timers: Timers,
     /// The step that runs, as timers know it.
     pub operator: u32,
+    /// The step whose timer fires while the clock moves on.
+    pub firing: Option<u32>,
     /// When each partition key of the partition at hand first appeared, as a count; by slot.
     pub births: Vec<u64>,
     /// Tables by id; a table is away while it is searched.

@@ -2,7 +2,11 @@
 //! join is made up, whatever comes, however it is cut and wherever the state is saved and loaded,
 //! both give the same rows.
 
-use std::collections::VecDeque;
+use crate::window_model::lists::Lists;
+use crate::window_model::lists::Row;
+use crate::window_model::lists::Word;
+use crate::window_model::windows::Window;
+use std::rc::Rc;
 use std::sync::Arc;
 use twinflow::engine::context::Note;
 use twinflow::engine::core::PlanCore;
@@ -23,24 +27,16 @@ use twinflow::plan::logical::StreamId;
 use twinflow::rehearsal::Dice;
 
 /// Joins tried; `CASES=n` tries more.
-const CASES: u64 = 1_500;
+const CASES: u64 = 2_500;
 
-/// An event, or one side of a match.
-#[derive(Clone, Copy, Debug)]
-struct Row {
+/// When all plans begin.
+const BEGIN: Millis = 1000;
+
+/// An event of one of the two streams.
+#[derive(Clone, Debug)]
+struct Event {
     stream: usize,
-    key: Option<i32>,
-    n: i32,
-    time: Millis,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Span {
-    None,
-    Length(usize),
-    Time(Millis),
-    LengthBatch(usize),
-    ExternalTime(Millis),
+    row: Rc<Row>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,178 +47,234 @@ enum On {
     Less,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// How often rows leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rate {
+    Always,
+    /// Of so many events all, or the last.
+    Events(usize, bool),
+    /// Of each period all, or the last.
+    Period(Millis, bool),
+    /// The first, and then none for so long.
+    First(Millis),
+}
+
+#[derive(Clone, Debug)]
 struct Spec {
     /// Whether both sides read the same stream.
     same: bool,
-    spans: [Span; 2],
+    windows: [Window; 2],
     asks: [bool; 2],
     outer: [bool; 2],
     on: On,
     current: bool,
     expired: bool,
     aggregated: bool,
-    /// `output last every n events`, or `all`.
-    rate: Option<(usize, bool)>,
+    /// Whether by the key of the left side, or of the right.
+    group: Option<usize>,
+    rate: Rate,
+    partitioned: bool,
 }
 
-/// What a side holds.
-#[derive(Clone, Debug, Default)]
-struct Held {
-    rows: VecDeque<Row>,
-    open: Vec<Row>,
+/// Both sides of a match.
+type Both = [Option<Rc<Row>>; 2];
+
+/// Sums of the right side's values: of whole numbers, and how many there were, of others, and how
+/// many, and how many rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    whole: (i64, i64),
+    real: (f64, i64),
+    rows: i64,
 }
 
-type Seen = (bool, Vec<Option<i64>>);
+type Seen = (bool, Vec<Option<f64>>);
+
+/// What a partition key holds.
+struct Key {
+    key: Option<i32>,
+    sides: [Lists; 2],
+    groups: Vec<(Option<&'static str>, Sums)>,
+    waiting: Vec<Seen>,
+}
 
 /// The model.
 struct Model {
     spec: Spec,
-    held: [Held; 2],
-    /// Sum of the right side's values, how many were not null, how many rows.
-    sums: (i64, i64, i64),
+    keys: Vec<Key>,
+    /// When a period ends, or may begin.
+    period: Option<Millis>,
     seen: Vec<Seen>,
-    waiting: Vec<Seen>,
 }
 
 impl Model {
-    fn expire(&mut self, now: Millis) {
+    fn advance(&mut self, now: Millis) {
         loop {
-            let due = |side: usize| match self.spec.spans[side] {
-                Span::Time(span) => self.held[side].rows.front().map(|row| row.time + span),
+            let keys = self.keys.iter().enumerate();
+            let dues = keys.flat_map(|(place, key)| {
+                let due = move |side: usize| Some((key.sides[side].due()?, side, place));
+                [0, 1].into_iter().filter_map(due)
+            });
+            let due = dues.min().filter(|(due, ..)| *due <= now);
+            let end = match self.spec.rate {
+                Rate::Period(..) => self.period.filter(|end| *end <= now),
                 _ => None,
             };
-            let next = (0..2).filter_map(|side| Some((due(side)?, side))).min();
-            let Some((at, side)) = next.filter(|(at, _)| *at <= now) else { return };
-            let Span::Time(span) = self.spec.spans[side] else { return };
-            let mut gone = Vec::new();
-            while self.held[side].rows.front().is_some_and(|row| row.time + span <= at) {
-                gone.extend(self.held[side].rows.pop_front());
+            match (due, end) {
+                (None, None) => return,
+                // What is due at the end of a period is of it.
+                (Some((due, side, place)), end) if end.is_none_or(|end| due <= end) => {
+                    let said = self.keys[place].sides[side].wake(due);
+                    said.into_iter().flatten().for_each(|word| self.ask(place, side, word, due));
+                }
+                _ => self.end_period(),
             }
-            gone.into_iter().for_each(|row| self.ask(side, Some(row), true));
         }
     }
 
-    fn take(&mut self, side: usize, row: Row) {
-        let mut said: Vec<(Option<Row>, bool)> = Vec::new();
-        let held = &mut self.held[side];
-        match self.spec.spans[side] {
-            Span::None if self.spec.aggregated || self.spec.expired => {
-                said.extend([(Some(row), false), (Some(row), true), (None, false)]);
-            }
-            Span::None => said.push((Some(row), false)),
-            Span::Length(most) => {
-                if held.rows.len() == most {
-                    said.push((held.rows.pop_front(), true));
-                }
-                held.rows.push_back(row);
-                said.push((Some(row), false));
-            }
-            Span::Time(_) => {
-                held.rows.push_back(row);
-                said.push((Some(row), false));
-            }
-            Span::ExternalTime(span) => {
-                while held.rows.front().is_some_and(|old| old.time + span <= row.time) {
-                    said.push((held.rows.pop_front(), true));
-                }
-                held.rows.push_back(row);
-                said.push((Some(row), false));
-            }
-            Span::LengthBatch(most) => {
-                held.open.push(row);
-                if held.open.len() == most {
-                    said.extend(held.rows.drain(..).map(|old| (Some(old), true)));
-                    said.push((None, false));
-                    held.rows.extend(held.open.drain(..));
-                    said.extend(held.rows.iter().map(|new| (Some(*new), false)));
-                }
-            }
-        }
-        for (row, leaves) in said {
-            self.ask(side, row, leaves);
+    fn end_period(&mut self) {
+        let Rate::Period(period, all) = self.spec.rate else { return };
+        self.period = self.period.map(|end| end + period);
+        for key in &mut self.keys {
+            let turn = std::mem::take(&mut key.waiting);
+            let skipped = if all { 0 } else { turn.len().saturating_sub(1) };
+            self.seen.extend(turn.into_iter().skip(skipped));
         }
     }
 
-    /// A row of a side looks for its matches; no row is a reset.
-    fn ask(&mut self, side: usize, row: Option<Row>, leaves: bool) {
+    fn take(&mut self, event: &Event) {
+        let key = if self.spec.partitioned { event.row.p } else { Some(0) };
+        let is_read = event.stream == 0 || !self.spec.same;
+        if key.is_none() || !is_read {
+            return;
+        }
+        let place = self.keys.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            let sides = self.spec.windows.map(|window| {
+                // Without a window a row leaves as soon as it has come.
+                Lists::new(if window == Window::None { Window::Length(0) } else { window })
+            });
+            self.keys.push(Key { key, sides, groups: Vec::new(), waiting: Vec::new() });
+            self.keys.len() - 1
+        });
+        let sides = match (self.spec.same, event.stream) {
+            (true, _) => 0..2,
+            (false, side) => side..side + 1,
+        };
+        for side in sides {
+            let said = self.keys[place].sides[side].take(Rc::clone(&event.row), event.row.at);
+            said.into_iter().flatten().for_each(|word| self.ask(place, side, word, event.row.at));
+        }
+    }
+
+    /// A row of a side looks for its matches.
+    fn ask(&mut self, place: usize, side: usize, word: Word, now: Millis) {
         if !self.spec.asks[side] {
             return;
         }
-        let Some(row) = row else {
-            self.sums = (0, 0, 0);
-            return;
+        let (row, leaves) = match word {
+            Word::Comes(row, _) => (row, false),
+            Word::Leaves(row, _) => (row, true),
+            Word::Anew => return self.keys[place].groups.clear(),
         };
-        let pair = |other: Option<Row>| match side {
-            0 => [Some(row), other],
-            _ => [other, Some(row)],
+        let pair = |other: Option<Rc<Row>>| match side {
+            0 => [Some(Rc::clone(&row)), other],
+            _ => [other, Some(Rc::clone(&row))],
         };
-        let mut matches: Vec<[Option<Row>; 2]> = self.held[1 - side]
-            .rows
-            .iter()
-            .map(|other| pair(Some(*other)))
-            .filter(|both| self.spec.suits(both))
-            .collect();
+        let found = self.keys[place].sides[1 - side].found();
+        let mut matches: Vec<Both> = found.map(|other| pair(Some(Rc::clone(other)))).collect();
+        matches.retain(|both| self.spec.suits(both));
         if matches.is_empty() && self.spec.outer[side] {
             matches.push(pair(None));
         }
-        let sign = if leaves { -1 } else { 1 };
-        let mut chunk = Vec::new();
-        for [left, right] in matches {
-            let left = left.map(|row| i64::from(row.n));
-            let right = right.map(|row| i64::from(row.n));
-            if let Some(n) = right {
-                self.sums.0 += sign * n;
-                self.sums.1 += sign;
+        let mut chunk: Vec<(Option<&'static str>, Vec<Option<f64>>)> = Vec::new();
+        for both in matches {
+            let group = self.spec.group.and_then(|side| both[side].as_ref()?.k);
+            let values = self.values(place, group, &both, leaves);
+            let known = chunk.iter().position(|(known, _)| *known == group);
+            match known.filter(|_| self.spec.aggregated || self.spec.group.is_some()) {
+                Some(known) => chunk[known].1 = values,
+                None => chunk.push((group, values)),
             }
-            self.sums.2 += sign;
-            chunk.push(match self.spec.aggregated {
-                true => {
-                    let total = (self.sums.1 != 0).then_some(self.sums.0);
-                    vec![left, total, Some(self.sums.2)]
-                }
-                false => vec![left, right],
-            });
-        }
-        if self.spec.aggregated {
-            chunk = chunk.pop().into_iter().collect();
         }
         if if leaves { self.spec.expired } else { self.spec.current } {
-            chunk.into_iter().for_each(|row| self.put(leaves, row));
+            chunk.into_iter().for_each(|(_, row)| self.put(place, (leaves, row), now));
         }
     }
 
-    fn put(&mut self, leaves: bool, row: Vec<Option<i64>>) {
-        let Some((most, all)) = self.spec.rate else { return self.seen.push((leaves, row)) };
-        self.waiting.push((leaves, row));
-        if self.waiting.len() == most {
-            let turn = std::mem::take(&mut self.waiting);
-            self.seen.extend(turn.into_iter().skip(if all { 0 } else { most - 1 }));
+    /// What is selected of a match.
+    fn values(
+        &mut self,
+        place: usize,
+        group: Option<&'static str>,
+        both: &Both,
+        leaves: bool,
+    ) -> Vec<Option<f64>> {
+        let [left, right] = both;
+        let n = |row: &Option<Rc<Row>>| row.as_ref().and_then(|row| row.n);
+        let v = right.as_ref().and_then(|row| row.v);
+        if !self.spec.aggregated {
+            return vec![n(left).map(f64::from), n(right).map(f64::from), v];
+        }
+        let groups = &mut self.keys[place].groups;
+        let known = groups.iter().position(|(known, _)| *known == group).unwrap_or_else(|| {
+            groups.push((group, Sums::default()));
+            groups.len() - 1
+        });
+        let sums = &mut groups[known].1;
+        let sign = if leaves { -1 } else { 1 };
+        sums.rows += sign;
+        if let Some(n) = n(right) {
+            sums.whole = (sums.whole.0 + sign * i64::from(n), sums.whole.1 + sign);
+        }
+        if let Some(v) = v {
+            sums.real = (sums.real.0 + sign as f64 * v, sums.real.1 + sign);
+        }
+        let total = (sums.whole.1 != 0).then_some(sums.whole.0 as f64);
+        let mean = (sums.real.1 != 0).then(|| sums.real.0 / sums.real.1 as f64);
+        vec![n(left).map(f64::from), total, Some(sums.rows as f64), mean]
+    }
+
+    fn put(&mut self, place: usize, row: Seen, now: Millis) {
+        let waiting = &mut self.keys[place].waiting;
+        match self.spec.rate {
+            Rate::Always => self.seen.push(row),
+            Rate::Events(most, all) => {
+                waiting.push(row);
+                if waiting.len() == most {
+                    let turn = std::mem::take(waiting);
+                    self.seen.extend(turn.into_iter().skip(if all { 0 } else { most - 1 }));
+                }
+            }
+            Rate::Period(..) => waiting.push(row),
+            Rate::First(period) => {
+                if self.period.is_none_or(|begins| now >= begins) {
+                    self.period = Some(now + period);
+                    self.seen.push(row);
+                }
+            }
         }
     }
 }
 
 impl Spec {
-    fn suits(&self, both: &[Option<Row>; 2]) -> bool {
+    fn suits(&self, both: &Both) -> bool {
         let [Some(left), Some(right)] = both else { return false };
-        let keys = left.key.is_some() && left.key == right.key;
+        let keys = left.k.is_some() && left.k == right.k;
+        let numbers = left.n.zip(right.n);
         match self.on {
             On::All => true,
             On::Key => keys,
-            On::KeyAndMore => keys && left.n != right.n,
-            On::Less => left.n < right.n,
+            On::KeyAndMore => keys && numbers.is_some_and(|(left, right)| left != right),
+            On::Less => numbers.is_some_and(|(left, right)| left < right),
         }
     }
 
     fn plan(&self) -> String {
         let side = |side: usize| {
             let stream = if self.same || side == 0 { "A" } else { "B" };
-            let window = match self.spans[side] {
-                Span::None => String::new(),
-                Span::Length(most) => format!("#window.length({most})"),
-                Span::Time(span) => format!("#window.time({span} millisec)"),
-                Span::LengthBatch(most) => format!("#window.lengthBatch({most})"),
-                Span::ExternalTime(span) => format!("#window.externalTime(t, {span} millisec)"),
+            let window = match self.windows[side] {
+                Window::None => String::new(),
+                window => format!("#window.{}", window.text()),
             };
             let one = if self.asks[1 - side] { "" } else { " unidirectional" };
             format!("{stream}{window} as {}{one}", ["l", "r"][side])
@@ -240,63 +292,101 @@ impl Spec {
             On::Less => " on l.n < r.n",
         };
         let select = match self.aggregated {
-            true => "l.n as a, sum(r.n) as b, count() as c",
-            false => "l.n as a, r.n as b",
+            true => "l.n as a, sum(r.n) as b, count() as c, avg(r.v) as d",
+            false => "l.n as a, r.n as b, r.v as c",
         };
+        let group = self.group.map_or("", |side| [" group by l.k", " group by r.k"][side]);
         let rate = match self.rate {
-            None => String::new(),
-            Some((most, true)) => format!(" output every {most} events"),
-            Some((most, false)) => format!(" output last every {most} events"),
+            Rate::Always => String::new(),
+            Rate::Events(most, true) => format!(" output every {most} events"),
+            Rate::Events(most, false) => format!(" output last every {most} events"),
+            Rate::Period(period, true) => format!(" output every {period} millisec"),
+            Rate::Period(period, false) => format!(" output last every {period} millisec"),
+            Rate::First(period) => format!(" output first every {period} millisec"),
         };
         let events = match (self.current, self.expired) {
             (true, true) => "all",
             (false, true) => "expired",
             _ => "current",
         };
-        let attributes = "k int, n int, t long";
-        format!(
-            "define stream A ({attributes}); define stream B ({attributes});\n@info(name='q') \
-             from {} {join} {}{on} select {select}{rate} insert {events} events into Out;",
+        let attributes = "p int, k string, n int, v double, t long";
+        let query = format!(
+            "@info(name='q') from {} {join} {}{on} select {select}{group}{rate} \
+             insert {events} events into Out;",
             side(0),
             side(1)
-        )
+        );
+        let query = match self.partitioned {
+            true => format!("partition with (p of A, p of B) begin {query} end;"),
+            false => query,
+        };
+        format!("define stream A ({attributes}); define stream B ({attributes});\n{query}")
+    }
+}
+
+fn window(dice: &mut Dice) -> Window {
+    let span = 5 + 10 * dice.below(4) as Millis;
+    let most = 1 + dice.below(4) as usize;
+    let either = dice.below(2) == 0;
+    match dice.below(16) {
+        0 | 1 => Window::None,
+        2 => Window::Length(most),
+        3 | 4 => Window::Time(span),
+        5 => Window::LengthBatch(most, either),
+        6 => Window::ExternalTime(span),
+        7 => Window::TimeBatch(span, None, either),
+        8 => Window::TimeLength(span, most),
+        9 => Window::Sort(most, either),
+        10 => Window::Delay(span),
+        11 => *dice.pick(&[Window::UniqueEver, Window::UniqueFirst]),
+        12 => Window::UniqueLength(most),
+        13 => Window::UniqueLengthBatch(most, either),
+        14 => Window::Frequent(most),
+        _ => Window::Length(40),
     }
 }
 
 fn spec(dice: &mut Dice) -> Spec {
-    let span = |dice: &mut Dice| match dice.below(6) {
-        0 => Span::None,
-        1 => Span::Length(1 + dice.below(4) as usize),
-        2 => Span::Time(5 + 10 * dice.below(4) as Millis),
-        3 => Span::LengthBatch(1 + dice.below(4) as usize),
-        4 => Span::ExternalTime(5 + 10 * dice.below(4) as Millis),
-        _ => Span::Length(40),
-    };
-    let spans = [span(dice), span(dice)];
+    let windows = [window(dice), window(dice)];
     let asks = *dice.pick(&[[true, true], [true, true], [true, false], [false, true]]);
     let (current, expired) = *dice.pick(&[(true, false), (true, true), (false, true)]);
-    Spec {
-        same: dice.below(5) == 0,
-        spans,
-        asks,
-        outer: [dice.below(3) == 0, dice.below(3) == 0],
-        on: *dice.pick(&[On::All, On::Key, On::Key, On::KeyAndMore, On::Less]),
-        current,
-        expired,
-        aggregated: dice.below(2) == 0,
-        rate: (dice.below(4) == 0).then(|| (1 + dice.below(4) as usize, dice.below(2) == 0)),
-    }
+    let aggregated = dice.below(2) == 0;
+    let grouped = dice.below(3) == 0;
+    let group = grouped.then(|| dice.below(2) as usize);
+    let partitioned = dice.below(4) == 0;
+    let period = 10 + 10 * dice.below(4) as Millis;
+    let rate = match dice.below(8) {
+        _ if grouped => Rate::Always,
+        0 | 1 => Rate::Events(1 + dice.below(4) as usize, dice.below(2) == 0),
+        2 if !partitioned => Rate::Period(period, dice.below(2) == 0),
+        3 if !partitioned => Rate::First(period),
+        _ => Rate::Always,
+    };
+    let on = *dice.pick(&[On::All, On::Key, On::Key, On::KeyAndMore, On::Less]);
+    let outer = [dice.below(3) == 0, dice.below(3) == 0];
+    let same = dice.below(5) == 0;
+    Spec { same, windows, asks, outer, on, current, expired, aggregated, group, rate, partitioned }
 }
 
-fn rows(dice: &mut Dice) -> Vec<Row> {
-    let mut time = 1000;
-    (0..10 + dice.below(60))
-        .map(|_| {
-            time += *dice.pick(&[0, 0, 1, 3, 10, 25]);
-            let key = (dice.below(8) > 0).then(|| dice.below(3) as i32);
-            Row { stream: dice.below(2) as usize, key, n: dice.below(9) as i32, time }
-        })
-        .collect()
+fn rows(dice: &mut Dice) -> Vec<Event> {
+    let mut at = BEGIN;
+    let rows = (0..10 + dice.below(60) as i32).map(|i| {
+        at += *dice.pick(&[0, 0, 1, 3, 10, 25]);
+        let row = Row {
+            i,
+            p: (dice.below(10) > 0).then(|| dice.below(2) as i32),
+            k: (dice.below(8) > 0).then(|| *dice.pick(&["a", "b", "c"])),
+            n: (dice.below(12) > 0).then(|| dice.below(9) as i32),
+            v: (dice.below(8) > 0).then(|| dice.below(40) as f64 / 4.0 - 2.0),
+            b: None,
+            t: Some(at),
+            own: at,
+            at,
+            ends_send: true,
+        };
+        Event { stream: dice.below(2) as usize, row: Rc::new(row) }
+    });
+    rows.collect()
 }
 
 #[derive(Default)]
@@ -307,11 +397,7 @@ impl Outlet for Rows {
     fn query(&mut self, _: QueryId, _: Millis, rows: &Batch) {
         for row in 0..rows.len() {
             let values = rows.row(row);
-            let number = |value: &Value| match value {
-                Value::Int(number) => Some(i64::from(*number)),
-                other => other.as_long(),
-            };
-            let values = values.iter().map(number).collect();
+            let values = values.iter().map(Value::as_double).collect();
             self.0.push((rows.kind(row) == Kind::Expired, values));
         }
     }
@@ -322,32 +408,40 @@ impl Outlet for Rows {
 
 fn core(plan: &Arc<Plan>) -> PlanCore {
     let mut core = PlanCore::build(Arc::clone(plan), 7).expect("the plan runs");
-    core.watch_query(0);
-    core.start(1000);
+    core.watch_query(plan.query("q").expect("it has this name"));
+    core.start(BEGIN);
     core
 }
 
 /// Runs the engine; rows of one stream and moment come in batches, cut at random, and now and then
 /// another core goes on from the state of this one.
-fn run(dice: &mut Dice, plan: &Arc<Plan>, rows: &[Row], end: Millis) -> Vec<Seen> {
+fn run(dice: &mut Dice, plan: &Arc<Plan>, events: &[Event], end: Millis) -> Vec<Seen> {
     let mut seen = Rows::default();
     let mut running = core(plan);
     let streams = [plan.stream("A").expect("defined"), plan.stream("B").expect("defined")];
-    let mut start = 0;
-    while start < rows.len() {
-        let Row { stream, time, .. } = rows[start];
+    let (mut start, snapshot) = (0, dice.below(events.len() as u64) as usize);
+    while start < events.len() {
+        let (stream, at) = (events[start].stream, events[start].row.at);
         let most = 1 + dice.below(5) as usize;
-        let same = |row: &&Row| row.stream == stream && row.time == time;
-        let count = rows[start..].iter().take(most).take_while(same).count();
-        let mut batch = Batch::new(&[DataType::Int, DataType::Int, DataType::Long]);
-        for row in &rows[start..start + count] {
-            let key = row.key.map_or(Value::Null, Value::Int);
-            batch.push_row(time, &[key, Value::Int(row.n), Value::Long(time)]);
+        let same = |event: &&Event| event.stream == stream && event.row.at == at;
+        let count = events[start..].iter().take(most).take_while(same).count();
+        let mut batch = Batch::new(&[
+            DataType::Int,
+            DataType::Text,
+            DataType::Int,
+            DataType::Double,
+            DataType::Long,
+        ]);
+        for Event { row, .. } in &events[start..start + count] {
+            let number = |number: Option<i32>| number.map_or(Value::Null, Value::Int);
+            let text = row.k.map_or(Value::Null, Value::from);
+            let real = row.v.map_or(Value::Null, Value::Double);
+            batch.push_row(at, &[number(row.p), text, number(row.n), real, Value::Long(at)]);
         }
         let input = Input::Rows { stream: streams[stream], batch: &batch };
-        running.apply(&Entry { at: time, input }, &mut seen);
+        running.apply(&Entry { at, input }, &mut seen);
         start += count;
-        if dice.below(8) == 0 {
+        if (start - count..start).contains(&snapshot) || dice.below(12) == 0 {
             let state = running.freeze().to_bytes();
             running = core(plan);
             running.load(&state).expect("its own state");
@@ -370,22 +464,26 @@ fn the_engine_joins_what_lists_join() {
         let parsed = language::parse(&text);
         let checked = check(&parsed.tree, &text, &Library::standard());
         let plan = checked.plan.unwrap_or_else(|| panic!("{text}\n{:?}", checked.diagnostics));
-        let rows = rows(&mut dice);
-        let end = rows.last().map_or(0, |row| row.time) + *dice.pick(&[0, 10, 100]);
-        let held = [Held::default(), Held::default()];
-        let (seen, waiting) = (Vec::new(), Vec::new());
-        let mut model = Model { spec, held, sums: (0, 0, 0), seen, waiting };
-        for row in &rows {
-            model.expire(row.time);
-            match spec.same {
-                true if row.stream == 0 => (0..2).for_each(|side| model.take(side, *row)),
-                true => {}
-                false => model.take(row.stream, *row),
-            }
+        let events = rows(&mut dice);
+        let end = events.last().map_or(0, |event| event.row.at) + *dice.pick(&[0, 10, 100]);
+        let period = match spec.rate {
+            Rate::Period(period, _) => Some(BEGIN + period),
+            _ => None,
+        };
+        let mut model = Model { spec, keys: Vec::new(), period, seen: Vec::new() };
+        for event in &events {
+            model.advance(event.row.at);
+            model.take(event);
         }
-        model.expire(end);
-        let seen = run(&mut dice, &Arc::new(plan), &rows, end);
-        assert_eq!(seen, model.seen, "SEED={seed} CASES=1\n{text}\n{rows:?}");
+        model.advance(end);
+        let seen = run(&mut dice, &Arc::new(plan), &events, end);
+        let same = seen.iter().zip(&model.seen).take_while(|(one, other)| one == other).count();
+        assert!(
+            seen == model.seen,
+            "SEED={seed} CASES=1\n{text}\n{events:?}\nrow {same}: engine {:?}\n model {:?}",
+            seen.get(same),
+            model.seen.get(same)
+        );
         found += seen.len();
     }
     assert!(found > 1000, "only {found} rows came out");

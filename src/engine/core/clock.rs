@@ -73,15 +73,17 @@ impl PlanCore {
     pub(super) fn advance_clock(&mut self, now: Millis, outlet: &mut dyn Outlet) {
         while let Some(timer) = self.context.timers.take_due(now) {
             self.context.now = self.context.now.max(timer.due);
+            self.context.firing = Some(timer.operator);
             self.fire(timer, outlet);
         }
+        self.context.firing = None;
         self.context.now = self.context.now.max(now);
     }
 
     /// Fires what rows just taken made due at once.
     pub(super) fn fire_due(&mut self, outlet: &mut dyn Outlet) {
-        if self.context.timers.next_due().is_some_and(|due| due <= self.context.now) {
-            self.advance_clock(self.context.now, outlet);
+        while let Some(timer) = self.context.timers.take_due(self.context.now) {
+            self.fire(timer, outlet);
         }
     }
 

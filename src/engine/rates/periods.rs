@@ -35,7 +35,8 @@ impl Periods {
         self.begun[place] = Some(now);
     }
 
-    /// Makes sure that the slot is woken at the end of the period in which `now` lies.
+    /// Makes sure that the slot is woken at the end of the period in which `now` lies. What a timer
+    /// brings that fires before this one, at the very end of a period, is of that period still.
     #[inline]
     pub(super) fn wait(&mut self, slot: Slot, now: Millis, context: &mut Context) {
         if self.alarms.is_set(slot) {
@@ -46,7 +47,12 @@ impl Periods {
         }
         let begun = self.begun[slot as usize].unwrap_or(now);
         let into = now.saturating_sub(begun).rem_euclid(self.length);
-        self.alarms.set(now.saturating_add(self.length - into), slot, context);
+        let fires_before = context.firing.is_some_and(|firing| firing < context.operator);
+        let left = match into {
+            0 if fires_before && begun < now => 0,
+            into => self.length - into,
+        };
+        self.alarms.set(now.saturating_add(left), slot, context);
     }
 
     /// Whether a timer that fires is the one that is meant.

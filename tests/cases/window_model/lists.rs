@@ -1,6 +1,9 @@
 //! What each window says of a row, from lists of all it holds.
 
 use crate::window_model::sessions::Sessions;
+use crate::window_model::windows::Condition;
+use crate::window_model::windows::Start;
+use crate::window_model::windows::Window;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -32,76 +35,6 @@ pub enum Word {
 
 /// What is said at once.
 pub type Chunk = Vec<Word>;
-
-/// From where batches by an attribute are counted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Start {
-    First,
-    At(Millis),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Condition {
-    Count(usize),
-    Sum(i64),
-    SameKey,
-    Within(Millis),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Window {
-    None,
-    Length(usize),
-    LengthBatch(usize, bool),
-    Time(Millis),
-    TimeBatch(Millis, Option<Millis>, bool),
-    TimeLength(Millis, usize),
-    ExternalTime(Millis),
-    ExternalTimeBatch(Millis, Start, Option<Millis>),
-    Delay(Millis),
-    Batch(Option<usize>),
-    /// The gap, whether there is a key, and for how long it is held.
-    Session(Millis, bool, Millis),
-    /// How many, and whether by `n desc, k` or by `v`.
-    Sort(usize, bool),
-    Cron,
-    Expression(Condition),
-    ExpressionBatch(Condition, bool, bool),
-    Frequent(usize),
-    LossyFrequent(f64, f64),
-    UniqueEver,
-    UniqueFirst,
-    UniqueLength(usize),
-    UniqueTime(Millis),
-    UniqueLengthBatch(usize, bool),
-    UniqueTimeBatch(Millis, Option<Millis>, bool),
-}
-
-impl Condition {
-    pub fn text(self) -> String {
-        match self {
-            Condition::Count(most) => format!("'count() <= {most}'"),
-            Condition::Sum(most) => format!("'sum(n) < {most}'"),
-            Condition::SameKey => "'last.k == first.k'".to_owned(),
-            Condition::Within(span) => {
-                format!("'eventTimestamp(last) - eventTimestamp(first) < {span}'")
-            }
-        }
-    }
-
-    fn holds(self, counted: &[Rc<Row>], first: &Row, last: &Row) -> bool {
-        match self {
-            Condition::Count(most) => counted.len() <= most,
-            Condition::Sum(most) => {
-                let values: Vec<i64> =
-                    counted.iter().filter_map(|row| row.n.map(i64::from)).collect();
-                !values.is_empty() && values.iter().sum::<i64>() < most
-            }
-            Condition::SameKey => first.k.is_some() && first.k == last.k,
-            Condition::Within(span) => last.own - first.own < span,
-        }
-    }
-}
 
 /// A window and what it holds of one partition key.
 #[derive(Debug)]
@@ -497,6 +430,14 @@ impl Lists {
             }
         }
         vec![chunk]
+    }
+
+    /// What others find in it.
+    pub fn found(&self) -> Box<dyn Iterator<Item = &Rc<Row>> + '_> {
+        match self.window {
+            Window::Delay(_) | Window::ExpressionBatch(..) => Box::new(self.open.iter()),
+            _ => Box::new(self.held.iter()),
+        }
     }
 
     /// When something happens by the clock alone.

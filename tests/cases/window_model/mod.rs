@@ -2,15 +2,13 @@
 //! query is made up, whatever comes, however it is cut and wherever the state is saved and loaded,
 //! both give the same rows.
 
-mod lists;
+pub mod lists;
 mod selection;
 mod sessions;
+pub mod windows;
 
-use lists::Condition;
 use lists::Lists;
 use lists::Row;
-use lists::Start;
-use lists::Window;
 use selection::AGGREGATES;
 use selection::Cell;
 use selection::Groups;
@@ -37,6 +35,9 @@ use twinflow::plan::logical::Plan;
 use twinflow::plan::logical::QueryId;
 use twinflow::plan::logical::StreamId;
 use twinflow::rehearsal::Dice;
+use windows::Condition;
+use windows::Start;
+use windows::Window;
 
 /// Queries tried; `CASES=n` tries more.
 const CASES: u64 = 3_000;
@@ -121,7 +122,7 @@ impl Spec {
     fn plan(&self) -> String {
         let columns = "i int, p int, k string, n int, v double, b bool, t long";
         let mut text = format!("define stream S ({columns});\n");
-        let window = window_text(self.window);
+        let window = self.window.text();
         let from = match (self.place, window.is_empty()) {
             (Place::Named, false) => {
                 text.push_str(&format!("define window W ({columns}) {window};\n"));
@@ -144,60 +145,6 @@ impl Spec {
             Place::Query | Place::Named => query,
         });
         text
-    }
-}
-
-fn window_text(window: Window) -> String {
-    match window {
-        Window::None => String::new(),
-        Window::Length(most) => format!("length({most})"),
-        Window::LengthBatch(most, false) => format!("lengthBatch({most})"),
-        Window::LengthBatch(most, true) => format!("lengthBatch({most}, true)"),
-        Window::Time(span) => format!("time({span})"),
-        Window::TimeBatch(period, None, false) => format!("timeBatch({period})"),
-        Window::TimeBatch(period, None, true) => format!("timeBatch({period}, true)"),
-        Window::TimeBatch(period, Some(start), streams) => {
-            format!("timeBatch({period}, {start}, {streams})")
-        }
-        Window::TimeLength(span, most) => format!("timeLength({span}, {most})"),
-        Window::ExternalTime(span) => format!("externalTime(t, {span})"),
-        Window::ExternalTimeBatch(period, start, timeout) => {
-            let start = match (start, timeout) {
-                (Start::First, None) => return format!("externalTimeBatch(t, {period})"),
-                (Start::First, Some(_)) => unreachable!("a time-out stands behind a start"),
-                (Start::At(start), _) => start,
-            };
-            let timeout = timeout.map_or(String::new(), |timeout| format!(", {timeout}"));
-            format!("externalTimeBatch(t, {period}, {start}{timeout})")
-        }
-        Window::Delay(span) => format!("delay({span})"),
-        Window::Batch(None) => "batch()".to_owned(),
-        Window::Batch(Some(piece)) => format!("batch({piece})"),
-        Window::Session(gap, false, _) => format!("session({gap})"),
-        Window::Session(gap, true, 0) => format!("session({gap}, k)"),
-        Window::Session(gap, true, latency) => format!("session({gap}, k, {latency})"),
-        Window::Sort(most, true) => format!("sort({most}, n, 'desc', k)"),
-        Window::Sort(most, false) => format!("sort({most}, v)"),
-        Window::Cron => "cron('* * * * * ?')".to_owned(),
-        Window::Expression(condition) => format!("expression({})", condition.text()),
-        Window::ExpressionBatch(condition, includes, streams) => {
-            format!("expressionBatch({}, {includes}, {streams})", condition.text())
-        }
-        Window::Frequent(most) => format!("frequent({most}, k)"),
-        Window::LossyFrequent(support, error) => format!("lossyFrequent({support}, {error}, k)"),
-        Window::UniqueEver => "unique:ever(k)".to_owned(),
-        Window::UniqueFirst => "unique:first(k)".to_owned(),
-        Window::UniqueLength(most) => format!("unique:length(k, {most})"),
-        Window::UniqueTime(span) => format!("unique:time(k, {span})"),
-        Window::UniqueLengthBatch(most, first) => {
-            let name = if first { "firstLengthBatch" } else { "lengthBatch" };
-            format!("unique:{name}(k, {most})")
-        }
-        Window::UniqueTimeBatch(period, start, first) => {
-            let name = if first { "firstTimeBatch" } else { "timeBatch" };
-            let start = start.map_or(String::new(), |start| format!(", {start}"));
-            format!("unique:{name}(k, {period}{start})")
-        }
     }
 }
 
