@@ -44,9 +44,13 @@ impl Encode for Sure {
 #[derive(Debug, Default)]
 pub struct Marked(u64);
 
+/// Spreads the bits of a value so that sums of marks tell values apart whose own sums are equal.
+/// Most values have nothing but zeros in their lower half.
 fn mark(value: f64) -> u64 {
-    let mixed = value.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ (mixed >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    let bits = value.to_bits();
+    let mixed = (bits ^ (bits >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 32)
 }
 
 impl Balance for Marked {
@@ -79,6 +83,19 @@ impl Encode for Marked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_of_quarters_tell_all_pairs_apart() {
+        let values: Vec<f64> = (-40..40).map(|n| f64::from(n) / 4.0).collect();
+        let mut sums = Vec::new();
+        for (place, one) in values.iter().enumerate() {
+            sums.extend(values[place..].iter().map(|other| mark(*one).wrapping_add(mark(*other))));
+        }
+        let all = sums.len();
+        sums.sort_unstable();
+        sums.dedup();
+        assert_eq!(sums.len(), all);
+    }
 
     #[test]
     fn other_values_of_the_same_sum_do_not_make_it_even() {
