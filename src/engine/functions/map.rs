@@ -112,6 +112,28 @@ from Events select map:putIfAbsent(event, 'score', 0) as event insert into Score
 from Events select map:putAll(event, more) as event insert into Merged;",
     ),
     FunctionDefinition::new(
+        "map:combineByKey",
+        "A map of the keys of all maps, each with the list of its values in them.",
+        &[takes(&[MAP, Parameter::any("others", &[DataType::Object]).many()], DataType::Object)],
+        |setup| {
+            setup.by_row(|row| {
+                let mut made: Vec<(Text, Vec<Value>)> = Vec::new();
+                for place in 0..row.count() {
+                    for (key, value) in entries(row.needed(place)?)? {
+                        match made.iter_mut().find(|(known, _)| known == key) {
+                            Some((_, values)) => values.push(value.clone()),
+                            None => made.push((key.clone(), vec![value.clone()])),
+                        }
+                    }
+                }
+                let made = made.into_iter().map(|(key, values)| (key, list(values))).collect();
+                Ok(Some(Value::Object(Arc::new(Structure::Map(made)))))
+            })
+        },
+        "define stream Events (event object, more object);
+from Events select map:combineByKey(event, more) as both insert into Combined;",
+    ),
+    FunctionDefinition::new(
         "map:replace",
         "The map with a value set for a key that it has.",
         &[takes(&[MAP, KEY, VALUE], DataType::Object)],

@@ -14,6 +14,7 @@ mod json;
 pub(crate) mod json_text;
 mod list;
 mod map;
+mod map_xml;
 mod math;
 pub(crate) mod pattern;
 mod regex;
@@ -110,6 +111,7 @@ pub const FAMILIES: &[&[FunctionDefinition]] = &[
     time::ALL,
     json::ALL,
     map::ALL,
+    map_xml::ALL,
     list::ALL,
     geo::ALL,
     unit_conversion::ALL,
