@@ -42,8 +42,9 @@ fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, che
 	FUZZ_SECONDS=$(TIME) SEED=$(BASE) PART=$(PART) \
 		cargo test --locked --no-default-features --test fuzz -- --nocapture
 
-bench: ## events a second: the engine beside loops written by hand, over HTTP, and the journal
+bench: ## events a second beside loops written by hand, over HTTP, and of the journal; memory over ever new keys
 	cargo bench --locked --bench throughput
+	cargo bench --locked --bench memory
 	cargo bench --locked --bench ingest
 	cargo bench --locked --bench journal
 
