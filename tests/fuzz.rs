@@ -2,8 +2,8 @@
 //! may take long. The corpus is every plan of the project and `tests/language/corpus`, where what
 //! once was too much is kept, and what once showed something new.
 //!
-//! A mutated text that shows something new, such as a message that no other text brought forth,
-//! joins the corpus for the rest of the walk.
+//! A mutated text that shows something new, such as messages that no other text brought forth
+//! together, joins the corpus for the rest of the walk.
 //!
 //! `make fuzz` goes on for `TIME` seconds, with one `PART` alone if asked; `SEED` gives another
 //! walk, and `KEEP` names a folder where texts that show something new are put. The input at hand
@@ -310,12 +310,13 @@ impl Part {
     }
 }
 
-/// A message without what it quotes.
+/// The codes of messages, and which follow each other.
 fn note(diagnostics: &[Diagnostic], shown: &mut BTreeSet<String>) {
     for each in diagnostics {
-        let unquoted = each.message.split('`').step_by(2).collect::<Vec<&str>>().join("`");
-        let letters = unquoted.chars().filter(|letter| !letter.is_ascii_digit());
-        shown.insert(format!("{} {}", each.code, letters.collect::<String>()));
+        shown.insert(each.code.to_owned());
+    }
+    for pair in diagnostics.windows(2) {
+        shown.insert(format!("{} {}", pair[0].code, pair[1].code));
     }
 }
 
