@@ -61,7 +61,7 @@ impl Check {
         asking: &[DataType],
         builder: &Builder<'_>,
     ) -> Result<Option<Check>, BuildError> {
-        let condition = conjuncts.iter().map(|&each| each.clone()).reduce(|left, right| Expr {
+        let condition = conjuncts.iter().copied().cloned().reduce(|left, right| Expr {
             ty: left.ty,
             node: Node::And(Box::new(left), Box::new(right)),
         });
