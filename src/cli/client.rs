@@ -39,6 +39,30 @@ impl Node {
         self.read(agent().post(self.url(path)).send_empty())
     }
 
+    /// Sends a text, with more parameters, and reads the answer as it comes.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub fn ask(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        text: &str,
+        wait: Duration,
+    ) -> Result<ureq::http::Response<ureq::Body>, String> {
+        let config = ureq::Agent::config_builder().timeout_global(Some(wait));
+        let agent: ureq::Agent = config.http_status_as_error(false).build().into();
+        let mut request = agent.post(self.url(path)).content_type("text/plain");
+        for (name, value) in parameters {
+            request = request.query(name, value);
+        }
+        let answer = request.send(text);
+        match answer {
+            Ok(answer) if answer.status().is_success() => Ok(answer),
+            answer => Err(self.read(answer).err().unwrap_or_default()),
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.node.trim_end_matches('/'))
     }

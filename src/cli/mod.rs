@@ -15,6 +15,8 @@ mod report;
 mod run;
 #[cfg(feature = "node")]
 mod snapshot;
+#[cfg(feature = "node")]
+mod sql;
 pub mod test;
 #[cfg(feature = "node")]
 mod witness;
@@ -58,6 +60,8 @@ enum Command {
     Plan(plan::Arguments),
     Reference(reference::Arguments),
     Replay(replay::Arguments),
+    #[cfg(feature = "node")]
+    Sql(sql::Arguments),
     Test(test::Arguments),
     #[cfg(feature = "node")]
     Witness(witness::Arguments),
@@ -79,6 +83,8 @@ pub fn run() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Reference(arguments) => reference::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        #[cfg(feature = "node")]
+        Command::Sql(arguments) => sql::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "node")]
         Command::Witness(arguments) => witness::run(&arguments),

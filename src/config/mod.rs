@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(at("none"), ArbiterAt::Nowhere);
         for text in ["", "sqlite", "sqlite:", "witness:w", "witness::1", "mysql:x"] {
             let told = arbiter(text).unwrap_err().0;
-            assert!(told[0].contains("\"witness:HOST:PORT\" or \"none\""), "{told:?}");
+            assert!(told[0].contains("\"store:NAME\" or \"none\""), "{told:?}");
         }
     }
 

@@ -95,6 +95,8 @@ pub enum ArbiterAt {
     Sqlite(PathBuf),
     /// At a witness, `host:port`.
     Witness(String),
+    /// In a store of the settings, at a server.
+    Store(String),
 }
 
 /// Where the secret comes from.

@@ -212,8 +212,9 @@ pub const SETTINGS: &[Setting] = &[
         default: "\"none\"",
         help: &[
             "Where the record lies by which the nodes decide who acts: sqlite:PATH for two nodes",
-            "on one machine, witness:HOST:PORT for a `twinflow witness` on a third one, or none:",
-            "then nothing is promoted without a word of the operator.",
+            "on one machine, witness:HOST:PORT for a `twinflow witness` on a third one, store:NAME",
+            "for a store at a database server, or none: then nothing is promoted without a word of",
+            "the operator.",
         ],
     },
     Setting {

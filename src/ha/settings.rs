@@ -10,6 +10,7 @@ use crate::config::SecretFrom;
 use crate::ha::arbiter;
 use crate::ha::arbiter::RecordStore;
 use crate::ha::arbiter::lock;
+use crate::ha::arbiter::sql::SqlStore;
 use crate::ha::arbiter::sqlite::SqliteStore;
 use crate::ha::arbiter::witness::WitnessStore;
 use crate::ha::link::Identity;
@@ -114,13 +115,19 @@ pub fn link(
 }
 
 /// The store of the record; `None` without an arbiter. Nothing is opened yet.
-pub fn store(pair: &Pair, secret: Secret, tls: Option<Tls>) -> Option<Box<dyn RecordStore>> {
+pub fn store(config: &Config, secret: Secret, tls: Option<Tls>) -> Option<Box<dyn RecordStore>> {
+    let pair = &config.ha;
     let of = arbiter::Pair { cluster: pair.cluster.clone(), lease: milliseconds(pair.lease) };
     match &pair.arbiter {
         ArbiterAt::Nowhere => None,
         ArbiterAt::Sqlite(path) => Some(Box::new(SqliteStore::new(path, of, pair.answer))),
         ArbiterAt::Witness(address) => {
             Some(Box::new(WitnessStore::new(address, secret, of, pair.answer).with_tls(tls)))
+        }
+        ArbiterAt::Store(name) => {
+            let store = config.stores.iter().find(|store| store.name == *name);
+            let store = store.expect("the settings' check found it");
+            Some(Box::new(SqlStore::new(store, of, pair.answer)))
         }
     }
 }
@@ -175,14 +182,22 @@ mod tests {
     #[test]
     fn the_places_of_arbiter_and_locks_follow_the_settings() {
         let secret = || Secret::new("a secret of the tests").unwrap();
-        let sqlite = config("[ha]\nnode = 'b'\narbiter = 'sqlite:/x/arbiter.db'\n").ha;
-        assert_eq!(store(&sqlite, secret(), None).unwrap().place(), "sqlite:/x/arbiter.db");
-        let files = lock_files(&sqlite).unwrap();
+        let config_of_sqlite = config("[ha]\nnode = 'b'\narbiter = 'sqlite:/x/arbiter.db'\n");
+        let sqlite = &config_of_sqlite.ha;
+        assert_eq!(
+            store(&config_of_sqlite, secret(), None).unwrap().place(),
+            "sqlite:/x/arbiter.db"
+        );
+        let files = lock_files(sqlite).unwrap();
         assert_eq!(files, ["/x/arbiter.db.b.lock", "/x/arbiter.db.a.lock"].map(PathBuf::from));
-        assert!(protocol(&sqlite).lock);
-        let witness = config("[ha]\narbiter = 'witness:third:7421'\n").ha;
+        assert!(protocol(sqlite).lock);
+        let witness = config("[ha]\narbiter = 'witness:third:7421'\n");
         assert_eq!(store(&witness, secret(), None).unwrap().place(), "witness:third:7421");
-        assert_eq!(lock_files(&witness), None);
-        assert!(store(&config("").ha, secret(), None).is_none());
+        assert_eq!(lock_files(&witness.ha), None);
+        let text = "[ha]\narbiter = 'store:orders'\n[stores.orders]\nurl = 'mysql://h/d'\n";
+        let sql = config(text);
+        assert_eq!(store(&sql, secret(), None).unwrap().place(), "store:orders");
+        assert_eq!(lock_files(&sql.ha), None);
+        assert!(store(&config(""), secret(), None).is_none());
     }
 }

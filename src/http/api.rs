@@ -18,9 +18,12 @@ use crate::actors::plan::Version;
 use crate::config::Http;
 use crate::http::problem;
 use crate::http::problem::Refusal;
+use crate::http::routes::sql::Statements;
 use crate::language::suggest::closest;
 use crate::plan::logical::Origin;
 use crate::plan::logical::StreamId;
+use crate::store::Store;
+use crate::store::Stores;
 
 /// Bodies of so many times the largest one may be held at once, by all requests together.
 const BODIES: usize = 8;
@@ -37,6 +40,8 @@ pub struct Api {
     plan_bytes_max: usize,
     bodies: Semaphore,
     tails: Arc<AtomicUsize>,
+    stores: Stores,
+    statements: Statements,
     closing: watch::Sender<bool>,
 }
 
@@ -48,6 +53,8 @@ impl Api {
         let bodies = (limits.body_bytes_max * BODIES).div_ceil(BODY_UNIT);
         Self {
             plan_bytes_max: handle.config().plans.file_bytes_max,
+            stores: Stores::new(&handle.config().stores),
+            statements: Statements::default(),
             handle,
             bodies: Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)),
             tails: Arc::default(),
@@ -113,6 +120,23 @@ impl Api {
             }
             Some(_) | None => Err(self.not_running(plan)),
         }
+    }
+
+    /// The store of this name.
+    ///
+    /// # Errors
+    /// If the settings name none such.
+    pub fn store(&self, name: &str) -> Result<Store, Refusal> {
+        self.stores.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.stores.names().collect();
+            let hint = hint(name, &known, "stores");
+            Refusal::new(problem::UNKNOWN_STORE, format!("there is no store `{name}`{hint}"))
+        })
+    }
+
+    /// The statements in SQL that run.
+    pub fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// There is no plan of this name.

@@ -34,6 +34,9 @@ pub const ANY: &[&str] = &["*"];
 /// Forms of texts in SiddhiQL, and of JSON that holds one.
 pub const TEXTS: &[&str] = &["application/json", "application/siddhiql", "text/x-siddhiql"];
 
+/// Forms of SQL, and of JSON that holds it.
+pub const SQL: &[&str] = &["application/json", "application/sql"];
+
 /// Reads a body of one of these forms, or of one that says nothing.
 ///
 /// # Errors

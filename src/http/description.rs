@@ -18,6 +18,7 @@ use crate::http::routes;
     tags(
         (name = "plans", description = "What runs"),
         (name = "streams", description = "Events in and out"),
+        (name = "stores", description = "Questions in SQL"),
         (name = "node", description = "The node itself"),
     ),
     paths(
@@ -45,6 +46,9 @@ use crate::http::routes;
         routes::receivers::send,
         routes::snapshots::all,
         routes::snapshots::take,
+        routes::sql::ask,
+        routes::sql::running,
+        routes::sql::end,
         routes::streams::send,
         routes::tails::events,
         routes::tails::tail,

@@ -392,3 +392,49 @@ pub struct Home {
     #[schema(value_type = Object)]
     pub links: Value,
 }
+
+/// The answer to a SELECT.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Selected {
+    /// What was selected; the types as the database calls them.
+    pub columns: Vec<SelectedColumn>,
+    /// The rows, each a value a column. What is neither a number nor a truth value is a text.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    pub rows: Vec<Vec<Value>>,
+    /// Whether these are all rows.
+    pub complete: bool,
+    /// Why they are not, where there are more than may be told.
+    pub cut: Option<String>,
+    /// Why they are not, where the statement failed after some were told.
+    pub error: Option<crate::http::problem::Problem>,
+}
+
+/// A column of an answer to a SELECT.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SelectedColumn {
+    /// The name.
+    pub name: String,
+    /// The type, as the database calls it.
+    #[serde(rename = "type")]
+    pub ty: String,
+}
+
+/// The statements that run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunningStatements {
+    /// They, by id.
+    pub statements: Vec<RunningStatement>,
+}
+
+/// A statement that runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunningStatement {
+    /// By which it can be ended.
+    pub id: String,
+    /// Over which store.
+    pub store: String,
+    /// Its text.
+    pub sql: String,
+    /// How long it has run.
+    pub milliseconds: u64,
+}

@@ -84,6 +84,18 @@ kinds! {
     UNKNOWN_PLAN = 404 "unknown-plan" "There is no plan of this name.";
     /// No such stream.
     UNKNOWN_STREAM = 404 "unknown-stream" "The plan has no stream of this name.";
+    /// No such store.
+    UNKNOWN_STORE = 404 "unknown-store" "The settings name no store of this name.";
+    /// No such statement.
+    UNKNOWN_STATEMENT = 404 "unknown-statement" "No statement of this id runs.";
+    /// The statement was refused.
+    SQL_REFUSED = 422 "sql-refused" "The statement was refused: it is not one that reads.";
+    /// The statement took too long.
+    SQL_TOO_SLOW = 422 "sql-too-slow" "The statement took longer than it may, and was ended.";
+    /// The statement was ended.
+    SQL_STOPPED = 409 "sql-stopped" "The statement was ended by its id.";
+    /// The store cannot be asked.
+    STORE_AWAY = 503 "store-away" "The store cannot be asked now; try again later.";
     /// No such actor.
     UNKNOWN_ACTOR = 404 "unknown-actor" "No actor of this name is at work.";
     /// The address takes other methods.
@@ -203,6 +215,11 @@ impl Refusal {
         };
         refusal.0.text = render::text(source, diagnostics, Colour::Never);
         refusal
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Problem {
+        &self.0
     }
 
     /// With the number of the first bad event.

@@ -63,7 +63,8 @@ impl Dialect {
     }
 
     /// Adds a row of so many values unless its key is there.
-    pub(super) fn insert_if_new(self, table: &str, columns: usize) -> String {
+    #[must_use]
+    pub fn insert_if_new(self, table: &str, columns: usize) -> String {
         let places = (1..=columns).map(|number| self.placeholder(number)).collect::<Vec<_>>();
         let (ignore, rest) = match self {
             Dialect::Mysql | Dialect::Mariadb => (" IGNORE", ""),

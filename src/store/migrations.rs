@@ -33,7 +33,7 @@ macro_rules! migrations {
 }
 
 /// All steps in order; the first has number 1.
-const MIGRATIONS: &[Migration] = migrations!["0001_writers"];
+const MIGRATIONS: &[Migration] = migrations!["0001_writers", "0002_arbiter"];
 
 /// The number of the last step that this build knows.
 pub const LATEST: usize = MIGRATIONS.len();

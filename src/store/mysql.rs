@@ -34,8 +34,8 @@ use crate::store::remote::explain;
 
 /// A connection to a server.
 pub(super) struct Mysql {
-    connection: MySqlConnection,
-    waiter: Waiter,
+    pub(super) connection: MySqlConnection,
+    pub(super) waiter: Waiter,
     dialect: Dialect,
 }
 

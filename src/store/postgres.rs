@@ -40,8 +40,8 @@ const ROWS_A_STATEMENT: usize = 4096;
 
 /// A connection to a server.
 pub(super) struct Postgres {
-    connection: PgConnection,
-    waiter: Waiter,
+    pub(super) connection: PgConnection,
+    pub(super) waiter: Waiter,
 }
 
 impl Postgres {

@@ -14,8 +14,9 @@ use tokio::runtime::Runtime;
 use crate::store::Kind;
 use crate::store::StoreError;
 
-/// The server gives up a statement by itself; so much later its answer is no more waited for.
-const GRACE: Duration = Duration::from_secs(1);
+/// The server gives up a statement by itself; so much later at most its answer is no more waited
+/// for.
+const GRACE_MAX: Duration = Duration::from_secs(1);
 
 /// Waits for answers in the thread that asks.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Waiter {
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
-        let limit = self.limit + GRACE;
+        let limit = self.limit + GRACE_MAX.min(self.limit / 4);
         match self.run(async { tokio::time::timeout(limit, answer).await }) {
             Ok(done) => done.map_err(explain),
             Err(_) => Err(StoreError::new(Kind::Lost, format!("no answer within {limit:?}"))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use crate::config::SecretFrom;
 use crate::config::Store as Settings;
@@ -106,6 +107,16 @@ impl Store {
     pub fn bare_session(&self) -> Result<Session, StoreError> {
         let driver = self.pool.borrow()?;
         Ok(Session::new(Arc::clone(&self.pool), driver))
+    }
+
+    /// A connection of its own, apart from the pool, with another time limit.
+    pub(super) fn open_mysql(&self, url: &str, limit: Duration) -> Result<Mysql, StoreError> {
+        Mysql::open(url, &self.settings.user, password(&self.settings)?, limit)
+    }
+
+    /// As for MySQL.
+    pub(super) fn open_postgres(&self, url: &str, limit: Duration) -> Result<Postgres, StoreError> {
+        Postgres::open(url, &self.settings.user, password(&self.settings)?, limit)
     }
 }
 

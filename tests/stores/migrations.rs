@@ -44,7 +44,7 @@ fn every_earlier_state_is_brought_up_to_date(place: &Place) {
         drop(session);
         let mut session = place.session();
         assert_eq!(steps(&mut session), all_steps());
-        let ours = ["twinflow_schema", "twinflow_writers"];
+        let ours = ["twinflow_schema", "twinflow_writers", "twinflow_arbiter"];
         for table in ours {
             assert!(session.has_table(table).unwrap(), "{table}");
             session.run(&format!("DROP TABLE {table}")).unwrap();

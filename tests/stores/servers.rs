@@ -54,16 +54,28 @@ impl Server {
     /// The server of this kind; started by who first asks.
     pub fn of(which: Which) -> &'static Server {
         match which {
-            Which::Mariadb => MARIADB.get_or_init(|| Server::start("mariadb")),
-            Which::Postgres => POSTGRES.get_or_init(|| Server::start("postgres")),
+            Which::Mariadb => MARIADB.get_or_init(|| Server::start(which, &[])),
+            Which::Postgres => POSTGRES.get_or_init(|| Server::start(which, &[])),
             Which::Sqlite => panic!("SQLite has no server"),
         }
     }
 
-    fn start(kind: &str) -> Server {
+    /// A server of a test's own, whose wall clock is wrong by so much. It ends with the test.
+    pub fn with_clock(which: Which, clock: &str) -> Server {
+        Server::start(which, &[clock])
+    }
+
+    /// The lines of a section that names it.
+    pub fn settings(&self, which: Which) -> String {
+        at(which, self.port, "twinflow")
+    }
+
+    fn start(which: Which, more: &[&str]) -> Server {
+        let kind = if which == Which::Mariadb { "mariadb" } else { "postgres" };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/database");
         let mut child = Command::new(script)
             .arg(kind)
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -141,6 +153,12 @@ impl Place {
         let server = Server::of(which);
         let used = server.used.write().unwrap_or_else(PoisonError::into_inner);
         (Place { _alone: Some(used), ..Place::make(which) }, server)
+    }
+
+    /// The database that these lines name.
+    pub fn at(which: Which, settings: String) -> Place {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Place { which, settings, folder, _shared: None, _alone: None }
     }
 
     fn make(which: Which) -> Place {

@@ -122,7 +122,26 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, head, body: bytes[end + 4..].to_vec() })
+    let mut answer = Answer { status, head, body: bytes[end + 4..].to_vec() };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = of_chunks(&answer.body);
+    }
+    Some(answer)
+}
+
+/// What the chunks of a body hold; of one that breaks off, as far as it goes.
+fn of_chunks(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|two| two == b"\r\n") {
+        let length = std::str::from_utf8(&chunks[..end]).ok();
+        let length = length.and_then(|text| usize::from_str_radix(text, 16).ok());
+        let Some(chunk) = length.and_then(|length| chunks.get(end + 2..end + 2 + length)) else {
+            break;
+        };
+        body.extend_from_slice(chunk);
+        chunks = chunks.get(end + 4 + chunk.len()..).unwrap_or_default();
+    }
+    body
 }
 
 /// A live tail.

@@ -248,7 +248,7 @@ impl HaManager {
         let to = address.clone();
         let answer = move |request, outcome| to.do_send(Tell::Arbiter(request, Box::new(outcome)));
         let own = config.node.data.join("record.db");
-        let store = settings::store(&config.ha, secret, tls).unwrap_or_else(|| {
+        let store = settings::store(config, secret, tls).unwrap_or_else(|| {
             // Without an arbiter the record is this node's own, and only people decide.
             settings::own_store(&config.ha, &own)
         });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::config::StoreAt;
 use crate::config::check::Check;
 use crate::config::pair::Ack;
 use crate::config::pair::ArbiterAt;
@@ -76,6 +77,14 @@ impl Check<'_> {
         let (shortest, why) = heard.into_iter().min_by_key(|(time, _)| *time).expect("three");
         at_most("ha.heartbeat", pair.heartbeat, shortest / 3, why);
         at_most("ha.patience", pair.patience, pair.idle, "`ha.idle`");
+        if let ArbiterAt::Store(name) = &pair.arbiter {
+            let there = config.stores.iter().find(|store| store.name == *name);
+            if there.is_none_or(|store| matches!(store.at, StoreAt::Sqlite(_))) {
+                let expected = "the name of a store at a server of MySQL, MariaDB or PostgreSQL \
+                                (`stores.NAME.url`)";
+                self.refuse_written("ha.arbiter", expected);
+            }
+        }
         if pair.enabled {
             self.needs_of_a_pair(config);
         }
@@ -203,10 +212,12 @@ impl Check<'_> {
             Some(("witness", at)) if is_host_and_port(at) => {
                 return ArbiterAt::Witness(at.to_owned());
             }
+            Some(("store", name)) if !name.is_empty() => return ArbiterAt::Store(name.to_owned()),
             _ => {}
         }
         if self.faults.len() == before {
-            self.refuse_written(key, "\"sqlite:PATH\", \"witness:HOST:PORT\" or \"none\"");
+            let expected = "\"sqlite:PATH\", \"witness:HOST:PORT\", \"store:NAME\" or \"none\"";
+            self.refuse_written(key, expected);
         }
         ArbiterAt::Nowhere
     }

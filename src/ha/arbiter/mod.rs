@@ -8,6 +8,7 @@
 //! | store | where | for |
 //! |-------|-------|-----|
 //! | [`sqlite`] | one row in a file of SQLite | both nodes on one machine |
+//! | [`sql`] | a row in a database server | two machines that have such a server |
 //! | [`witness`] | a third process, `twinflow witness` | two machines and a third one |
 //!
 //! [`lock`] is the proof that a process on the same machine has ended.
@@ -16,6 +17,7 @@ pub mod exchange;
 pub mod lock;
 pub mod record_file;
 pub mod server;
+pub mod sql;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -114,6 +116,17 @@ pub enum ArbiterError {
     Damaged {
         /// Which file.
         path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What the row in a database holds is not what a store wrote.
+    #[error(
+        "the row of the arbiter `{place}` is damaged: {reason}; stop both nodes, delete it, start \
+         one node and say `twinflow ha promote` there"
+    )]
+    DamagedRow {
+        /// Where it is.
+        place: String,
         /// What is wrong with it.
         reason: String,
     },

@@ -10,6 +10,7 @@ pub mod plans;
 pub mod queries;
 pub mod receivers;
 pub mod snapshots;
+pub mod sql;
 pub mod status;
 pub mod streams;
 pub mod tails;
@@ -51,6 +52,8 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
     let snapshots = [get().to(snapshots::all), web::post().to(snapshots::take)];
     listing.at_all(&format!("{PLAN}/snapshots"), snapshots, GET_AND_POST);
+    listing.at_all("/api/v1/sql", [get().to(sql::running), web::post().to(sql::ask)], GET_AND_POST);
+    listing.at("/api/v1/sql/{id}", web::delete().to(sql::end), "DELETE");
     listing.at(STREAM, web::post().to(streams::send), POST);
     listing.at(&format!("{STREAM}/events"), get().to(tails::events), GET);
     listing.at(&format!("{STREAM}/tail"), web::get().to(tails::tail), "GET");
@@ -120,6 +123,7 @@ mod tests {
                 ["get"] if path.ends_with("/tail") => "GET",
                 ["get"] => GET,
                 ["post"] => POST,
+                ["delete"] => "DELETE",
                 ["delete", "get", "put"] => ANY_OF_PLAN,
                 ["get", "post"] => GET_AND_POST,
                 other => panic!("{path}: {other:?}"),

@@ -1,0 +1,6 @@
+CREATE TABLE IF NOT EXISTS twinflow_arbiter (
+    cluster VARCHAR(100) NOT NULL PRIMARY KEY,
+    version BIGINT NOT NULL,
+    record LONGTEXT NOT NULL,
+    checksum BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
