@@ -35,7 +35,7 @@ simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENT
 
 soak: ## the long form: every rule of the pair left out has to be noticed, and pairs that die often
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
-	KILLS=20 CUTS=5 FLAPS=100 HALT=30 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
+	KILLS=20 CUTS=5 FLAPS=100 HALT=30 HALTS=20 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
 		cargo test --release --locked --test system pair:: -- --nocapture
 
 fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, checker, builder or all

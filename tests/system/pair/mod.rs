@@ -13,6 +13,7 @@ mod kills;
 mod links;
 mod load;
 mod nodes;
+mod outbox;
 mod pauses;
 mod plans;
 mod proxy;

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::node::SOON;
 use crate::pair::accounts::check;
 use crate::pair::from_environment;
 use crate::pair::load::At;
@@ -13,6 +14,8 @@ use crate::pair::nodes::Plot;
 use crate::pair::say;
 
 const WHILE: Duration = Duration::from_millis(400);
+/// How long the receiver thinks about the call during which the active is halted.
+const CALL: Duration = Duration::from_millis(800);
 
 fn halt(pair: &Pair, node: usize, time: Duration) {
     pair.nodes[node].signal("STOP");
@@ -36,33 +39,51 @@ fn a_short_halt_of_the_active_is_no_reason_to_take_over() {
     assert_eq!((found.plain_repeated, found.again), (0, 0), "nobody took over: {found:?}");
 }
 
-#[test]
-fn a_long_halt_of_the_active_ends_its_time_and_it_begins_nothing_when_it_goes_on() {
-    let seconds = from_environment("HALT", 3);
-    let pair = Pair::start(Plot::default());
-    let load = pair.load(Rate::default());
-    sleep(WHILE);
+/// Halts the active with a call to the receiver in flight, until the other node has taken over and
+/// for at least this time; gives how long the other one took to its first result.
+fn halt_in_a_call(pair: &Pair, time: Duration) -> Duration {
     let active = pair.wait_in_sync();
     let epoch = pair.epoch(active);
+    pair.receiver.delay(CALL);
+    let before = pair.receiver.book().results.len();
+    pair.wait(SOON, "a call is in flight", || {
+        (pair.receiver.book().results.len() > before).then_some(())
+    });
     let halted = Instant::now();
     pair.nodes[active].signal("STOP");
+    pair.receiver.delay(Duration::ZERO);
     let first = pair.wait(Duration::from_secs(10), "the other node takes over", || {
         pair.receiver.first_above(epoch)
     });
-    sleep(Duration::from_secs(seconds).saturating_sub(halted.elapsed()));
+    sleep(time.saturating_sub(halted.elapsed()));
     pair.nodes[active].signal("CONT");
     let woke = Instant::now();
     pair.wait_in_sync();
     sleep(WHILE);
-    let report = load.stop();
-    let found = check(&pair, &report);
     let book = pair.receiver.book();
     let late = book.results.iter().filter(|result| result.epoch <= epoch && result.at > woke);
     // A request that lay in the kernel when the process was halted may still come.
     assert!(late.count() <= 1, "the old active began something new; {}", pair.tell());
+    first - halted
+}
+
+#[test]
+fn a_long_halt_of_the_active_ends_its_time_and_it_begins_nothing_when_it_goes_on() {
+    let (seconds, times) = (from_environment("HALT", 3), from_environment("HALTS", 1));
+    let pair = Pair::start(Plot::default());
+    let load = pair.load(Rate::default());
+    sleep(WHILE);
+    let mut firsts: Vec<Duration> =
+        (0..times).map(|_| halt_in_a_call(&pair, Duration::from_secs(seconds))).collect();
+    let report = load.stop();
+    let found = check(&pair, &report);
+    // At most the parcel that was in flight at each halt is in doubt.
+    assert!(found.uncertain <= times, "{found:?}");
+    firsts.sort();
     say(&format!(
-        "halted for {seconds} s: {found:?}; the other node's first result after {:?}",
-        first - halted,
+        "halted {times} times for {seconds} s with a call in flight, {} requests: {found:?}; the \
+         other node's first result after {firsts:?}",
+        report.requests(),
     ));
 }
 

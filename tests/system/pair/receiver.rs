@@ -12,6 +12,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -30,6 +31,8 @@ pub struct Receiver {
 struct Shared {
     /// Milliseconds until it answers.
     delay: AtomicU64,
+    /// It takes nothing: whoever calls is hung up on.
+    is_closed: AtomicBool,
     book: Mutex<Book>,
 }
 
@@ -76,6 +79,11 @@ impl Receiver {
         self.shared.delay.store(time, Ordering::Release);
     }
 
+    /// From now on it takes nothing, or does so again.
+    pub fn close(&self, is_closed: bool) {
+        self.shared.is_closed.store(is_closed, Ordering::Release);
+    }
+
     /// What came until now.
     pub fn book(&self) -> MutexGuard<'_, Book> {
         self.shared.book.lock().expect("nobody panics with it")
@@ -105,7 +113,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        if id.is_empty() {
+        if id.is_empty() || shared.is_closed.load(Ordering::Acquire) {
             return None;
         }
         shared.book.lock().expect("nobody panics").enter(id, epoch, &body);
