@@ -8,10 +8,14 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
+use crate::actors::plan::Applied;
 use crate::actors::plan::Confirmed;
+use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
+use crate::actors::plan::Rows;
 use crate::actors::plan::Station;
 use crate::actors::plan::StreamFront;
+use crate::actors::plan::Work;
 use crate::actors::plan::testing::Scene;
 use crate::actors::plan::testing::rows;
 use crate::actors::publisher::PublisherActor;
@@ -36,6 +40,7 @@ use crate::publishers::Parcel;
 use crate::publishers::PublishError;
 use crate::publishers::Publisher;
 use crate::receivers::Door;
+use crate::receivers::Likeness;
 use crate::receivers::Mark;
 use crate::receivers::Next;
 use crate::receivers::Received;
@@ -360,7 +365,7 @@ async fn a_receiver_that_falls_goes_on_where_it_was_and_waits_for_room() {
         Ok(Box::new(Counting { at: 0, until: 2000, faults: Arc::clone(&made) }))
     });
     let around = around(&scene);
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), "edge", &around);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), ("edge", None), &around);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);
@@ -369,17 +374,62 @@ async fn a_receiver_that_falls_goes_on_where_it_was_and_waits_for_room() {
     let mut seen = Vec::new();
     while seen.len() < 2000 {
         until("there is more", || station.inbox.messages() > 0).await;
-        while let Some(work) = station.inbox.take() {
-            let crate::actors::plan::Work::Rows(rows) = work.message else {
-                panic!("only rows were put in");
-            };
-            seen.push(rows.batch.row(0)[0].as_long().unwrap());
-        }
+        seen.extend(waiting(&station).iter().map(|rows| rows.batch.row(0)[0].as_long().unwrap()));
     }
     assert_eq!(seen, (1..=2000).collect::<Vec<_>>(), "nothing lost, nothing twice");
     until("it is done", || registry.one("edge").unwrap().state == State::Stopped).await;
     let status = registry.one("edge").unwrap();
     assert_eq!((status.restarts, status.last_exit.as_deref()), (4, Some("finished")));
+    root.send(StopAll).await.unwrap();
+}
+
+/// All that waits for a plan.
+fn waiting(station: &Station) -> Vec<Rows> {
+    let taken = std::iter::from_fn(|| station.inbox.take());
+    taken
+        .map(|work| match work.message {
+            Work::Rows(rows) => *rows,
+            other => panic!("only rows were put in: {other:?}"),
+        })
+        .collect()
+}
+
+#[actix::test]
+async fn a_receiver_of_both_nodes_brings_again_what_was_turned_away() {
+    let mut scene = Scene::new();
+    let station = scene.adder();
+    while station.desk().apply_next().unwrap() {}
+    let make = Arc::new(move || -> Result<Box<dyn Receiver>, String> {
+        Ok(Box::new(Counting { at: 0, until: 3, faults: Arc::default() }))
+    });
+    let around = around(&scene);
+    let named = ("edge", Some(Likeness { id: Some(0), window: 1000 }));
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), named, &around);
+    let start: Start =
+        Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
+    let (root, registry) = supervise(&scene, start);
+    for turn in 0..3 {
+        until("all are there", || station.inbox.messages() == 3).await;
+        let mut after = None;
+        let mut told = None;
+        for rows in waiting(&station) {
+            let (mark, copied) = (rows.mark.unwrap(), rows.copied.unwrap());
+            assert_eq!((copied.after, copied.has_passed), (after, false));
+            assert_eq!((&*mark.receiver, &*copied.receiver), ("edge", "edge"));
+            after = Some(mark.place);
+            told = rows.told;
+        }
+        assert_eq!(after.as_deref(), Some("3"), "it begins where the log says, at its beginning");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_ne!(registry.one("edge").unwrap().state, State::Stopped, "they are not safe yet");
+        let applied = Applied { position: 2, is_repeated: false };
+        match turn {
+            0 => told.unwrap().send(Err(Misfit::Unsure)).unwrap(),
+            1 => drop(told),
+            _ => told.unwrap().send(Ok(applied)).unwrap(),
+        }
+    }
+    until("it is done", || registry.one("edge").unwrap().state == State::Stopped).await;
     root.send(StopAll).await.unwrap();
 }
 
@@ -410,7 +460,7 @@ async fn a_receiver_may_be_pushed_to_and_be_woken() {
         Ok(Box::new(Pushed { door: Arc::clone(&made) }))
     });
     let around = around(&scene);
-    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), "edge", &around);
+    let job = ReceiverJob::new(make, Arc::clone(&station), "In".into(), ("edge", None), &around);
     let start: Start =
         Box::new(move |lifeline| ReceiverActor::new(job.clone(), lifeline).start().recipient());
     let (root, registry) = supervise(&scene, start);

@@ -130,7 +130,7 @@ impl Edge {
         }
     }
 
-    fn receiver(&self) -> Result<Box<dyn receivers::Receiver>, Vec<Diagnostic>> {
+    fn receiver(&self) -> Result<receivers::Built, Vec<Diagnostic>> {
         receivers::build(&receivers::Setup {
             plan: &self.plan,
             name: &self.name,
@@ -157,8 +157,10 @@ impl Edge {
     #[must_use]
     pub fn receiver_job(&self, station: &Arc<Station>, around: &Surroundings) -> ReceiverJob {
         let (edge, stream) = (self.clone(), Arc::clone(&self.stream_name));
-        let make = Arc::new(move || edge.receiver().map_err(|faults| told(&faults)));
-        ReceiverJob::new(make, Arc::clone(station), stream, &self.name, around)
+        let built = move || edge.receiver().map_err(|faults| told(&faults));
+        let likeness = built().ok().and_then(|built| built.likeness);
+        let make = Arc::new(move || built().map(|built| built.receiver));
+        ReceiverJob::new(make, Arc::clone(station), stream, (&self.name, likeness), around)
     }
 
     /// What a `@sink`'s actors do, life after life, with what comes to this end.

@@ -13,6 +13,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::actors::checking;
+use crate::actors::gate::Part;
 use crate::actors::office::Office;
 use crate::actors::office::RefusedFile;
 use crate::actors::pair::AskStatus;
@@ -168,6 +169,18 @@ impl Handle {
     pub async fn add(&self, child: ChildSpec) {
         // A root that has ended starts nothing any more.
         let _ = self.root.send(AddChild(child)).await;
+    }
+
+    /// Whether this node may act now: it is alone, or the active one of a pair.
+    #[must_use]
+    pub fn may_act(&self) -> bool {
+        self.office.around.gate.is_open()
+    }
+
+    /// What this node is for the outside.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        self.office.around.gate.part()
     }
 
     /// The pair as this node sees it; `None` if it is alone.

@@ -505,7 +505,7 @@ impl PublisherActor {
             batch.push_row(parcel.batch.timestamps[row], &values);
         }
         // Waiting for room could be for ever: the plan may be waiting for this publisher.
-        self.job.station.put_now(&version, stream, batch, None, None).is_ok()
+        self.job.station.put_now(&version, stream, batch, (None, None), None).is_ok()
     }
 }
 

@@ -19,13 +19,16 @@ use actix::prelude::*;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
+use tracing::info;
 use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::gate::Gate;
 use crate::actors::plan::Applied;
 use crate::actors::plan::Misfit;
+use crate::actors::plan::Standing;
 use crate::actors::plan::Station;
+use crate::actors::plan::place_name;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
@@ -33,12 +36,14 @@ use crate::actors::tree::Surroundings;
 use crate::actors::tree::Voice;
 use crate::event::Batch;
 use crate::receivers::Door;
+use crate::receivers::Likeness;
 use crate::receivers::Mark;
 use crate::receivers::Next;
 use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::Threshold;
 use crate::receivers::Unreadable;
+use crate::replica::Copied;
 
 /// How long it polls before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(10);
@@ -67,12 +72,25 @@ pub struct ReceiverJob {
     unmatched: Counter,
     voice: Voice,
     gate: Arc<Gate>,
+    twin: Option<Twin>,
     kept: Arc<Mutex<Kept>>,
+}
+
+/// The same receiver at the other node brings the same events.
+#[derive(Clone, Debug)]
+struct Twin {
+    /// This node; empty where there is no pair.
+    node: Arc<str>,
+    likeness: Likeness,
 }
 
 #[derive(Default)]
 struct Kept {
     mark: Option<Mark>,
+    /// Of one with a twin: where it stood after the last rows that were brought to the plan.
+    brought: Option<String>,
+    /// Of one with a twin: it passes over what waits for it, and has brought nothing since.
+    passes: bool,
     pending: Option<Batch>,
     /// By which the last rows brought to the plan tell what became of them.
     told: Option<Told>,
@@ -87,7 +105,7 @@ impl ReceiverJob {
         make: Make,
         station: Arc<Station>,
         stream: Arc<str>,
-        name: &str,
+        (name, likeness): (&str, Option<Likeness>),
         around: &Surroundings,
     ) -> Self {
         let metrics = &around.metrics;
@@ -97,7 +115,11 @@ impl ReceiverJob {
         let (name, gate) = (name.into(), Arc::clone(&around.gate));
         let attendance = make().ok().and_then(|receiver| receiver.attend());
         let kept = Arc::new(Mutex::new(Kept { _attendance: attendance, ..Kept::default() }));
-        Self { make, station, stream, name, unreadable, unmatched, voice, gate, kept }
+        let node = around.pair.as_ref().map_or_else(|| "".into(), |pair| Arc::clone(&pair.node));
+        // Alone, without an id, nothing can be the copy of anything.
+        let twin = likeness.filter(|like| like.id.is_some() || !node.is_empty());
+        let twin = twin.map(|likeness| Twin { node, likeness });
+        Self { make, station, stream, name, unreadable, unmatched, voice, gate, twin, kept }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -119,16 +141,69 @@ impl ReceiverJob {
         }
         kept.told = None;
         drop(kept);
-        let Some(place) = self.station.place_of(&self.name) else { return false };
-        self.kept().mark = place.map(Mark);
+        let Some(twin) = &self.twin else {
+            let Some(place) = self.station.place_of(&self.name) else { return false };
+            self.kept().mark = place.map(Mark);
+            return true;
+        };
+        let Some(standing) = self.station.standing_of(&self.name, &twin.node) else { return false };
+        let Standing { known, mark, is_passed } = standing;
+        let mut kept = self.kept();
+        (kept.brought, kept.passes) = (known, is_passed);
+        kept.mark = mark.filter(|_| !is_passed).map(Mark);
+        if is_passed {
+            let (plan, stream) = (&self.station.name, &self.stream);
+            info!(%plan, %stream, "what waits at this source was brought by the other node");
+        }
         true
+    }
+
+    /// Whether rows that were brought before were turned away, so that what follows them would be,
+    /// too. Only of one with a twin: others are told by the gate.
+    fn is_astray(&self) -> bool {
+        let mut kept = self.kept();
+        if self.twin.is_none() {
+            return false;
+        }
+        match kept.told.as_mut().map(oneshot::Receiver::try_recv) {
+            Some(Ok(Err(_)) | Err(TryRecvError::Closed)) => true,
+            Some(Ok(Ok(_))) => {
+                kept.told = None;
+                false
+            }
+            Some(Err(TryRecvError::Empty)) | None => false,
+        }
+    }
+
+    /// Whether rows that were brought before are neither in the log nor turned away yet.
+    fn is_untold(&self) -> bool {
+        self.twin.is_some() && self.kept().told.is_some()
+    }
+
+    /// What makes the rows known that are brought next, with a mark or without.
+    fn copied(&self, kept: &Kept, has_mark: bool) -> Option<Copied> {
+        let Twin { node, likeness: Likeness { id, window } } = self.twin.as_ref()?;
+        Some(Copied {
+            receiver: (&*self.name).into(),
+            node: (&**node).into(),
+            id: id.and_then(|id| u32::try_from(id).ok()),
+            window: *window,
+            after: kept.brought.as_deref().filter(|_| has_mark).map(Into::into),
+            has_passed: kept.passes,
+        })
+    }
+
+    /// The name under which its place is kept.
+    fn place_name(&self) -> String {
+        let node = self.twin.as_ref().map_or("", |twin| &twin.node);
+        place_name(&self.name, node)
     }
 
     /// This node does not pull any more: what it had not brought to the plan's log the other node
     /// brings there, and where that stands the log will say.
     fn let_go(&self) {
         let mut kept = self.kept();
-        if kept.mark.is_some() {
+        if kept.mark.is_some() || self.twin.is_some() {
             (kept.mark, kept.pending) = (None, None);
         }
     }
@@ -195,6 +270,9 @@ impl ReceiverActor {
             address: ctx.address(),
         }));
         let mark = self.job.kept().mark.clone();
+        if self.job.kept().passes && mark.is_none() {
+            receiver.pass_over();
+        }
         receiver
             .open(&door, mark.as_ref())
             .map_err(|error| Exit::Failed { reason: error.message, transient: error.transient })?;
@@ -211,7 +289,10 @@ impl ReceiverActor {
             return;
         };
         // Also where the gate is open again: meanwhile what was brought may have been turned away.
-        let has_turned = self.turn != self.job.gate.turns() || !self.job.gate.is_open();
+        let has_turned = match self.job.twin {
+            Some(_) => self.job.is_astray(),
+            None => self.turn != self.job.gate.turns() || !self.job.gate.is_open(),
+        };
         if receiver.pulls() && has_turned && !self.stopping {
             receiver.close();
             (self.receiver, self.next) = (None, Next::Now);
@@ -235,6 +316,12 @@ impl ReceiverActor {
                     return;
                 }
                 Next::WhenWoken => return self.job.voice.say(receiver.detail()),
+                Next::Never if self.job.is_untold() => {
+                    // If they are turned away, it has to bring them again.
+                    self.next = Next::Never;
+                    self.waiting = Some(ctx.run_later(ROOM_PAUSE, |this, ctx| this.work(ctx)));
+                    return;
+                }
                 Next::Never => return self.end(Exit::Done, ctx),
             }
             if clock::elapsed().saturating_sub(began) > SHIFT {
@@ -288,14 +375,20 @@ fn deliver(job: &ReceiverJob) -> bool {
         return false;
     };
     let mark = kept.mark.as_ref().map(|Mark(place)| {
-        let (receiver, place) = ((&*job.name).into(), place.as_str().into());
+        let (receiver, place) = (job.place_name().as_str().into(), place.as_str().into());
         crate::replica::Mark { receiver, place }
     });
+    let copied = job.copied(&kept, mark.is_some());
     let (tell, told) = oneshot::channel();
-    let tell = mark.is_some().then_some(tell);
-    let put = job.station.put_now(&version, stream, batch, mark, tell);
+    let has_mark = mark.is_some();
+    let tell = has_mark.then_some(tell);
+    let put = job.station.put_now(&version, stream, batch, (mark, copied), tell);
     match put {
-        Ok(()) => kept.told = Some(told),
+        Ok(()) => {
+            kept.told = has_mark.then_some(told);
+            kept.brought = kept.mark.as_ref().map(|Mark(place)| place.clone());
+            kept.passes = false;
+        }
         Err(batch) => kept.pending = Some(*batch),
     }
     kept.pending.is_none()
@@ -321,7 +414,8 @@ impl PlanDoor {
         }
         let version = self.job.station.version();
         let (stream, _) = version.stream(&self.job.stream)?;
-        let told = self.job.station.put_and_ask(&version, stream, received.batch).await;
+        let copied = self.job.copied(&self.job.kept(), false);
+        let told = self.job.station.put_copied(&version, stream, received.batch, copied).await;
         told.ok().map(Some)
     }
 }
@@ -374,10 +468,10 @@ impl ReceiverActor {
         // Looked at first, so that no turn after this is overlooked.
         self.turn = self.job.gate.turns();
         // Who is pushed to opens its door on both nodes; who pulls does so where entries are
-        // ordered, from where the log says.
-        let may = !pulls || self.job.gate.is_open();
+        // ordered, unless its twin brings the same events; from where the log says.
+        let may = !pulls || self.job.twin.is_some() || self.job.gate.is_open();
         if !may || pulls && !self.job.find_mark() {
-            let pause = if may { ROOM_PAUSE } else { GATE_PAUSE };
+            let pause = if self.job.gate.is_open() { ROOM_PAUSE } else { GATE_PAUSE };
             ctx.run_later(pause, |this, ctx| this.start_when_caught_up(ctx));
             return;
         }

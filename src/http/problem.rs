@@ -68,6 +68,8 @@ kinds! {
     UNSURE = 503 "unsure" "The nodes' roles changed, and whether this was taken is not known.";
     /// The query was refused.
     QUERY_REFUSED = 422 "query-refused" "The on-demand query was refused; see `diagnostics`.";
+    /// Another node is to answer.
+    NOT_ACTIVE = 421 "not-active" "Only the active node was to answer, and this is the other one.";
     /// The node is alone.
     NO_PAIR = 409 "no-pair" "The node is not one of a pair.";
     /// The operator's word was refused.
@@ -166,6 +168,9 @@ pub struct Problem {
     /// The same for the eye: source lines with carets.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// The name of the node that is active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
     /// What the address takes, for the header `Allow`.
     #[serde(skip)]
     allow: Option<&'static str>,
@@ -189,6 +194,7 @@ impl Refusal {
             offset: None,
             diagnostics: Vec::new(),
             text: String::new(),
+            active: None,
             allow: None,
         }))
     }
@@ -226,6 +232,13 @@ impl Refusal {
     #[must_use]
     pub fn at_event(mut self, index: usize) -> Self {
         self.0.index = Some(index);
+        self
+    }
+
+    /// With the name of the node that is active.
+    #[must_use]
+    pub fn naming_active(mut self, node: Option<String>) -> Self {
+        self.0.active = node;
         self
     }
 

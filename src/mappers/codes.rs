@@ -18,6 +18,8 @@ pub const MAPPING: &str = "M0007";
 pub const TEMPLATE: &str = "M0008";
 /// A stream that the endpoint cannot serve.
 pub const STREAM: &str = "M0009";
+/// Copies of an event are known by its whole content alone.
+pub const COPIES_WITHOUT_ID: &str = "M0010";
 
 /// Each code with what it means and what to do, for the manual.
 pub const ALL: &[(&str, &str)] = &[
@@ -41,4 +43,10 @@ pub const ALL: &[(&str, &str)] = &[
     ),
     (TEMPLATE, "`{{name}}` stands for an attribute of the stream; a `{{` needs its `}}`."),
     (STREAM, "The stream's attributes do not fit what the mapper can read or write."),
+    (
+        COPIES_WITHOUT_ID,
+        "Every event comes on both nodes, and none has an id: the copies are matched by equal \
+         content. What is sent twice to one node counts twice. Name the attribute that tells \
+         events apart by `events.duplicated.id`.",
+    ),
 ];

@@ -7,7 +7,7 @@ use crate::receivers::build;
 use crate::receivers::http::Paths;
 use crate::topics::Topics;
 
-/// What is wrong with the sources of a plan, at their places in its text.
+/// What is wrong with the sources of a plan, or to be known of them, at its place in the text.
 #[must_use]
 pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     let (topics, paths) = (Topics::new(), Paths::new());
@@ -15,8 +15,8 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         .streams
         .iter()
         .flat_map(|stream| stream.sources.iter().map(move |endpoint| (stream, endpoint)));
-    let faults = sources.filter_map(|(stream, endpoint)| {
-        build(&Setup {
+    let said = sources.map(|(stream, endpoint)| {
+        let built = build(&Setup {
             plan: name_of(plan),
             name: "receiver",
             stream: &stream.name,
@@ -24,10 +24,10 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
             endpoint,
             topics: &topics,
             paths: &paths,
-        })
-        .err()
+        });
+        built.map_or_else(|faults| faults, |built| built.warnings)
     });
-    faults.flatten().collect()
+    said.flatten().collect()
 }
 
 /// The plan's name; one that its file names has none in its text, so any good name stands for it.

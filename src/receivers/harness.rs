@@ -13,6 +13,7 @@ use crate::language::tree::Span;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::EndpointOption;
 use crate::plan::logical::Mapping;
+use crate::receivers::Built;
 use crate::receivers::Door;
 use crate::receivers::Mark;
 use crate::receivers::Received;
@@ -107,7 +108,7 @@ impl Source {
         self
     }
 
-    fn try_build(&self) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
+    pub fn try_build(&self) -> Result<Built, Vec<Diagnostic>> {
         build(&Setup {
             plan: "p",
             name: "receiver:S:1",
@@ -120,7 +121,7 @@ impl Source {
     }
 
     pub fn build(&self) -> Box<dyn Receiver> {
-        self.try_build().unwrap_or_else(|faults| panic!("{faults:?}"))
+        self.try_build().unwrap_or_else(|faults| panic!("{faults:?}")).receiver
     }
 
     pub fn faults(&self) -> Vec<Diagnostic> {

@@ -31,6 +31,7 @@ use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::ReceiverError;
 use crate::receivers::Setup;
+use crate::receivers::copies;
 use crate::receivers::now;
 use crate::receivers::reading::mapping;
 
@@ -39,11 +40,17 @@ pub const DEFINITION: Definition = Definition {
     options: &options::Definition {
         name: "http",
         help: "Takes POST requests to a path of the node's own HTTP server.",
-        options: &[optional(
-            "path",
-            Form::Text,
-            "The path below `/api/v1/receivers`; without it `/{plan}/{stream}`.",
-        )],
+        options: &[
+            optional(
+                "path",
+                Form::Text,
+                "The path below `/api/v1/receivers`; without it `/{plan}/{stream}`.",
+            ),
+            copies::DUPLICATED,
+            copies::DUPLICATED_TOO,
+            copies::ID,
+            copies::WINDOW,
+        ],
         not_yet: &[
             "receiver.url",
             "basic.auth.enabled",

@@ -19,6 +19,7 @@
 //! deployment, at its place in the plan.
 
 mod check;
+pub mod copies;
 mod file;
 mod generator;
 mod heard;
@@ -30,6 +31,7 @@ mod reading;
 mod harness;
 
 pub use check::check;
+pub use copies::Likeness;
 
 use std::any::Any;
 use std::fmt;
@@ -101,6 +103,10 @@ pub trait Receiver {
     /// # Errors
     /// If the source cannot be reached; a transient error leads to another try after a wait.
     fn open(&mut self, door: &Door, mark: Option<&Mark>) -> Result<(), ReceiverError>;
+
+    /// What is there when it is opened without a mark has been brought: it begins behind that. Only
+    /// asked of receivers that get every event on both nodes of a pair and have marks.
+    fn pass_over(&mut self) {}
 
     /// Takes what is there, up to about a thousand rows, without waiting for more.
     ///
@@ -202,6 +208,12 @@ impl Door {
     }
 }
 
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Built").field("likeness", &self.likeness).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Door")
@@ -275,11 +287,21 @@ const NOT_YET: &[&str] = &[
     "websubhub",
 ];
 
+/// What a `@source` asks for.
+pub struct Built {
+    /// The receiver.
+    pub receiver: Box<dyn Receiver>,
+    /// What makes copies of events known, if every event comes on both nodes of a pair.
+    pub likeness: Option<Likeness>,
+    /// What its author should know.
+    pub warnings: Vec<Diagnostic>,
+}
+
 /// Builds the receiver that a `@source` asks for, without touching anything outside.
 ///
 /// # Errors
 /// What is wrong with the `@source`, at its place in the plan.
-pub fn build(setup: &Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
+pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let endpoint = setup.endpoint;
     let kind = endpoint.kind.as_str();
     let known = ALL.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
@@ -291,8 +313,13 @@ pub fn build(setup: &Setup<'_>) -> Result<Box<dyn Receiver>, Vec<Diagnostic>> {
     let (options, span) = (&endpoint.options, endpoint.span);
     let options = Options::read("receiver", definition.options, options, span, &mut faults);
     let built = (definition.build)(setup, &options, &mut faults);
+    let mut warnings = Vec::new();
+    let likeness = copies::read(definition.options, &options, setup.schema, &mut faults);
+    if let Some(Likeness { id: None, .. }) = likeness {
+        warnings.push(copies::without_id(&options));
+    }
     match built.filter(|_| faults.is_empty()) {
-        Some(receiver) => Ok(receiver),
+        Some(receiver) => Ok(Built { receiver, likeness, warnings }),
         None => Err(faults),
     }
 }

@@ -1,6 +1,7 @@
 //! The replica: applies entries to the machine, and can take back the one it fell over.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::context::Note;
@@ -20,6 +21,7 @@ use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::replica::Body;
 use crate::replica::Builder;
+use crate::replica::Copies;
 use crate::replica::Deployment;
 use crate::replica::EngineBuilder;
 use crate::replica::LogEntry;
@@ -123,6 +125,8 @@ pub struct Replica {
     pub(super) producers: Producers,
     /// How far each receiver has come.
     pub(super) marks: BTreeMap<Text, Text>,
+    /// What receivers of both nodes have brought.
+    pub(super) copies: Copies,
     /// Entries that were skipped and whose skip has not come yet, with what they held.
     pub(super) skipped: BTreeMap<u64, Option<LogEntry>>,
     base: Base,
@@ -143,6 +147,8 @@ pub(super) struct Running {
     publishers: Vec<Vec<Text>>,
     /// The names under which rows are counted, by stream.
     counters: Vec<Text>,
+    /// The names of the receivers.
+    receivers: BTreeSet<Text>,
 }
 
 /// From where the machine can be rebuilt.
@@ -163,6 +169,7 @@ impl Replica {
             given: BTreeMap::new(),
             producers: Producers::default(),
             marks: BTreeMap::new(),
+            copies: Copies::default(),
             skipped: BTreeMap::new(),
             base: Base::Started(0),
             since: Vec::new(),
@@ -243,7 +250,7 @@ impl Replica {
     /// If a version of the plan cannot be run; the replica must not be used further.
     pub fn apply(
         &mut self,
-        entry: LogEntry,
+        mut entry: LogEntry,
         outputs: &mut Vec<Output>,
         notes: &mut Vec<Note>,
     ) -> Result<Outcome, Broken> {
@@ -253,6 +260,7 @@ impl Replica {
             if let Body::Rows { mark: Some(mark), .. } = &entry.body {
                 self.marks.insert(mark.receiver.clone(), mark.place.clone());
             }
+            self.copies.sift(self.now.max(entry.at), &mut entry.body);
             *kept = Some(entry);
             self.position = position;
             return Ok(Outcome::Skipped);
@@ -281,7 +289,7 @@ impl Replica {
         let (mut sending, mut reached) = (None, None);
         let mut ended = None;
         match &mut entry.body {
-            Body::Rows { stream, sending: sender, mark, batch } => {
+            Body::Rows { stream, sending: sender, mark, copied, batch } => {
                 if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
                     return Ok(Outcome::Repeated);
                 }
@@ -289,7 +297,16 @@ impl Replica {
                     let reason = format!("no stream `{stream}` of these attributes");
                     return Ok(Outcome::Refused(reason));
                 }
-                (sending, reached) = (sender.take(), mark.take());
+                if let (Some(of), Some(mark)) = (copied, &mark)
+                    && (self.marks.get(&mark.receiver) != of.after.as_ref()
+                        || !of.has_passed && self.copies.is_passed(&of.receiver, &of.node))
+                {
+                    let reason = format!("`{}` has to begin elsewhere", mark.receiver);
+                    return Ok(Outcome::Refused(reason));
+                }
+                // It keeps them, for the case that it is skipped.
+                (sending, reached) = (sender.clone(), mark.clone());
+                self.copies.sift(now, &mut entry.body);
             }
             Body::Skip { position, reason } => {
                 ended = Some(*position);
@@ -337,6 +354,7 @@ impl Replica {
         };
         let mut running = Running::new(deployment.clone(), made, machine);
         running.begin(now, &mut self.results);
+        self.copies.retain(|receiver| running.receivers.contains(receiver));
         self.running = Some(running);
         // Entries before a version cannot be applied to its machine.
         if is_first {
@@ -394,9 +412,9 @@ impl Replica {
         self.since_bytes = 0;
     }
 
-    /// After a panic in [`Replica::apply`]: brings the state back to where it was before, and gives
-    /// back the entry that was being applied, unless it was one that cannot be skipped: time, or a
-    /// new version.
+    /// After a panic in [`Replica::apply`]: brings the machine back to where it was before, and
+    /// gives back the entry that was being applied, to be skipped, unless it was one that cannot
+    /// be: time, or a new version. Copies are left out of it already.
     ///
     /// # Errors
     /// If that cannot be done; the replica must not be used further.
@@ -460,7 +478,12 @@ impl Running {
         let publishers = publishers.collect();
         let counters = made.plan.streams.iter().map(|stream| counter(&stream.shown()));
         let counters = counters.collect();
-        Self { deployment, made, machine, publishers, counters }
+        let receivers = made.plan.streams.iter().flat_map(|stream| {
+            let number = 1..=stream.sources.len();
+            number.map(|number| format!("receiver:{}:{number}", stream.name).into())
+        });
+        let receivers = receivers.collect();
+        Self { deployment, made, machine, publishers, counters, receivers }
     }
 
     /// Applies what came; a query that cannot be run only lets time pass.
@@ -515,6 +538,7 @@ impl Running {
             stream: format!("!{stream}").into(),
             sending: None,
             mark: None,
+            copied: None,
             batch: rows,
         })
     }

@@ -32,6 +32,8 @@ pub enum Body {
         sending: Option<Sending>,
         /// Where the receiver stands after these rows, if it can go back there.
         mark: Option<Mark>,
+        /// What makes rows known that come on both nodes of a pair; `None`: they come once.
+        copied: Option<Box<Copied>>,
         /// The rows, of the stream's types.
         batch: Batch,
     },
@@ -96,6 +98,24 @@ pub struct Mark {
     pub place: Text,
 }
 
+/// Rows of a receiver that gets every event on both nodes of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The receiver's name in the plan.
+    pub receiver: Text,
+    /// The node that brings them; empty where there is no pair.
+    pub node: Text,
+    /// The attribute by which events are known, as the stream counts them; `None`: by all of them.
+    pub id: Option<u32>,
+    /// How long events are remembered, in milliseconds.
+    pub window: Millis,
+    /// Where the receiver stood before these rows, if they come with a mark: rows that do not go on
+    /// where the log says have no effect.
+    pub after: Option<Text>,
+    /// The receiver passed over what waited for it, since the other node had brought it.
+    pub has_passed: bool,
+}
+
 impl Sending {
     /// The number `sequence` of this producer.
     #[must_use]
@@ -124,7 +144,9 @@ impl LogEntry {
     #[must_use]
     pub fn events(mut bytes: &[u8]) -> u64 {
         match head(&mut bytes) {
-            Ok((_, COUNTED_ROWS | LOAD)) => u64::decode(&mut bytes).unwrap_or(1).max(1),
+            Ok((_, COUNTED_ROWS | COPIED_ROWS | LOAD)) => {
+                u64::decode(&mut bytes).unwrap_or(1).max(1)
+            }
             _ => 1,
         }
     }
@@ -153,6 +175,8 @@ const COUNTED_ROWS: u8 = 7;
 const COMPARE: u8 = 8;
 /// The number of rows stands first.
 const LOAD: u8 = 9;
+/// As `COUNTED_ROWS`, with what makes copies known before the rows.
+const COPIED_ROWS: u8 = 10;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -170,12 +194,14 @@ impl Encode for LogEntry {
                 DEPLOY.encode(out);
                 deployment.encode(out);
             }
-            Body::Rows { stream, sending, mark, batch } => {
-                COUNTED_ROWS.encode(out);
+            Body::Rows { stream, sending, mark, copied, batch } => {
+                let kind = if copied.is_some() { COPIED_ROWS } else { COUNTED_ROWS };
+                kind.encode(out);
                 (batch.len() as u64).encode(out);
                 stream.encode(out);
                 sending.encode(out);
                 mark.encode(out);
+                copied.iter().for_each(|copied| copied.encode(out));
                 batch.encode(out);
             }
             Body::Tick => TICK.encode(out),
@@ -206,15 +232,19 @@ impl Encode for LogEntry {
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (at, kind) = head(from)?;
-        if kind == COUNTED_ROWS || kind == LOAD {
+        if matches!(kind, COUNTED_ROWS | COPIED_ROWS | LOAD) {
             u64::decode(from)?;
         }
         let body = match kind {
             DEPLOY => Body::Deploy(Deployment::decode(from)?),
-            ROWS | COUNTED_ROWS => Body::Rows {
+            ROWS | COUNTED_ROWS | COPIED_ROWS => Body::Rows {
                 stream: Text::decode(from)?,
                 sending: Option::decode(from)?,
                 mark: Option::decode(from)?,
+                copied: match kind {
+                    COPIED_ROWS => Some(Box::new(Copied::decode(from)?)),
+                    _ => None,
+                },
                 batch: Batch::decode(from)?,
             },
             TICK => Body::Tick,
@@ -257,6 +287,28 @@ impl Encode for Mark {
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         Ok(Self { receiver: Text::decode(from)?, place: Text::decode(from)? })
+    }
+}
+
+impl Encode for Copied {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.receiver.encode(out);
+        self.node.encode(out);
+        self.id.encode(out);
+        self.window.encode(out);
+        self.after.encode(out);
+        self.has_passed.encode(out);
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self {
+            receiver: Text::decode(from)?,
+            node: Text::decode(from)?,
+            id: Option::decode(from)?,
+            window: Millis::decode(from)?,
+            after: Option::decode(from)?,
+            has_passed: bool::decode(from)?,
+        })
     }
 }
 

@@ -10,12 +10,16 @@
 //! when a result may leave. So a restart, a standby and a simulation all run the same code.
 
 mod apply;
+mod copies;
+#[cfg(test)]
+mod copies_tests;
 mod entry;
 mod loading;
 mod machine;
+mod memory;
 mod producers;
-
 mod saved;
+
 #[cfg(test)]
 mod stored_tests;
 #[cfg(test)]
@@ -29,7 +33,9 @@ pub use apply::Outcome;
 pub use apply::Output;
 pub use apply::Replica;
 pub use apply::Takeover;
+pub use copies::Copies;
 pub use entry::Body;
+pub use entry::Copied;
 pub use entry::Deployment;
 pub use entry::LogEntry;
 pub use entry::Mark;

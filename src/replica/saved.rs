@@ -7,7 +7,9 @@ use crate::engine::state::Frozen;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use crate::event::codec::take;
 use crate::event::hash_bytes;
+use crate::replica::Copies;
 use crate::replica::Deployment;
 use crate::replica::LogEntry;
 use crate::replica::Maker;
@@ -16,6 +18,8 @@ use crate::replica::Replica;
 
 /// The version of the bytes; state of a newer one is refused.
 const FORMAT: u8 = 1;
+/// As `FORMAT`, with what is remembered of events that come on both nodes.
+const FORMAT_WITH_COPIES: u8 = 2;
 
 /// A replica's state. The replica may go on while this is made into bytes.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub struct Saved {
     /// The position of the last entry applied.
     pub position: u64,
     head: Vec<u8>,
+    copies: Option<Frozen>,
     machine: Frozen,
 }
 
@@ -31,6 +36,11 @@ impl Saved {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
+        if let Some(copies) = &self.copies {
+            let copies = copies.to_bytes();
+            copies.len().encode(&mut bytes);
+            bytes.extend(copies);
+        }
         bytes.extend(self.machine.to_bytes());
         bytes
     }
@@ -47,7 +57,8 @@ impl Replica {
     #[must_use]
     pub fn save(&self) -> Option<Saved> {
         let running = self.running.as_ref()?;
-        let mut head = vec![FORMAT];
+        let copies = (!self.copies.is_empty()).then(|| self.copies.freeze());
+        let mut head = vec![if copies.is_some() { FORMAT_WITH_COPIES } else { FORMAT }];
         self.position.encode(&mut head);
         self.now.encode(&mut head);
         running.deployment.encode(&mut head);
@@ -57,7 +68,7 @@ impl Replica {
         marks.encode(&mut head);
         let skipped: Vec<_> = self.skipped.iter().map(|(at, entry)| (*at, entry.clone())).collect();
         skipped.encode(&mut head);
-        Some(Saved { position: self.position, head, machine: running.machine.freeze() })
+        Some(Saved { position: self.position, head, copies, machine: running.machine.freeze() })
     }
 
     /// A replica in the state that [`Saved::to_bytes`] gave.
@@ -73,6 +84,9 @@ impl Replica {
         replica.producers = parts.producers;
         replica.marks = parts.marks.into_iter().collect();
         replica.skipped = parts.skipped.into_iter().collect();
+        if let Some(copies) = parts.copies {
+            replica.copies = Copies::load(copies).map_err(|error| error.to_string())?;
+        }
         Ok(replica)
     }
 }
@@ -85,13 +99,15 @@ struct Parts<'a> {
     producers: Producers,
     marks: Vec<(Text, Text)>,
     skipped: Vec<(u64, Option<LogEntry>)>,
+    copies: Option<&'a [u8]>,
     machine: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
     fn read(mut from: &'a [u8]) -> Result<Self, Malformed> {
         let from = &mut from;
-        if u8::decode(from)? != FORMAT {
+        let format = u8::decode(from)?;
+        if !matches!(format, FORMAT | FORMAT_WITH_COPIES) {
             return Err(Malformed);
         }
         Ok(Self {
@@ -102,9 +118,16 @@ impl<'a> Parts<'a> {
             producers: Producers::decode(from)?,
             marks: Vec::decode(from)?,
             skipped: Vec::decode(from)?,
+            copies: (format == FORMAT_WITH_COPIES).then(|| block(from)).transpose()?,
             machine: from,
         })
     }
+}
+
+/// Bytes behind their length.
+fn block<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let length = usize::decode(from)?;
+    take(from, length)
 }
 
 fn pairs(map: &BTreeMap<Text, u64>) -> Vec<(Text, u64)> {

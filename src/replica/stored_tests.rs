@@ -44,7 +44,8 @@ fn rows(at: Millis, stream: &str, rows: &[&[Value]]) -> LogEntry {
     let types: Vec<DataType> = rows[0].iter().filter_map(Value::data_type).collect();
     let mut batch = Batch::new(&types);
     rows.iter().for_each(|row| batch.push_row(at, row));
-    LogEntry::new(at, Body::Rows { stream: stream.into(), sending: None, mark: None, batch })
+    let (stream, sending, mark, copied) = (stream.into(), None, None, None);
+    LogEntry::new(at, Body::Rows { stream, sending, mark, copied, batch })
 }
 
 fn load(table: &str, rows: &[&[Value]], is_first: bool, is_last: bool) -> LogEntry {

@@ -90,7 +90,8 @@ fn deploy(at: Millis) -> LogEntry {
 fn rows(at: Millis, values: &[i64]) -> LogEntry {
     let mut batch = Batch::new(&[DataType::Long]);
     values.iter().for_each(|n| batch.push_row(at, &[Value::Long(*n)]));
-    LogEntry::new(at, Body::Rows { stream: "In".into(), sending: None, mark: None, batch })
+    let (stream, sending, mark, copied) = ("In".into(), None, None, None);
+    LogEntry::new(at, Body::Rows { stream, sending, mark, copied, batch })
 }
 
 fn sent(at: Millis, producer: &str, sequence: u64, values: &[i64]) -> LogEntry {
@@ -232,6 +233,116 @@ fn an_entry_it_fell_over_is_skipped_and_its_rows_go_to_the_fault_stream() {
     assert_eq!(scene.sums().last().unwrap().1, 1 + 2 + 3 + 1 + 1);
 }
 
+#[test]
+fn an_entry_it_gives_back_and_skips_moves_its_source_on() {
+    let mut scene = Scene::new();
+    scene.apply(deploy(1000));
+    let bad = sent(1001, "web", 9, &[POISON]);
+    let fell = catch_unwind(AssertUnwindSafe(|| scene.apply(bad.clone())));
+    assert!(fell.is_err());
+    let back = scene.replica.take_back().unwrap().unwrap();
+    scene.replica.skip(2);
+    assert_eq!(scene.apply(back), Outcome::Skipped);
+    assert_eq!(scene.replica.place_of("web"), Some(&"9".into()), "its source goes on after it");
+    // A node that knows before that it would fall comes to the same.
+    let mut other = Scene::new();
+    other.apply(deploy(1000));
+    other.replica.skip(2);
+    assert_eq!(other.apply(bad), Outcome::Skipped);
+    let marks = |scene: &Scene| scene.replica.place_of("web").cloned();
+    assert_eq!(marks(&scene), marks(&other));
+}
+
+/// Rows that a node's receiver of both brings, which stood at `after`.
+fn copied(at: Millis, node: &str, (after, place): (&str, &str), values: &[i64]) -> LogEntry {
+    let mut entry = rows(at, values);
+    if let Body::Rows { mark, copied, .. } = &mut entry.body {
+        let receiver = format!("receiver:In:1@{node}").into();
+        *mark = Some(Mark { receiver, place: place.into() });
+        *copied = Some(Box::new(Copied {
+            receiver: "receiver:In:1".into(),
+            node: node.into(),
+            id: Some(0),
+            window: 10_000,
+            after: Some(after.into()).filter(|after: &Text| !after.is_empty()),
+            has_passed: false,
+        }));
+    }
+    entry
+}
+
+/// As a receiver of both nodes brings them to the plan: some of it poison.
+fn twice() -> Vec<LogEntry> {
+    vec![
+        deploy(1000),
+        copied(1001, "a", ("", "2"), &[1, 2]),
+        copied(1001, "b", ("", "1"), &[1]),
+        copied(1002, "b", ("1", "3"), &[2, POISON]),
+        copied(1003, "a", ("2", "4"), &[POISON, 4]),
+        copied(1004, "b", ("3", "4"), &[4]),
+        copied(1004, "b", ("3", "4"), &[4]),
+        copied(1005, "a", ("4", "5"), &[5]),
+    ]
+}
+
+const WITH_SOURCE: &str = "@source(type='http', events.duplicated.in.cluster='true')";
+
+fn copied_deploy(text: &str) -> LogEntry {
+    let text = text.replacen("@sink", &format!("{WITH_SOURCE} @sink"), 1).as_str().into();
+    LogEntry::new(1000, Body::Deploy(Deployment { number: 1, text, secret: 7 }))
+}
+
+#[test]
+fn what_both_nodes_bring_counts_once_also_where_the_plan_falls() {
+    let run = |moves_on: bool, knows_before: bool| {
+        let mut scene = Scene::new();
+        let mut outcomes = Vec::new();
+        for (at, entry) in twice().into_iter().enumerate() {
+            let entry = if at == 0 { copied_deploy(PLAN) } else { entry };
+            let position = scene.replica.position() + 1;
+            if knows_before && position == 4 {
+                scene.replica.skip(position);
+            }
+            let applied = catch_unwind(AssertUnwindSafe(|| scene.apply(entry)));
+            outcomes.push(applied.unwrap_or_else(|_| {
+                let back = scene.replica.take_back().unwrap().unwrap();
+                scene.replica.skip(position);
+                scene.apply(back)
+            }));
+            if moves_on {
+                scene.move_on();
+            }
+        }
+        scene.apply(LogEntry::new(1006, Body::Skip { position: 4, reason: "bad".into() }));
+        let left_out: u64 = scene.replica.take_left_out().values().sum();
+        (outcomes, scene.sums(), scene.bad(), scene.replica.save().unwrap().fingerprint(), left_out)
+    };
+    let plain = run(false, false);
+    let (outcomes, sums, bad, _, left_out) = &plain;
+    assert_eq!(outcomes[3], Outcome::Skipped);
+    assert!(matches!(outcomes[6], Outcome::Refused(_)), "it does not go on where it was");
+    let values: Vec<i64> = sums.iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, [1, 3, 7, 12]);
+    assert_eq!((&**bad, *left_out), (&[POISON][..], 4), "the poison's copy is one, too");
+    assert_eq!(run(false, true), plain);
+    let (outcomes, sums, bad, fingerprint, _) = run(true, false);
+    assert_eq!((&outcomes, &sums, &bad, fingerprint), (&plain.0, &plain.1, &plain.2, plain.3));
+}
+
+#[test]
+fn state_without_copies_is_as_it_was_before_there_were_any() {
+    let mut scene = Scene::new();
+    entries().into_iter().for_each(|entry| drop(scene.apply(entry)));
+    assert_eq!(scene.replica.save().unwrap().to_bytes()[0], 1);
+    let mut scene = Scene::new();
+    scene.apply(copied_deploy(PLAN));
+    scene.apply(twice().remove(1));
+    assert_eq!(scene.replica.save().unwrap().to_bytes()[0], 2);
+    // A version without the source forgets what it brought.
+    scene.apply(next_version(1002));
+    assert_eq!(scene.replica.save().unwrap().to_bytes()[0], 1);
+}
+
 /// A version that begins like the plan and has one more query.
 fn next_version(at: Millis) -> LogEntry {
     let text = format!("{PLAN} from In#window.length(3) select n insert all events into More;");
@@ -290,7 +401,8 @@ fn what_cannot_be_run_is_refused_and_a_log_without_a_plan_is_broken() {
     assert!(early.unwrap_err().0.contains("deployment"));
     scene.apply(deploy(1));
     let other = Batch::new(&[DataType::Text]);
-    let body = Body::Rows { stream: "In".into(), sending: None, mark: None, batch: other };
+    let (stream, sending, mark, copied) = ("In".into(), None, None, None);
+    let body = Body::Rows { stream, sending, mark, copied, batch: other };
     assert!(matches!(scene.apply(LogEntry::new(2, body)), Outcome::Refused(_)));
     let write = Body::Write { query: "delete Nowhere on Nowhere.n == 2".into(), sending: None };
     assert!(matches!(scene.apply(LogEntry::new(2, write)), Outcome::Refused(_)));
@@ -302,6 +414,7 @@ fn what_cannot_be_run_is_refused_and_a_log_without_a_plan_is_broken() {
 #[test]
 fn entries_are_read_back_from_their_bytes_and_damage_is_no_entry() {
     let mut all = entries();
+    all.extend(twice());
     all.push(LogEntry::new(5, Body::Skip { position: 3, reason: "why".into() }));
     for entry in all {
         let mut bytes = Vec::new();

@@ -240,7 +240,8 @@ impl<'a> Player<'a> {
                 let name = self.plan.streams[*stream].shown();
                 for batch in batches(self.plan, *stream, rows) {
                     let stream = name.as_str().into();
-                    let body = Body::Rows { stream, sending: None, mark: None, batch };
+                    let (sending, mark, copied) = (None, None, None);
+                    let body = Body::Rows { stream, sending, mark, copied, batch };
                     done(nodes.enter(LogEntry::new(at, body))?)?;
                 }
             }

@@ -15,6 +15,7 @@ use twinflow::event::codec::Encode;
 use twinflow::event::hash_bytes;
 use twinflow::plan::logical::Plan;
 use twinflow::replica::Body;
+use twinflow::replica::Copied;
 use twinflow::replica::Deployment;
 use twinflow::replica::EngineMaker;
 use twinflow::replica::LogEntry;
@@ -26,7 +27,7 @@ use twinflow::replica::Sending;
 
 /// Windows, groups, a table, a partition, a trigger. `SPAN` differs from version to version.
 const PLAN: &str = "
-    define stream Events (producer int, sequence long, amount double);
+    @source(type='http') define stream Events (producer int, sequence long, amount double);
     @primaryKey('producer')
     define table Last (producer int, sequence long, times long);
     define trigger Often at every 700 millisec;
@@ -55,6 +56,9 @@ const PLAN: &str = "
         from Events#window.length(3) select producer, avg(amount) as mean insert into Means;
     end;";
 
+/// The producers' events of a number that is a multiple of this come on both nodes.
+const TWICE: u64 = 3;
+
 /// The stream whose rows tell how often each producer's events were counted.
 const TOTALS: &str = "Totals";
 
@@ -80,6 +84,9 @@ pub fn entries(order: Order, is_first: bool, at: i64) -> Vec<LogEntry> {
                 entries.push(LogEntry::new(at, Body::Write { query, sending: None }));
             }
             entries.push(LogEntry::new(at, rows(number, sequence, at)));
+            if sequence.is_multiple_of(TWICE) {
+                entries.push(LogEntry::new(at, copy_of(rows(number, sequence, at))));
+            }
         }
     }
     entries
@@ -110,7 +117,25 @@ fn rows(number: u32, sequence: u64, at: i64) -> Body {
     let name = producer(number);
     let mark = Mark { receiver: name.as_str().into(), place: sequence.to_string().into() };
     let sending = Some(Sending::new(&name, sequence));
-    Body::Rows { stream: "Events".into(), sending, mark: Some(mark), batch }
+    let copied = sequence.is_multiple_of(TWICE).then(|| copied("a"));
+    let mark = Some(mark).filter(|_| copied.is_none());
+    Body::Rows { stream: "Events".into(), sending, mark, copied, batch }
+}
+
+/// The same events as the other node's receiver brings them.
+fn copy_of(mut rows: Body) -> Body {
+    if let Body::Rows { sending: Some(sending), copied: of, .. } = &mut rows {
+        sending.producer = format!("{} by b", sending.producer).into();
+        *of = Some(copied("b"));
+    }
+    rows
+}
+
+/// Known by all of what they say, for longer than any clock is set ahead.
+fn copied(node: &str) -> Box<Copied> {
+    let (receiver, window) = ("receiver:Events:1".into(), i64::MAX);
+    let (node, id, after, has_passed) = (node.into(), None, None, false);
+    Box::new(Copied { receiver, node, id, window, after, has_passed })
 }
 
 /// The results for publishers, and whether some producer's events are missing.

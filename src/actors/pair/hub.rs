@@ -37,6 +37,8 @@ pub struct Hub {
     pub gate: Arc<Gate>,
     /// The way to the other node and to the manager.
     pub wire: Arc<Wire>,
+    /// This node in the pair: `a` or `b`.
+    pub node: Arc<str>,
     data: PathBuf,
     logs: Mutex<BTreeMap<Plan, Arc<Log>>>,
     manager: Mutex<Option<actix::Recipient<Tell>>>,
@@ -66,10 +68,11 @@ pub struct Log {
 }
 
 impl Hub {
-    /// A hub without logs; the node's data lie in this folder.
+    /// A hub without logs, of this node of the pair, whose data lie in this folder.
     #[must_use]
-    pub fn new(data: PathBuf) -> Self {
+    pub fn new(node: &str, data: PathBuf) -> Self {
         Self {
+            node: node.into(),
             gate: Arc::new(Gate::closed()),
             wire: Arc::default(),
             data,

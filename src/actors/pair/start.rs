@@ -85,7 +85,8 @@ pub fn prepare(config: &Config, metrics: &Metrics) -> Result<Prepared, PairError
     let file = data.join(NOTES);
     let notes = Notes::begin(&file, has_logs, clock::now_ms())
         .map_err(|error| PairError::Notes { file, error })?;
-    let hub = Arc::new(Hub::new(data.clone()));
+    let node = settings::node(&config.ha).to_string().to_lowercase();
+    let hub = Arc::new(Hub::new(&node, data.clone()));
     Ok(Prepared(Arc::new(Estate::new(
         config.clone(),
         metrics.clone(),

@@ -1,11 +1,13 @@
 //! What a plan's metrics say of rows: how many it holds, and how many ended inside it, by reason.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actors::plan::Version;
+use crate::event::Text;
 use crate::replica::Ended;
 use crate::replica::Machine;
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +53,16 @@ impl Account {
     pub fn end_version(&mut self, ended: u64) {
         self.metrics.dropped(&self.plan, "", "", "version").inc_by(ended);
         self.drops.clear();
+    }
+
+    /// Rows of streams were left out as copies of what the other node brought; gives their sum.
+    pub fn leave_out(&self, rows: BTreeMap<Text, u64>) -> usize {
+        let mut sum = 0;
+        for (stream, rows) in rows {
+            self.metrics.dropped(&self.plan, &stream, "", "copy").inc_by(rows);
+            sum += rows;
+        }
+        usize::try_from(sum).unwrap_or(usize::MAX)
     }
 
     /// Brings the figures up to date.

@@ -284,7 +284,7 @@ impl Desk {
     }
 
     fn take_rows(&mut self, rows: Rows, room: Room) {
-        let Rows { version, stream, batch, sending, mark, accepted, told } = rows;
+        let Rows { version, stream, batch, sending, mark, copied, accepted, told } = rows;
         let name = &version.streams[stream].name;
         if !Arc::ptr_eq(&version, &self.ordering) && self.ordering.adopt(&version, stream).is_none()
         {
@@ -293,7 +293,8 @@ impl Desk {
             put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
             return Told::Sender(accepted, told).refuse(misfit);
         }
-        let body = Body::Rows { stream: (&**name).into(), sending, mark, batch };
+        let (stream, copied) = ((&**name).into(), copied.map(Box::new));
+        let body = Body::Rows { stream, sending, mark, copied, batch };
         self.order(body, Told::Sender(accepted, told), Some(room));
     }
 
@@ -394,6 +395,7 @@ impl Desk {
         self.busy.begin();
         let applied = catch_unwind(AssertUnwindSafe(|| replica.apply(entry, outputs, notes)));
         self.busy.end();
+        let copies = self.account.leave_out(self.replica.take_left_out());
         let outcome = match applied {
             Ok(outcome) => outcome?,
             Err(_) => {
@@ -407,13 +409,14 @@ impl Desk {
             }
         };
         if outcome == Outcome::Done
-            && let Told::Sender(accepted, _) = &told
             && let Some((stream, rows)) = &own
             && let Some((_, front)) = self.version.stream(stream)
         {
             front.taken.inc_by(*rows as u64);
-            let waited = clock::elapsed().saturating_sub(*accepted);
-            front.waited(&self.version.name, waited, &self.account.metrics);
+            if let Told::Sender(accepted, _) = &told {
+                let waited = clock::elapsed().saturating_sub(*accepted);
+                front.waited(&self.version.name, waited, &self.account.metrics);
+            }
         }
         if let Told::Deployer(switch) = &told {
             self.version = Arc::clone(&switch.version);
@@ -425,7 +428,7 @@ impl Desk {
         if compares {
             self.fingerprint();
         }
-        self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, *rows)));
+        self.hand_out(own.as_ref().map(|(stream, rows)| (&**stream, rows - copies)));
         told.tell(self.replica.position(), outcome);
         Ok(())
     }

@@ -39,6 +39,8 @@ const OPEN_MAX: usize = 1_024;
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// How soon it is tried again where there was no way or no room; milliseconds.
 const AGAIN_MS: u64 = 20;
+/// A node that follows knows how its receivers stand when it lacks no more committed entries.
+const BEHIND_MAX: u64 = 64;
 
 /// What waits on a node that follows.
 #[derive(Debug, Default)]
@@ -156,7 +158,7 @@ impl Desk {
             (_, Told::Peer(_)) => {}
             (Body::Deploy(_), Told::Deployer(switch)) => self.follow.switches.push_back(switch),
             // A source that has places brings it again where it is pulled from.
-            (Body::Rows { mark: Some(_), .. }, _) => {}
+            (Body::Rows { mark: Some(_), copied: None, .. }, _) => {}
             (Body::Rows { .. } | Body::Write { .. }, told) => {
                 self.follow.turned.push_back(Unordered { entry, told, room });
             }
@@ -277,11 +279,49 @@ impl Desk {
         ordering && !self.ledger.is_catching_up()
     }
 
+    /// Where this node's receiver goes on that gets every event on both nodes. `None` while this
+    /// node does not know: it is behind, or it is not decided whom it follows.
+    #[must_use]
+    pub fn standing_of(&self, receiver: &str, node: &str) -> Option<Standing> {
+        let position = self.replica.position();
+        let knows = self.ledger.mirrored().is_none_or(|mirrored| {
+            let follows = mirrored.gate.part() == Part::Passive && mirrored.follows();
+            let behind = mirrored.committed().saturating_sub(position);
+            self.follow.ordered || follows && behind <= BEHIND_MAX
+        });
+        if !knows || position == 0 || self.ledger.is_catching_up() {
+            return None;
+        }
+        let place = |name: &str| self.replica.place_of(name).map(ToString::to_string);
+        let known = place(&place_name(receiver, node));
+        // Who was alone before goes on where it was.
+        let alone = || place(receiver).filter(|_| self.follow.ordered);
+        let is_passed = self.replica.is_passed(receiver, node);
+        Some(Standing { mark: known.clone().or_else(alone), known, is_passed })
+    }
+
     /// Whether all that can be done before the end was done.
     #[must_use]
     pub fn is_done(&mut self) -> bool {
         !self.orders() || !self.ledger.is_waiting()
     }
+}
+
+/// Where a receiver goes on that gets every event on both nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How far it has come, as the log says under this node's name.
+    pub known: Option<String>,
+    /// Where it goes on.
+    pub mark: Option<String>,
+    /// Whether it may pass over all that waits for it, since the other node brought it.
+    pub is_passed: bool,
+}
+
+/// The name under which a node's place in a source is kept of which each node has its own.
+#[must_use]
+pub fn place_name(receiver: &str, node: &str) -> String {
+    if node.is_empty() { receiver.to_owned() } else { format!("{receiver}@{node}") }
 }
 
 /// The same, so that it counts once however often it is sent.

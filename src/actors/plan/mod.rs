@@ -50,6 +50,8 @@ pub use dead_letters::DeadLetter;
 pub use dead_letters::DeadLetters;
 pub use desk::Desk;
 pub use desk::Stuck;
+pub use follow::Standing;
+pub use follow::place_name;
 pub use fragile::FragileBuilder;
 pub use journaled::JournalSource;
 pub use journaled::Journaled;

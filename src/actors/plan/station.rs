@@ -23,6 +23,7 @@ use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Rows;
 use crate::actors::plan::SnapshotDesk;
+use crate::actors::plan::Standing;
 use crate::actors::plan::Switch;
 use crate::actors::plan::Tail;
 use crate::actors::plan::TailLimits;
@@ -33,9 +34,13 @@ use crate::actors::tree::PutError;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
 use crate::replica::Broken;
+use crate::replica::Copied;
 use crate::replica::Mark;
 use crate::replica::Sending;
 use crate::telemetry::metrics::Metrics;
+
+/// How long a receiver waits for a look at its plan's state.
+const LOOK_TIME: Duration = Duration::from_millis(20);
 
 /// A plan as the rest of the node knows it.
 #[derive(Debug)]
@@ -168,8 +173,15 @@ impl Station {
     /// How far a receiver has come, as the plan's log says; `None` while that is not known.
     #[must_use]
     pub fn place_of(&self, receiver: &str) -> Option<Option<String>> {
-        let desk = self.desk_within(Duration::from_millis(20))?;
+        let desk = self.desk_within(LOOK_TIME)?;
         desk.knows_places().then(|| desk.place_of(receiver).map(str::to_owned))
+    }
+
+    /// Where this node's receiver goes on that gets every event on both nodes; `None` while that is
+    /// not known.
+    #[must_use]
+    pub fn standing_of(&self, receiver: &str, node: &str) -> Option<Standing> {
+        self.desk_within(LOOK_TIME)?.standing_of(receiver, node)
     }
 
     /// Puts rows in, waiting for room.
@@ -196,10 +208,10 @@ impl Station {
         version: &Arc<Version>,
         stream: StreamId,
         batch: Batch,
-        mark: Option<Mark>,
+        (mark, copied): (Option<Mark>, Option<Copied>),
         told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
     ) -> Result<(), Box<Batch>> {
-        let rows = Rows { mark, ..rows(version, stream, batch, told) };
+        let rows = Rows { mark, copied, ..rows(version, stream, batch, told) };
         self.inbox.try_put(Work::Rows(Box::new(rows))).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
                 Box::new(rows.batch)
@@ -219,6 +231,23 @@ impl Station {
         batch: Batch,
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         self.put_once(version, stream, batch, None).await
+    }
+
+    /// As [`Station::put_and_ask`], for rows that come on both nodes of a pair.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn put_copied(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        batch: Batch,
+        copied: Option<Copied>,
+    ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
+        let (tell, told) = oneshot::channel();
+        let rows = Rows { copied, ..rows(version, stream, batch, Some(tell)) };
+        self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
+        Ok(told)
     }
 
     /// As [`Station::put_and_ask`], for a sender that numbers what it sends.
@@ -260,7 +289,7 @@ fn rows(
     told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
 ) -> Rows {
     let (version, accepted) = (Arc::clone(version), clock::elapsed());
-    Rows { version, stream, batch, sending: None, mark: None, accepted, told }
+    Rows { version, stream, batch, sending: None, mark: None, copied: None, accepted, told }
 }
 
 impl Tails {

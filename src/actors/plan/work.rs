@@ -10,6 +10,7 @@ use crate::actors::plan::Version;
 use crate::actors::tree::Weigh;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
+use crate::replica::Copied;
 use crate::replica::Mark;
 use crate::replica::Sending;
 
@@ -37,6 +38,8 @@ pub struct Rows {
     pub sending: Option<Sending>,
     /// Where the receiver stands after them.
     pub mark: Option<Mark>,
+    /// What makes rows known that come on both nodes of a pair.
+    pub copied: Option<Copied>,
     /// When they were accepted, by [`clock::elapsed`](crate::actors::clock::elapsed).
     pub accepted: Duration,
     /// Told when they are applied, if somebody waits for that.

@@ -37,6 +37,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 #[utoipa::path(post, path = "/api/v1/plans/{plan}/query", tag = "plans",
     params(
         ("plan" = String, Path, description = "The plan"),
+        ("node" = Option<String>, Query, description = "`active`: only the active node of a pair \
+            may answer; `any` by default"),
         ("Twinflow-At-Least" = Option<u64>, Header, description = "Answer once the entry of the \
             plan's log at this position was applied on this node; within 10 s"),
     ),
@@ -53,10 +55,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
             content_type = problem::MEDIA_TYPE),
         (status = 415, description = "`unsupported-media-type`", body = Problem,
             content_type = problem::MEDIA_TYPE),
+        (status = 421, description = "`not-active`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
         (status = 422, description = "`query-refused`, `answer-too-large`, `poison`",
             body = Problem, content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`: try again after `Retry-After` seconds",
-            body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`, `not-ready`: try again after `Retry-After` \
+            seconds", body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn query(
@@ -65,7 +69,8 @@ pub async fn query(
     plan: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Refusal> {
-    Parameters::read(&request, &[])?;
+    let parameters = Parameters::read(&request, &[reading::NODE])?;
+    reading::check_node(&api, &parameters).await?;
     let station = api.station(&plan)?;
     let body = body::read(&request, payload, body::TEXTS, QUERY_BYTES_MAX).await?;
     let text = body::text(&request, &body, "query")?;
@@ -75,6 +80,10 @@ pub async fn query(
         Refusal::new(problem::OVERLOADED, detail)
     })?;
     let answer = asked.map_err(|error| refuse(&api, &plan, error))?;
+    if !answer.schema.attributes.is_empty() {
+        // A write counts, whoever ordered it.
+        reading::check_node(&api, &parameters).await?;
+    }
     if answer.rows.len() > ROWS_MAX {
         let rows = answer.rows.len();
         let detail = format!("expected at most {ROWS_MAX} rows, found {rows}; `limit` ends sooner");

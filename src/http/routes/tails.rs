@@ -42,6 +42,8 @@ pub const STREAM: &str = "text/event-stream";
         ("stream" = String, Path, description = "The stream"),
         ("limit" = Option<usize>, Query, description = "At most so many events; 100 by default"),
         ("after" = Option<String>, Query, description = "Only events after the one with this id"),
+        ("node" = Option<String>, Query, description = "`active`: only the active node of a pair \
+            may answer; `any` by default"),
         ("Twinflow-At-Least" = Option<u64>, Header, description = "Answer once the entry of the \
             plan's log at this position was applied on this node; within 10 s"),
     ),
@@ -52,6 +54,10 @@ pub const STREAM: &str = "text/event-stream";
         (status = 404, description = "`unknown-plan`, `unknown-stream`", body = Problem,
             content_type = problem::MEDIA_TYPE),
         (status = 409, description = "`plan-not-running`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 421, description = "`not-active`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`, `not-ready`", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -65,7 +71,8 @@ pub async fn events(
         return tail(api, request, path).await;
     }
     let (plan, stream) = path.into_inner();
-    let parameters = Parameters::read(&request, &["limit", "after"])?;
+    let parameters = Parameters::read(&request, &["limit", "after", reading::NODE])?;
+    reading::check_node(&api, &parameters).await?;
     let limit = parameters.count("limit")?.unwrap_or(LIMIT);
     let station = api.station(&plan)?;
     reading::wait(&request, &station).await?;
@@ -95,6 +102,7 @@ pub async fn events(
     body.extend_from_slice(b",\"events\":");
     events::write_array(tail.label(), &found, station.left(&stream), &mut body);
     body.push(b'}');
+    reading::check_node(&api, &parameters).await?;
     let mut answer = HttpResponse::Ok();
     reading::mark(&mut answer, &station);
     Ok(answer.content_type("application/json").body(body))
@@ -114,6 +122,8 @@ pub async fn events(
             are there already; 0 by default"),
         ("after" = Option<String>, Query, description = "Begin after the event with this id"),
         ("Last-Event-ID" = Option<String>, Header, description = "The same; goes before `after`"),
+        ("node" = Option<String>, Query, description = "`active`: only the active node of a pair \
+            may answer; `any` by default"),
     ),
     responses(
         (status = 200, description = "The events, as they come", body = String,
@@ -124,7 +134,9 @@ pub async fn events(
             content_type = problem::MEDIA_TYPE),
         (status = 409, description = "`plan-not-running`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`too-many-tails`", body = Problem,
+        (status = 421, description = "`not-active`", body = Problem,
+            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`too-many-tails`, `not-ready`", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -134,7 +146,8 @@ pub async fn tail(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Refusal> {
     let (plan, stream) = path.into_inner();
-    let parameters = Parameters::read(&request, &["limit", "after"])?;
+    let parameters = Parameters::read(&request, &["limit", "after", reading::NODE])?;
+    reading::check_node(&api, &parameters).await?;
     let limit = parameters.count("limit")?.unwrap_or(0);
     let station = api.station(&plan)?;
     let version = station.version();

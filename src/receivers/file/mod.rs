@@ -26,6 +26,7 @@ use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::ReceiverError;
 use crate::receivers::Setup;
+use crate::receivers::copies;
 use crate::receivers::file::follower::Follower;
 use crate::receivers::file::follower::Piece;
 use crate::receivers::file::follower::Place;
@@ -78,6 +79,10 @@ pub const DEFINITION: Definition = Definition {
                 "1MiB",
                 "A longer line is put aside as unreadable.",
             ),
+            copies::DUPLICATED,
+            copies::DUPLICATED_TOO,
+            copies::ID,
+            copies::WINDOW,
         ],
         not_yet: &[
             "dir.uri",
@@ -214,6 +219,10 @@ impl FileReceiver {
 }
 
 impl Receiver for FileReceiver {
+    fn pass_over(&mut self) {
+        self.settings.from_end = true;
+    }
+
     fn open(&mut self, _: &Door, mark: Option<&Mark>) -> Result<(), ReceiverError> {
         let place = mark.and_then(|mark| Place::parse(&mark.0));
         self.follower = Some(Follower::new(self.settings.clone(), place));

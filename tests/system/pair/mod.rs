@@ -4,6 +4,7 @@
 
 mod accounts;
 mod arbiters;
+mod copies;
 mod cuts;
 mod deployments;
 mod disks;
