@@ -340,6 +340,10 @@ impl PublisherActor {
                     let again =
                         error.transient && (built.on_error == OnError::Wait || tries < TRIES);
                     if again {
+                        if built.on_error == OnError::Wait {
+                            // However often it failed, it did not panic.
+                            self.count_no_try();
+                        }
                         return Pause::Later(wait);
                     }
                     self.give_up(built.on_error, &parcel, &error);
