@@ -13,6 +13,7 @@ mod ledger;
 mod links;
 mod load;
 mod node;
+mod outbox;
 mod pair;
 mod restart;
 mod shipped;

@@ -12,13 +12,13 @@ mod figures;
 mod full;
 mod kills;
 mod links;
-mod load;
+pub mod load;
 mod nodes;
 mod outbox;
 mod pauses;
 mod plans;
 mod proxy;
-mod receiver;
+pub mod receiver;
 mod switches;
 
 use std::str::FromStr;

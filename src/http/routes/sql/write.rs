@@ -142,7 +142,7 @@ impl Writer {
             Form::Json => {
                 out.extend_from_slice(b"\n],");
                 // Without the bracket that the document opened with.
-                out.extend_from_slice(how[1..].as_bytes());
+                out.extend_from_slice(&how.as_bytes()[1..]);
                 out.push(b'\n');
             }
             Form::Lines => {
