@@ -47,6 +47,7 @@ bench: ## events a second beside loops written by hand, over HTTP, and of the jo
 	cargo bench --locked --bench memory
 	cargo bench --locked --bench ingest
 	cargo bench --locked --bench journal
+	cargo bench --locked --bench store
 
 reference: ## write the pages of the manual anew: what can stand in a plan, from the definitions
 	cargo run --locked --no-default-features -- reference --pages docs

@@ -20,6 +20,7 @@ use crate::language::tree::Span;
 use crate::language::variables;
 use crate::plan::logical::Plan;
 use crate::rehearsal::Reading;
+use crate::store::Stores;
 
 /// The engine cannot run a part of a plan that the checker let pass.
 const CANNOT_RUN: &str = "E0002";
@@ -27,12 +28,18 @@ const CANNOT_RUN: &str = "E0002";
 const CHECKER_FELL: &str = "E0003";
 
 /// Reads and checks a text under the name that messages show; `${name}` is replaced by the
-/// environment's value.
+/// environment's value. Nobody asks whether the node has the stores that are named.
 #[must_use]
 pub fn check(name: &str, text: &str) -> Reading {
+    check_for(name, text, None)
+}
+
+/// As [`check`], for a node with these stores.
+#[must_use]
+pub fn check_for(name: &str, text: &str, stores: Option<&Stores>) -> Reading {
     note_panics();
     let text = variables::substitute(text, |name| std::env::var(name).ok());
-    match catch_unwind(AssertUnwindSafe(|| check_whole(name, &text))) {
+    match catch_unwind(AssertUnwindSafe(|| check_whole(name, &text, stores))) {
         Ok(reading) => reading,
         Err(_) => {
             let note = last_panic();
@@ -45,17 +52,17 @@ pub fn check(name: &str, text: &str) -> Reading {
 }
 
 /// A plan's text as its log keeps it: `${name}` is replaced by the environment's value, but in the
-/// options of sources, sinks and stores, which may be secret and differ from node to node.
+/// options of sources and sinks, which may be secret and differ from node to node.
 #[must_use]
 pub fn text_to_keep(text: &str) -> String {
     variables::substitute_outside_options(text, |name| std::env::var(name).ok())
 }
 
-fn check_whole(name: &str, text: &str) -> Reading {
+fn check_whole(name: &str, text: &str, stores: Option<&Stores>) -> Reading {
     let mut reading = Reading::new(name, text);
     if let Some(plan) = reading.plan.clone() {
         reading.diagnostics.extend(cannot_run(&plan));
-        reading.diagnostics.extend(edges::check(&plan));
+        reading.diagnostics.extend(edges::check(&plan, stores));
         let key = |each: &Diagnostic| (each.primary.span.start, each.primary.span.end);
         reading.diagnostics.sort_by_key(key);
         if reading.diagnostics.iter().any(Diagnostic::is_error) {

@@ -271,7 +271,8 @@ impl Deployer {
 
     fn deploy(&self, name: &Text, plan: &Deployed, catalogue: &Catalogue) {
         let file = plan.file.to_string();
-        let reading = Arc::new(checking::check(&file, &plan.text.kept));
+        let reading =
+            Arc::new(checking::check_for(&file, &plan.text.kept, Some(&self.office.ports.stores)));
         let Some(checked) = reading.plan.clone() else {
             let reason = reason(&Refusal::Unsound, Some(&reading));
             let (plan, reading) = (name.to_string(), Some(reading));

@@ -29,23 +29,27 @@ use crate::plan::logical::WayOut;
 use crate::publishers;
 use crate::receivers;
 use crate::receivers::http::Paths;
+use crate::store::Stores;
 use crate::topics::Topics;
 
 /// How long a publisher may take to publish what waits when it is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Where the plans of a node meet: topics between plans, and the paths of the node's web server.
+/// Where the plans of a node meet: topics between plans, the paths of the node's web server, and
+/// the databases.
 #[derive(Debug, Clone)]
 pub struct Ports {
     /// Messages between plans.
     pub topics: Topics,
     /// Paths at which plans take requests.
     pub paths: Paths,
+    /// Databases by their names.
+    pub stores: Stores,
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { topics: Topics::new(), paths: Paths::new() }
+        Self { topics: Topics::new(), paths: Paths::new(), stores: Stores::default() }
     }
 }
 
@@ -90,10 +94,11 @@ pub fn sinks(name: &Arc<str>, plan: &Plan, ports: &Ports) -> Vec<Edge> {
     ways.collect()
 }
 
-/// What is wrong with the `@source`s and `@sink`s of a plan.
+/// What is wrong with the `@source`s, `@sink`s and `@store`s of a plan; whether the node has the
+/// stores only where they are known.
 #[must_use]
-pub fn check(plan: &Plan) -> Vec<Diagnostic> {
-    receivers::check(plan).into_iter().chain(publishers::check(plan)).collect()
+pub fn check(plan: &Plan, stores: Option<&Stores>) -> Vec<Diagnostic> {
+    receivers::check(plan).into_iter().chain(publishers::check(plan, stores)).collect()
 }
 
 /// What is written, without the places where it is written.
@@ -150,6 +155,7 @@ impl Edge {
             endpoint: &self.endpoint,
             role: self.role,
             topics: &self.ports.topics,
+            stores: Some(&self.ports.stores),
         })
     }
 

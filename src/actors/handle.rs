@@ -138,7 +138,7 @@ impl Handle {
     /// Checks a plan's text as a deployment would, and deploys nothing.
     #[must_use]
     pub fn check(&self, name: &str, text: &str) -> Reading {
-        checking::check(name, text)
+        checking::check_for(name, text, Some(&self.office.ports.stores))
     }
 
     /// Whose turn it is to change the folder of plans.

@@ -30,6 +30,7 @@ pub mod receiver;
 mod rounds;
 mod slot;
 mod snapshotter;
+mod store_reader;
 pub mod threads;
 pub mod tree;
 mod watchman;

@@ -156,7 +156,8 @@ fn deployer(office: &Arc<Office>) -> ChildSpec {
         // What this node has of the folder is no part of the log, but goes with it.
         Folders::of(&config.node.data, NAME).journal.join("folder")
     });
-    let known = Arc::new(Mutex::new(Known::new(config.plans.clone(), records)));
+    let stores = office.ports.stores.clone();
+    let known = Arc::new(Mutex::new(Known::new(config.plans.clone(), records, stores)));
     let (office, thread) = (Arc::clone(office), Thread::start());
     ChildSpec {
         name: "deployer".to_owned(),

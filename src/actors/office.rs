@@ -37,6 +37,7 @@ use crate::ha::protocol::Plan;
 use crate::language::render;
 use crate::language::render::Colour;
 use crate::rehearsal::Reading;
+use crate::store::Stores;
 
 /// Shared by all who ask or change what runs on this node.
 #[derive(Debug)]
@@ -88,12 +89,16 @@ impl Office {
         lock: NodeLock,
         deployments: Arc<Deployments>,
     ) -> Self {
+        let stores = Stores::new(&config.stores);
+        deployments.know_stores(stores.clone());
+        // Its connections end with the process: a thread that drives actors cannot close them.
+        std::mem::forget(stores.clone());
         let office = Self {
             _lock: lock,
             config,
             around,
             deployments,
-            ports: Ports::default(),
+            ports: Ports { stores, ..Ports::default() },
             slots: RwLock::default(),
             refused: Mutex::default(),
             ready: AtomicBool::new(false),

@@ -31,6 +31,7 @@ use crate::actors::plan::Version;
 use crate::actors::plan::Work;
 use crate::actors::publisher::PublisherJob;
 use crate::actors::receiver::ReceiverJob;
+use crate::actors::store_reader::StoreReader;
 use crate::actors::threads::Thread;
 use crate::actors::tree::AddChild;
 use crate::actors::tree::ChildSpec;
@@ -194,6 +195,7 @@ impl Slot {
         let station = Station::new(Arc::new(version), inbox, kept, &around.metrics)
             .map_err(|Broken(reason)| reason)?;
         let station = Arc::new(station);
+        station.desk().read_stores_by(Arc::new(StoreReader::new(&station.name, ports)));
         if let Some(pair) = &around.pair {
             pair.set_station(number_in_pair, &station);
         }
@@ -303,11 +305,17 @@ impl Slot {
         for old in old_sources.iter().filter(|o| goes(&o.edge.name, &o.edge.key, &source_edges)) {
             remove(&group, &old.edge.name).await;
         }
-        self.station.switch(Arc::new(version)).await?;
+        // What the version before has still to write is in its stores before they are read.
+        self.station.desk().hold_loading(true);
+        if let Err(closed) = self.station.switch(Arc::new(version)).await {
+            self.station.desk().hold_loading(false);
+            return Err(closed);
+        }
         for old in old_sinks.iter().filter(|o| goes(&o.edge.name, &o.edge.key, &sink_edges)) {
             remove(&group, &old.edge.name).await;
             old.end.inbox.close();
         }
+        self.station.desk().hold_loading(false);
         for sink in sinks.iter().filter(|sink| kept_sink(&sink.edge).is_none()) {
             let child = edges::publisher_child(&sink.edge.name, sink.job.clone());
             group.do_send(AddChild(child));

@@ -6,12 +6,14 @@ use crate::plan::logical::Plan;
 use crate::plan::logical::WayOut;
 use crate::publishers::OnError;
 use crate::publishers::Setup;
+use crate::publishers::Stores;
 use crate::publishers::build;
 use crate::topics::Topics;
 
-/// What is wrong with the sinks of a plan, at their places in its text.
+/// What is wrong with the sinks and stores of a plan, at their places in its text; whether the node
+/// has the stores only where they are known.
 #[must_use]
-pub fn check(plan: &Plan) -> Vec<Diagnostic> {
+pub fn check(plan: &Plan, stores: Option<&Stores>) -> Vec<Diagnostic> {
     let topics = Topics::new();
     let mut faults = Vec::new();
     for stream in &plan.streams {
@@ -23,6 +25,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
                 endpoint,
                 role,
                 topics: &topics,
+                stores,
             });
             match built {
                 Ok(built) if built.on_error == OnError::Stream && stream.fault.is_none() => {
@@ -78,10 +81,10 @@ mod tests {
             span,
         };
         let plan = Plan { streams: vec![stream.clone()], ..Plan::default() };
-        let faults = check(&plan);
+        let faults = check(&plan, None);
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!((faults[0].code, faults[0].primary.span.start), (codes::STREAM, 7));
         stream.fault = Some(0);
-        assert!(check(&Plan { streams: vec![stream], ..Plan::default() }).is_empty());
+        assert!(check(&Plan { streams: vec![stream], ..Plan::default() }, None).is_empty());
     }
 }

@@ -15,6 +15,7 @@ use crate::publishers::Built;
 use crate::publishers::Parcel;
 use crate::publishers::Publisher;
 use crate::publishers::Setup;
+use crate::publishers::Stores;
 use crate::publishers::build;
 use crate::topics::Topics;
 
@@ -23,6 +24,8 @@ pub struct Sink {
     pub endpoint: Endpoint,
     pub schema: Schema,
     pub topics: Topics,
+    pub role: Role,
+    pub stores: Option<Stores>,
 }
 
 fn pair(key: &str, value: &str) -> EndpointOption {
@@ -33,7 +36,8 @@ impl Sink {
     pub fn new(kind: &str, schema: &Schema) -> Sink {
         let (kind, options, span) = (kind.to_owned(), Vec::new(), Span::default());
         let endpoint = Endpoint { kind, options, map: None, span };
-        Sink { endpoint, schema: schema.clone(), topics: Topics::new() }
+        let (topics, role, stores) = (Topics::new(), Role::Sink, None);
+        Sink { endpoint, schema: schema.clone(), topics, role, stores }
     }
 
     pub fn option(mut self, key: &str, value: &str) -> Sink {
@@ -60,7 +64,8 @@ impl Sink {
 
     pub fn setup(&self) -> Setup<'_> {
         let (plan, stream, schema, endpoint) = ("p", "S", &self.schema, &self.endpoint);
-        Setup { plan, stream, schema, endpoint, role: Role::Sink, topics: &self.topics }
+        let (role, topics, stores) = (self.role, &self.topics, self.stores.as_ref());
+        Setup { plan, stream, schema, endpoint, role, topics, stores }
     }
 
     pub fn try_build(&self) -> Result<Built, Vec<Diagnostic>> {

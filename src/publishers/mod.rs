@@ -20,11 +20,14 @@ mod http;
 mod in_memory;
 mod log;
 mod outgoing;
+mod rdbms;
 
 #[cfg(test)]
 mod harness;
 
 pub use check::check;
+#[cfg(feature = "node")]
+pub use rdbms::read_table;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,7 +46,14 @@ use crate::mappers::options::option;
 use crate::mappers::unknown_type;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::Role;
+#[cfg(feature = "node")]
+use crate::store::Stores;
 use crate::topics::Topics;
+
+/// A build without a node has no stores.
+#[cfg(not(feature = "node"))]
+#[derive(Clone, Copy, Debug)]
+pub enum Stores {}
 
 /// Rows of one stream on their way out, with the numbers they have for ever.
 #[derive(Debug, Clone)]
@@ -201,6 +211,8 @@ pub struct Setup<'a> {
     pub role: Role,
     /// The topics of this node.
     pub topics: &'a Topics,
+    /// The stores of this node; `None` where nobody knows them.
+    pub stores: Option<&'a Stores>,
 }
 
 /// A publisher with what its `@sink` says about errors.
@@ -237,7 +249,26 @@ const ON_ERROR: OptionDefinition = option(
 
 /// All kinds of publishers.
 pub const ALL: &[&Definition] =
-    &[&file::DEFINITION, &http::DEFINITION, &in_memory::DEFINITION, &log::DEFINITION];
+    &[&file::DEFINITION, &http::DEFINITION, &in_memory::DEFINITION, &log::DEFINITION, &rdbms::SINK];
+
+/// All kinds of stores of tables.
+pub const TABLE_STORES: &[&Definition] = &[&rdbms::TABLE];
+
+/// All kinds of stores of streams.
+pub const EVENT_STORES: &[&Definition] = &[&rdbms::EVENTS];
+
+/// Kinds of stores of the reference that this engine does not have yet.
+const STORES_NOT_YET: &[&str] = &[
+    "mongodb",
+    "redis",
+    "hbase",
+    "cassandra",
+    "solr",
+    "elasticsearch",
+    "influxdb",
+    "hazelcast",
+    "analytics.table",
+];
 
 /// Kinds of the reference that this engine does not have yet.
 const NOT_YET: &[&str] = &[
@@ -281,18 +312,19 @@ const NOT_YET: &[&str] = &[
 pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let endpoint = setup.endpoint;
     let kind = endpoint.kind.as_str();
-    if setup.role != Role::Sink {
-        let what = "tables and streams in outside stores";
-        return Err(vec![Diagnostic::not_supported(codes::NOT_SUPPORTED, endpoint.span, what)]);
-    }
-    let known = ALL.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
+    let (what, all, not_yet) = match setup.role {
+        Role::Sink => ("publisher", ALL, NOT_YET),
+        Role::Changes => ("store", TABLE_STORES, STORES_NOT_YET),
+        Role::Events => ("store", EVENT_STORES, STORES_NOT_YET),
+    };
+    let known = all.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));
     let Some(definition) = known else {
-        let names: Vec<&str> = ALL.iter().map(|definition| definition.options.name).collect();
-        return Err(vec![unknown_type("publisher", kind, &names, NOT_YET, endpoint.span)]);
+        let names: Vec<&str> = all.iter().map(|definition| definition.options.name).collect();
+        return Err(vec![unknown_type(what, kind, &names, not_yet, endpoint.span)]);
     };
     let mut faults = Vec::new();
     let (options, span) = (&endpoint.options, endpoint.span);
-    let options = Options::read("publisher", definition.options, options, span, &mut faults);
+    let options = Options::read(what, definition.options, options, span, &mut faults);
     let on_error = on_error(&options, &mut faults);
     let built = (definition.build)(setup, &options, &mut faults);
     match built.filter(|_| faults.is_empty()) {
@@ -303,7 +335,7 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
 
 fn on_error(options: &Options, faults: &mut Vec<Diagnostic>) -> OnError {
     match options.word("on.error") {
-        Some("WAIT") => OnError::Wait,
+        Some("WAIT" | "RETRY") => OnError::Wait,
         Some("STREAM") => OnError::Stream,
         Some("STORE") => {
             let (place, what) = (options.place("on.error"), "a store of errors");

@@ -33,6 +33,24 @@ impl Stores {
         Stores { stores: Arc::new(settings.iter().map(store).collect()) }
     }
 
+    /// One store of SQLite in a file, for tests of other rooms.
+    #[cfg(test)]
+    pub fn in_file(name: &str, path: &std::path::Path) -> Stores {
+        use std::time::Duration;
+        Stores::new(&[Settings {
+            name: name.to_owned(),
+            at: StoreAt::Sqlite(path.to_owned()),
+            user: String::new(),
+            password: SecretFrom::Nowhere,
+            connections_max: 2,
+            wait_max: Duration::from_secs(5),
+            test_on_borrow: false,
+            validation_query: "SELECT 1".to_owned(),
+            validation_interval: Duration::from_secs(30),
+            statement_time_max: Duration::from_secs(10),
+        }])
+    }
+
     /// The store of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Store> {

@@ -16,6 +16,10 @@ mod node;
 mod outbox;
 mod pair;
 mod restart;
+#[allow(dead_code, reason = "the tests of the room `store` use more of it")]
+#[path = "../stores/servers.rs"]
+mod servers;
 mod shipped;
+mod stores;
 mod tls;
 mod witness;

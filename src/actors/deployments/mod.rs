@@ -63,6 +63,7 @@ use crate::event::hash_bytes;
 use crate::snapshot::Header;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::Snapshots;
+use crate::store::Stores;
 
 /// Of so many entries it is known what they did.
 const OUTCOMES_MAX: usize = 1024;
@@ -86,6 +87,8 @@ pub struct Deployments {
     /// The snapshot from which this began.
     restored: Option<Header>,
     position: watch::Sender<u64>,
+    /// The stores of this node, once they are known.
+    stores: OnceLock<Stores>,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +119,8 @@ impl Deployments {
             restored = Some(header);
         }
         let position = watch::Sender::new(state.catalogue.position());
-        Ok(Self { state: Mutex::new(state), log: OnceLock::new(), snapshots, restored, position })
+        let (log, stores) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { state: Mutex::new(state), log, snapshots, restored, position, stores })
     }
 
     /// What the snapshot says of itself from which this began.
@@ -128,6 +132,11 @@ impl Deployments {
     /// Entries are ordered here from now on. A second call has no effect.
     pub fn attach(&self, log: Arc<dyn DeploymentLog>) {
         let _ = self.log.set(log);
+    }
+
+    /// From now on plans are refused that name other stores. A second call has no effect.
+    pub fn know_stores(&self, stores: Stores) {
+        let _ = self.stores.set(stores);
     }
 
     /// The catalogue after the last committed entry.
@@ -206,7 +215,7 @@ impl Deployments {
         if let Change::Deploy { file, text, .. } | Change::Update { file, text, .. } =
             &mut entry.change
         {
-            let reading = checking::check(file, &text.source);
+            let reading = checking::check_for(file, &text.source, self.stores.get());
             if reading.plan.is_none() {
                 return Err(NotOrdered::Unsound(Box::new(reading)));
             }

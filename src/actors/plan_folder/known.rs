@@ -31,6 +31,7 @@ use crate::catalogue::records;
 use crate::config::Plans;
 use crate::event::Text;
 use crate::rehearsal::Reading;
+use crate::store::Stores;
 
 /// What is known of the folder.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Known {
     pub looked: bool,
     /// Whether it was known once what runs, so that the folder can be compared with it.
     pub settled: bool,
+    /// The stores that plans may name.
+    stores: Stores,
 }
 
 /// A file as it was last read or written.
@@ -69,10 +72,11 @@ struct File {
 impl Known {
     /// What was kept of the folder below a folder of records, if anything is kept.
     #[must_use]
-    pub fn new(plans: Plans, records: Option<PathBuf>) -> Self {
+    pub fn new(plans: Plans, records: Option<PathBuf>, stores: Stores) -> Self {
         let saved = records.as_ref().map_or_else(Records::new, read_records);
         Self {
             settler: Settler::new(plans.settle),
+            stores,
             plans,
             files: BTreeMap::new(),
             listing: Listing::new(),
@@ -129,7 +133,7 @@ impl Known {
                 }
                 FileReading::Unreadable(reason) => (Content::Unreadable(reason), None),
                 FileReading::Text(text) => {
-                    let reading = checking::check(&name, &text);
+                    let reading = checking::check_for(&name, &text, Some(&self.stores));
                     let inside = checking::name_inside(reading.source.text());
                     let sound = reading.plan.is_some();
                     let text = text.into();

@@ -18,6 +18,10 @@ them, and its newest events can be read there. An option that is not known is re
 with a suggestion, and so is a value that the engine does not support yet. Where `{{attribute}}` is
 allowed, the value comes from each event.
 
+A `@store(type='rdbms', …)` before a table or a stream keeps it in a database that the settings
+name; [stores](stores.md) tells how. `@From(eventtable='rdbms', datasource.name='…', …)` of older
+plans is read the same.
+
 `@Export('orders:1.0.0')` and `@Import('orders:1.0.0')` of older plans are read as a sink and a
 source of the type `inMemory` with that topic: so what one plan of a node exports another imports.
 
@@ -33,11 +37,15 @@ pub(super) fn endpoints() -> Vec<(&'static str, Vec<Entry>)> {
     };
     let sources = receivers::ALL.iter().map(|each| entry(each.options, Some(each.default_mapper)));
     let sinks = publishers::ALL.iter().map(|each| entry(each.options, Some(each.default_mapper)));
+    let tables = publishers::TABLE_STORES.iter().map(|each| entry(each.options, None));
+    let events = publishers::EVENT_STORES.iter().map(|each| entry(each.options, None));
     let inputs = mappers::ALL.iter().map(|mapper| entry(mapper.input, None));
     let outputs = mappers::ALL.iter().map(|mapper| entry(mapper.output, None));
     vec![
         ("Sources", sources.collect()),
         ("Sinks", sinks.collect()),
+        ("Stores of tables", tables.collect()),
+        ("Stores of streams", events.collect()),
         ("Mappers of sources", inputs.collect()),
         ("Mappers of sinks", outputs.collect()),
     ]

@@ -13,7 +13,7 @@ mod full;
 mod kills;
 mod links;
 pub mod load;
-mod nodes;
+pub mod nodes;
 mod outbox;
 mod pauses;
 mod plans;
@@ -24,7 +24,7 @@ mod switches;
 use std::str::FromStr;
 
 /// A figure from the environment, which makes a test longer than by default.
-fn from_environment<T: FromStr>(name: &str, default: T) -> T {
+pub fn from_environment<T: FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no figure")),
         Err(_) => default,
