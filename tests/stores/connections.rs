@@ -59,7 +59,7 @@ fn whoever_waits_gets_the_connection_that_comes_back(place: &Place) {
 }
 
 fn a_statement_that_takes_too_long_is_given_up(place: &Place) {
-    let store = place.store_with("statement_time_max = '200ms'\n");
+    let store = place.store_with("statement_time_max = '2s'\n");
     let mut session = store.session().unwrap();
     let sql = match place.which {
         Which::Sqlite => {
