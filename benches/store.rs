@@ -76,7 +76,8 @@ fn run(place: &Place, query: &str) -> (f64, f64) {
     let begin = Instant::now();
     let mut last = 0;
     for batch in entries {
-        let body = Body::Rows { stream: "In".into(), sending: None, mark: None, batch };
+        let body =
+            Body::Rows { stream: "In".into(), sending: None, mark: None, copied: None, batch };
         for parcel in apply(&mut replica, body) {
             last = parcel.number;
             publisher.publish(&parcel).expect("the store takes it");

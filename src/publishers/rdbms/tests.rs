@@ -217,7 +217,7 @@ fn events_are_kept_with_their_time_until_they_are_too_old() {
     store.publish(&events).unwrap();
     store.flush().unwrap();
     let types = [DataType::Long, DataType::Int];
-    let kept = [format!("1000 1"), format!("{} 2", i64::MAX)];
+    let kept = ["1000 1".to_owned(), format!("{} 2", i64::MAX)];
     assert_eq!(scene.rows("_timestamp, a", &types), kept);
     assert_eq!(store.rest(true), None);
     let sink = sink.option("retention.period", "1 hour");
