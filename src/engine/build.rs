@@ -434,11 +434,11 @@ pub(super) fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<Da
 }
 
 /// Whether a query reads the rows that leave its window: it puts them out, or an aggregate must
-/// take them back, as no reset does that for it.
+/// take them back, as no reset does that for it. A batch that leaves without another in its place
+/// brings no reset either; in a join the other side may ask before the next one does.
 pub(super) fn wants_expired(query: &Query, call: &WindowCall, library: &Library) -> bool {
-    query.events.expired()
-        || !query.selection.aggregates.is_empty()
-            && !library.window_has(&call.name, Trait::StartsAnew)
+    let resets = query.ports.len() == 1 && library.window_has(&call.name, Trait::StartsAnew);
+    query.events.expired() || !query.selection.aggregates.is_empty() && !resets
 }
 
 /// Whether a stage gives each row it takes, or leaves it out for good.
