@@ -10,7 +10,9 @@ use actix::prelude::*;
 
 use crate::actors::plan::Applied;
 use crate::actors::plan::Confirmed;
+use crate::actors::plan::Filter;
 use crate::actors::plan::Misfit;
+use crate::actors::plan::PlanActor;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Rows;
 use crate::actors::plan::Station;
@@ -46,6 +48,8 @@ use crate::receivers::Next;
 use crate::receivers::Received;
 use crate::receivers::Receiver;
 use crate::receivers::ReceiverError;
+use crate::replica::Letter;
+use crate::replica::Payload;
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -250,6 +254,74 @@ async fn what_has_not_settled_does_not_count_as_having_left() {
     *way.place.unsettled.lock().unwrap() = 0;
     way.all_confirmed().await;
     assert_eq!((way.taken(), way.dead()), (vec![(1, 1), (2, 2), (4, 4)], 1));
+    way.root.send(StopAll).await.unwrap();
+}
+
+/// The plan's own actor goes to work.
+fn start_plan(way: &Way) -> Addr<Supervisor> {
+    let (station, metrics) = (Arc::clone(&way.station), way.scene.metrics.clone());
+    let start: Start = Box::new(move |lifeline| {
+        PlanActor::new(Arc::clone(&station), lifeline, &metrics).start().recipient()
+    });
+    supervise(&way.scene, start).0
+}
+
+fn letters(way: &Way) -> Vec<(u64, u64)> {
+    let mut open = way.station.dead_letters.open(&Filter::default(), 99);
+    open.reverse();
+    let first = |letter: &Letter| match &letter.payload {
+        Payload::Rows { first, .. } => *first,
+        Payload::Message(_) => 0,
+    };
+    open.iter().map(|(number, letter)| (*number, first(letter))).collect()
+}
+
+#[actix::test]
+async fn what_becomes_a_letter_counts_as_done_with_once_the_letter_is_safe() {
+    let moods = [Mood::Refuses, Mood::RefusesRow, Mood::Takes, Mood::Takes];
+    let mut way = Way::new(OnError::Store, &moods);
+    way.publish(3).await;
+    until("the rest is there", || way.taken().len() == 2).await;
+    assert_eq!((way.taken(), way.dead()), (vec![(2, 2), (3, 3)], 2));
+    assert_eq!((way.end.confirmed(), letters(&way)), (0, vec![]), "nobody has ordered it yet");
+    let plan = start_plan(&way);
+    way.all_confirmed().await;
+    until("both are shown", || letters(&way) == [(1, 1), (2, 2)]).await;
+    way.root.send(StopAll).await.unwrap();
+    plan.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn more_is_given_up_than_may_be_under_way_where_there_is_no_way_out() {
+    let mut way = Way::with_opens(OnError::Store, vec![false; 2000]);
+    let plan = start_plan(&way);
+    way.publish(300).await;
+    way.all_confirmed().await;
+    until("all are shown", || letters(&way).len() == 99).await;
+    assert_eq!((way.station.dead_letters.figures().letters, way.dead()), (300, 300));
+    way.root.send(StopAll).await.unwrap();
+    plan.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn more_rows_of_one_parcel_are_refused_than_letters_may_be_under_way() {
+    let mut way = Way::new(OnError::Store, &[Mood::RefusesRow; 200]);
+    let plan = start_plan(&way);
+    way.publish(1).await;
+    way.all_confirmed().await;
+    until("it is shown", || letters(&way) == [(1, 1)]).await;
+    assert_eq!(way.taken(), [(1, 1)]);
+    way.root.send(StopAll).await.unwrap();
+    plan.send(StopAll).await.unwrap();
+}
+
+#[actix::test]
+async fn what_stands_in_a_letter_already_is_not_published() {
+    let mut way = Way::new(OnError::Store, &[]);
+    way.end.put_aside_upto(2);
+    way.publish(3).await;
+    way.all_confirmed().await;
+    assert_eq!((way.taken(), way.dead()), (vec![(3, 3)], 0));
     way.root.send(StopAll).await.unwrap();
 }
 

@@ -5,6 +5,8 @@
 //! that were published and have not settled: they count as having left, in order, once they have,
 //! and are published again if what became of them is not known.
 
+mod given_up;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
@@ -19,7 +21,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::timeout;
 use tracing::debug;
-use tracing::error;
 use tracing::info;
 use tracing::warn;
 
@@ -28,6 +29,8 @@ use crate::actors::gate::Gate;
 use crate::actors::gate::RoleNow;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Station;
+use crate::actors::publisher::given_up::GivenUp;
+use crate::actors::publisher::given_up::LETTERS_UNDER_WAY_MAX;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
@@ -35,7 +38,6 @@ use crate::actors::tree::Surroundings;
 use crate::actors::tree::Taken;
 use crate::actors::tree::Voice;
 use crate::event::Batch;
-use crate::event::Value;
 use crate::event::hash_bytes;
 use crate::publishers::Built;
 use crate::publishers::OnError;
@@ -101,6 +103,8 @@ struct AtHand {
     tries: u32,
     /// It was put aside: nothing is to be done but to confirm it in its turn.
     given_up: bool,
+    /// Letters that hold it, or parts of it, and have to be safe before.
+    letters: Vec<GivenUp>,
 }
 
 impl PublisherJob {
@@ -265,31 +269,40 @@ impl PublisherActor {
         ctx.stop();
     }
 
+    /// What comes after a try to open that failed.
+    fn not_opened(&mut self, built: &mut Built, error: &PublishError) -> Pause {
+        let wait = self.failed(built.on_error, error, "cannot be opened");
+        self.give_all_up(built, error, self.is_given_up(built.on_error));
+        let nothing_waits = self.line().is_empty() && self.job.end.inbox.messages() == 0;
+        let lingers = |since| clock::elapsed().saturating_sub(since) < LINGER;
+        let is_done = self.stopping.is_some_and(|at| nothing_waits || !lingers(at));
+        // More is given up as soon as there is room for more letters.
+        let is_full = self.letters_under_way() > LETTERS_UNDER_WAY_MAX;
+        let wait = if is_full { SETTLE_PAUSE } else { wait };
+        if is_done { Pause::Idle } else { Pause::Later(wait) }
+    }
+
     fn shift(&mut self, built: &mut Built) -> Pause {
         let began = clock::elapsed();
         if !self.is_open
             && let Err(error) = built.publisher.open()
         {
-            let wait = self.failed(built.on_error, &error, "cannot be opened");
-            if self.is_given_up(built.on_error) {
-                while let Some(parcel) = self.next_parcel() {
-                    self.give_up(built.on_error, &parcel.parcel.message, &error);
-                }
-            }
-            let nothing_waits = self.line().is_empty() && self.job.end.inbox.messages() == 0;
-            let is_done = self.stopping.is_some() && nothing_waits;
-            return if is_done { Pause::Idle } else { Pause::Later(wait) };
+            return self.not_opened(built, &error);
         }
         self.opened();
         let gate = Arc::clone(&self.job.gate);
         loop {
             self.settle(built);
-            let Some(mut at_hand) = self.next_parcel() else { break };
+            if self.letters_under_way() > LETTERS_UNDER_WAY_MAX {
+                return Pause::Unsettled;
+            }
+            let Some(mut at_hand) = self.next_parcel(built.on_error) else { break };
             if self.job.end.is_void(&at_hand.parcel.message) {
                 // The other node published it, or computes it otherwise.
                 continue;
             }
-            if at_hand.given_up {
+            if at_hand.given_up || self.job.end.is_put_aside(&at_hand.parcel.message) {
+                at_hand.given_up = true;
                 self.line().said.push_back(at_hand);
                 continue;
             }
@@ -327,7 +340,8 @@ impl PublisherActor {
                 }
                 Err(error) if !error.transient && error.rows.is_some() => {
                     let part = part(&parcel, error.rows.clone().unwrap_or_default());
-                    self.give_up(built.on_error, &part, &error);
+                    let letter = self.give_up(built.on_error, &part, &error);
+                    self.attach(letter);
                     // The rest of the parcel has its tries still before it.
                     self.count_no_try();
                     if clock::elapsed().saturating_sub(began) > SHIFT {
@@ -346,7 +360,8 @@ impl PublisherActor {
                         }
                         return Pause::Later(wait);
                     }
-                    self.give_up(built.on_error, &parcel, &error);
+                    let letter = self.give_up(built.on_error, &parcel, &error);
+                    self.attach(letter);
                     given_up = true;
                 }
             }
@@ -383,12 +398,20 @@ impl PublisherActor {
         if built.publisher.is_lost() {
             line.recall();
         }
-        while let Some(AtHand { parcel, given_up, .. }) = line.said.front() {
-            let (parcel, end) = (&parcel.message, &self.job.end);
-            if !end.is_void(parcel) {
-                if !*given_up && !built.publisher.settled(parcel.number) {
+        if let Some(at_hand) = &mut line.at_hand {
+            // It may have a letter for each of many rows.
+            self.letters_are_safe(at_hand);
+        }
+        while let Some(at_hand) = line.said.front_mut() {
+            let end = &self.job.end;
+            if !end.is_void(&at_hand.parcel.message) {
+                let number = at_hand.parcel.message.number;
+                if !self.letters_are_safe(at_hand)
+                    || !at_hand.given_up && !built.publisher.settled(number)
+                {
                     break;
                 }
+                let parcel = &at_hand.parcel.message;
                 end.confirm(parcel);
                 self.job.station.published();
             }
@@ -432,19 +455,20 @@ impl PublisherActor {
     }
 
     /// The parcel that was begun, else the next one; one that was tried too often is given up.
-    fn next_parcel(&self) -> Option<AtHand> {
+    fn next_parcel(&self, on_error: OnError) -> Option<AtHand> {
         let begun = self.line().next();
         match begun {
-            Some(begun) if begun.tries > TRIES * 2 && !begun.given_up => {
+            Some(mut begun) if begun.tries > TRIES * 2 && !begun.given_up => {
                 // Its last tries ended in panics: even who waits for ever must not wait for this.
                 let error = PublishError::permanent("the publisher panicked over it repeatedly");
-                self.give_up(OnError::Log, &begun.parcel.message, &error);
+                let on_error = if on_error == OnError::Log { on_error } else { OnError::Store };
+                begun.letters.extend(self.give_up(on_error, &begun.parcel.message, &error));
                 Some(AtHand { given_up: true, ..begun })
             }
             Some(begun) => Some(begun),
             None => {
                 let parcel = self.job.end.inbox.take()?;
-                Some(AtHand { parcel, tries: 0, given_up: false })
+                Some(AtHand { parcel, tries: 0, given_up: false, letters: Vec::new() })
             }
         }
     }
@@ -476,40 +500,6 @@ impl PublisherActor {
 
     fn is_given_up(&self, on_error: OnError) -> bool {
         on_error != OnError::Wait && self.failures >= TRIES
-    }
-
-    /// Puts a parcel aside: into the fault stream if the sink asks for that and there is room for
-    /// it, else into the log and the count of dead letters.
-    fn give_up(&self, on_error: OnError, parcel: &Parcel, error: &PublishError) {
-        let rows = parcel.batch.len();
-        if on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
-            debug!(publisher = self.job.end.name, rows, %error, "rows sent to the fault stream");
-            return;
-        }
-        self.job.end.unpublished.inc_by(rows as u64);
-        let (plan, publisher) = (&parcel.plan, &self.job.end.name);
-        let first = parcel.batch.row(0);
-        let (letters, sample) = (&self.job.station.dead_letters, format!("{first:?}"));
-        letters.put("publisher", &parcel.stream, rows, &error.message, &sample);
-        error!(%plan, publisher, rows, first = ?first, %error, "rows put aside: not published");
-    }
-
-    fn send_to_fault_stream(&self, parcel: &Parcel, error: &PublishError) -> bool {
-        let version = self.job.station.version();
-        let Some((stream, front)) = version.stream(&format!("!{}", parcel.stream)) else {
-            return false;
-        };
-        if front.schema.len() != parcel.schema.len() + 1 {
-            return false;
-        }
-        let mut batch = Batch::new(&front.schema.types());
-        for row in 0..parcel.batch.len() {
-            let mut values = parcel.batch.row(row);
-            values.push(Value::Text(error.message.as_str().into()));
-            batch.push_row(parcel.batch.timestamps[row], &values);
-        }
-        // Waiting for room could be for ever: the plan may be waiting for this publisher.
-        self.job.station.put_now(&version, stream, batch, (None, None), None).is_ok()
     }
 }
 

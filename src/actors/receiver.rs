@@ -25,10 +25,12 @@ use tracing::warn;
 use crate::actors::clock;
 use crate::actors::gate::Gate;
 use crate::actors::plan::Applied;
+use crate::actors::plan::Brought;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Standing;
 use crate::actors::plan::Station;
 use crate::actors::plan::place_name;
+use crate::actors::plan::shortened;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
@@ -44,6 +46,9 @@ use crate::receivers::Receiver;
 use crate::receivers::Threshold;
 use crate::receivers::Unreadable;
 use crate::replica::Copied;
+use crate::replica::Letter;
+use crate::replica::LetterKind;
+use crate::replica::Payload;
 
 /// How long it polls before it looks at its other messages.
 const SHIFT: Duration = Duration::from_millis(10);
@@ -53,6 +58,9 @@ const ROOM_PAUSE: Duration = Duration::from_millis(2);
 const GATE_PAUSE: Duration = Duration::from_millis(20);
 /// Unreadable inputs are logged at most this often; all are counted.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The reason of all its dead letters.
+const UNREADABLE: &str = "unreadable";
 
 /// Makes the receiver anew for each life, in the actor's thread.
 pub type Make = Arc<dyn Fn() -> Result<Box<dyn Receiver>, String> + Send + Sync>;
@@ -87,16 +95,22 @@ struct Twin {
 #[derive(Default)]
 struct Kept {
     mark: Option<Mark>,
-    /// Of one with a twin: where it stood after the last rows that were brought to the plan.
+    /// Of one with a twin: where it stood after the last that was brought to the plan.
     brought: Option<String>,
-    /// Of one with a twin: it passes over what waits for it, and has brought nothing since.
+    /// Of one with a twin: it passes over what waits for it, and has brought no rows since.
     passes: bool,
-    pending: Option<Batch>,
+    pending: Option<Pending>,
     /// By which the last rows brought to the plan tell what became of them.
     told: Option<Told>,
     /// Held as long as the receiver is deployed.
     _attendance: Option<Box<dyn Any + Send>>,
     last_complaint: Option<Duration>,
+}
+
+/// What was received and the plan has not taken yet.
+struct Pending {
+    batch: Batch,
+    letters: Vec<Letter>,
 }
 
 impl ReceiverJob {
@@ -110,7 +124,7 @@ impl ReceiverJob {
     ) -> Self {
         let metrics = &around.metrics;
         let voice = around.registry.voice(format!("plans/{}/{name}", station.name));
-        let unreadable = metrics.dead_letters(&station.name, "unreadable");
+        let unreadable = metrics.dead_letters(&station.name, UNREADABLE);
         let unmatched = metrics.dropped(&station.name, &stream, "", "unmatched");
         let (name, gate) = (name.into(), Arc::clone(&around.gate));
         let attendance = make().ok().and_then(|receiver| receiver.attend());
@@ -208,27 +222,37 @@ impl ReceiverJob {
         }
     }
 
-    /// Counts what is not going to reach the plan.
-    fn account(&self, received: &Received) {
+    /// Counts what is not going to reach the stream; what could not be read becomes letters.
+    fn account(&self, received: &mut Received) -> Vec<Letter> {
         self.unmatched.inc_by(received.unmatched as u64);
-        self.complain(&received.unreadable);
+        let unreadable = std::mem::take(&mut received.unreadable);
+        if let Some(first) = unreadable.first() {
+            self.unreadable.inc_by(unreadable.len() as u64);
+            self.complain(first);
+        }
+        unreadable.into_iter().map(|unreadable| self.letter(unreadable)).collect()
     }
 
-    fn complain(&self, unreadable: &[Unreadable]) {
-        let Some(first) = unreadable.first() else {
-            return;
-        };
-        self.unreadable.inc_by(unreadable.len() as u64);
-        for Unreadable { reason, sample } in unreadable {
-            let letters = &self.station.dead_letters;
-            letters.put("unreadable", &self.stream, 1, reason, sample);
+    fn letter(&self, unreadable: Unreadable) -> Letter {
+        let Unreadable { reason, input } = unreadable;
+        Letter {
+            at: clock::now_ms(),
+            kind: LetterKind::Receiver,
+            place: (&*self.name).into(),
+            stream: (&*self.stream).into(),
+            reason: UNREADABLE.into(),
+            message: reason.as_str().into(),
+            payload: Payload::Message(input),
         }
+    }
+
+    fn complain(&self, first: &Unreadable) {
         let (mut kept, now) = (self.kept(), clock::elapsed());
         if kept.last_complaint.is_none_or(|last| now.saturating_sub(last) > COMPLAINT_PAUSE) {
             kept.last_complaint = Some(now);
-            let (plan, stream) = (&self.station.name, &self.stream);
-            let (reason, sample) = (&first.reason, &first.sample);
-            warn!(%plan, %stream, reason, sample, "input put aside: it cannot be read as events");
+            let (plan, stream, reason) = (&self.station.name, &self.stream, &first.reason);
+            let sample = shortened(&String::from_utf8_lossy(&first.input));
+            warn!(%plan, %stream, reason, ?sample, "input put aside: it cannot be read as events");
         }
     }
 }
@@ -351,27 +375,27 @@ impl ReceiverActor {
 }
 
 /// Keeps what was received until the plan has taken it.
-fn take(job: &ReceiverJob, received: Received) {
-    job.account(&received);
+fn take(job: &ReceiverJob, mut received: Received) {
+    let letters = job.account(&mut received);
     let mut kept = job.kept();
     if received.mark.is_some() {
         kept.mark = received.mark;
     }
-    if !received.batch.is_empty() {
-        kept.pending = Some(received.batch);
+    if !received.batch.is_empty() || !letters.is_empty() {
+        kept.pending = Some(Pending { batch: received.batch, letters });
     }
 }
 
 /// Brings what is kept to the plan; `false` when there is no room.
 fn deliver(job: &ReceiverJob) -> bool {
     let mut kept = job.kept();
-    let Some(batch) = kept.pending.take() else {
+    let Some(pending) = kept.pending.take() else {
         return true;
     };
     let version = job.station.version();
     let Some((stream, _)) = version.stream(&job.stream) else {
         // The stream is gone; the deployer is about to stop this receiver.
-        kept.pending = Some(batch);
+        kept.pending = Some(pending);
         return false;
     };
     let mark = kept.mark.as_ref().map(|Mark(place)| {
@@ -382,14 +406,20 @@ fn deliver(job: &ReceiverJob) -> bool {
     let (tell, told) = oneshot::channel();
     let has_mark = mark.is_some();
     let tell = has_mark.then_some(tell);
-    let put = job.station.put_now(&version, stream, batch, (mark, copied), tell);
-    match put {
+    let Pending { batch, letters } = pending;
+    let has_rows = !batch.is_empty();
+    let brought = Brought { batch, letters, mark, copied };
+    match job.station.put_now(&version, stream, brought, tell) {
         Ok(()) => {
             kept.told = has_mark.then_some(told);
             kept.brought = kept.mark.as_ref().map(|Mark(place)| place.clone());
-            kept.passes = false;
+            // Letters alone do not say that it passed: only of rows that is remembered.
+            kept.passes &= !has_rows;
         }
-        Err(batch) => kept.pending = Some(*batch),
+        Err(brought) => {
+            let Brought { batch, letters, .. } = *brought;
+            kept.pending = Some(Pending { batch, letters });
+        }
     }
     kept.pending.is_none()
 }
@@ -405,17 +435,18 @@ struct PlanDoor {
 type Told = oneshot::Receiver<Result<Applied, Misfit>>;
 
 impl PlanDoor {
-    /// Brings rows to the plan, waiting for room; `None` if it takes nothing any more. Of no rows
+    /// Brings rows to the plan, waiting for room; `None` if it takes nothing any more. Of nothing
     /// nobody is told.
-    async fn enter(&self, received: Received) -> Option<Option<Told>> {
-        self.job.account(&received);
-        if received.batch.is_empty() {
+    async fn enter(&self, mut received: Received) -> Option<Option<Told>> {
+        let letters = self.job.account(&mut received);
+        if received.batch.is_empty() && letters.is_empty() {
             return Some(None);
         }
         let version = self.job.station.version();
         let (stream, _) = version.stream(&self.job.stream)?;
         let copied = self.job.copied(&self.job.kept(), false);
-        let told = self.job.station.put_copied(&version, stream, received.batch, copied).await;
+        let brought = Brought { batch: received.batch, letters, mark: None, copied };
+        let told = self.job.station.bring(&version, stream, brought).await;
         told.ok().map(Some)
     }
 }

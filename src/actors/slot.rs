@@ -43,6 +43,8 @@ use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
 use crate::config::Config;
+use crate::config::DeadLetters;
+use crate::event::Millis;
 use crate::event::Text;
 use crate::ha::protocol::Plan as Number;
 use crate::language::diagnostic::Diagnostic;
@@ -50,6 +52,7 @@ use crate::language::render;
 use crate::language::render::Colour;
 use crate::plan::logical::Plan;
 use crate::publishers::Parcel;
+use crate::replica::Bounds;
 use crate::replica::Broken;
 use crate::replica::Builder;
 use crate::replica::Deployment;
@@ -171,7 +174,8 @@ impl Slot {
             None if config.persistence.enabled => Kept::open(&config.node.data, &draft.name),
             None => Ok(Kept::nothing()),
         };
-        let kept = kept.map_err(|error| error.to_string())?;
+        let mut kept = kept.map_err(|error| error.to_string())?;
+        kept.bounds = bounds(&config.dead_letters);
         kept.waker.set(&inbox);
         let (draft, number, secret) = match &kept.deployment {
             Some(deployment) => {
@@ -377,6 +381,13 @@ impl Slot {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How much of what could not be handled a plan keeps.
+fn bounds(config: &DeadLetters) -> Bounds {
+    let DeadLetters { letters, bytes, age } = config;
+    let age = Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
+    Bounds { letters: *letters as u64, bytes: *bytes as u64, age }
 }
 
 /// Stops a child of the group; a group that has ended has no children.

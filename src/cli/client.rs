@@ -63,6 +63,23 @@ impl Node {
         }
     }
 
+    /// Says something with a body.
+    ///
+    /// # Errors
+    /// Why it was not done, for people.
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Value, String> {
+        let request = agent().post(self.url(path)).content_type("application/octet-stream");
+        self.read(request.send(body))
+    }
+
+    /// Has something removed.
+    ///
+    /// # Errors
+    /// Why it was not done, for people.
+    pub fn delete(&self, path: &str) -> Result<Value, String> {
+        self.read(agent().delete(self.url(path)).call())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.node.trim_end_matches('/'))
     }

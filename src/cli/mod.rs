@@ -3,6 +3,8 @@
 mod check;
 #[cfg(feature = "node")]
 mod client;
+#[cfg(feature = "node")]
+mod dead_letters;
 mod files;
 mod format;
 #[cfg(feature = "node")]
@@ -51,6 +53,10 @@ enum Command {
     Status(pair::StatusArguments),
     #[cfg(feature = "node")]
     Snapshot(snapshot::Arguments),
+    /// Look at what a plan could not handle, take it up again, or discard it
+    #[cfg(feature = "node")]
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     /// Say a word to a pair: a planned switch, or a promotion by hand
     #[cfg(feature = "node")]
     #[command(subcommand)]
@@ -76,6 +82,8 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => pair::status(&arguments),
         #[cfg(feature = "node")]
         Command::Snapshot(arguments) => snapshot::run(&arguments),
+        #[cfg(feature = "node")]
+        Command::DeadLetters(command) => dead_letters::run(&command),
         #[cfg(feature = "node")]
         Command::Ha(command) => pair::ha(&command),
         Command::Check(arguments) => check::run(&arguments),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::config::DeadLetters;
 use crate::config::Faults;
 use crate::config::Http;
 use crate::config::Log;
@@ -78,6 +79,11 @@ impl Check<'_> {
             tail: Tail {
                 events: self.whole("tail.events", 0),
                 bytes: self.size("tail.bytes", 0..=usize::MAX),
+            },
+            dead_letters: DeadLetters {
+                letters: self.whole("dead_letters.letters", 0),
+                bytes: self.size("dead_letters.bytes", 0..=1 << 30),
+                age: self.time("dead_letters.age", 60 * second..=100_000 * hour),
             },
             log: Log { level: self.level("log.level"), format: self.format("log.format") },
             testing: Testing { faults: self.flag("testing.faults") },

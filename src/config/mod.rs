@@ -48,6 +48,8 @@ pub struct Config {
     pub queues: Queues,
     /// The newest events kept per stream.
     pub tail: Tail,
+    /// What could not be handled and is kept.
+    pub dead_letters: DeadLetters,
     /// What the node says of itself.
     pub log: Log,
     /// For tests of the node itself.
@@ -120,6 +122,17 @@ pub struct Tail {
     pub events: usize,
     /// Bytes kept per stream.
     pub bytes: usize,
+}
+
+/// What could not be handled and is kept, per plan; the oldest go first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetters {
+    /// Letters kept.
+    pub letters: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// How long one is kept.
+    pub age: Duration,
 }
 
 /// What the node says of itself.
@@ -232,7 +245,12 @@ mod tests {
     /// A number alone says what it counts; times and sizes carry their unit.
     fn default_with_unit(setting: &Setting) -> String {
         let value = setting.default.trim_matches('"');
-        let counts = [("events", "events"), ("rows", "events"), ("connections", "connections")];
+        let counts = [
+            ("events", "events"),
+            ("rows", "events"),
+            ("connections", "connections"),
+            ("letters.letters", "letters"),
+        ];
         let counted = || counts.iter().find(|(part, _)| setting.key.contains(part));
         match value.parse::<u64>() {
             Ok(_) => {

@@ -64,6 +64,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     (STORES, "A store: a database for tables, streams and results, by a name of any kind."),
     ("queues", "How much may wait. What does not fit makes the sender wait: nothing is dropped."),
     ("tail", "The newest events kept in memory, per stream, for GET …/streams/{stream}/events."),
+    ("dead_letters", "What could not be handled and is kept in the plan's state until taken up."),
     ("log", "What the node says of itself, on standard error."),
     ("testing", "For tests of the node itself; leave it alone."),
 ];
@@ -437,6 +438,24 @@ pub const SETTINGS: &[Setting] = &[
         key: "tail.bytes",
         default: "\"4MiB\"",
         help: &["Bytes kept per stream; the oldest events leave first."],
+    },
+    Setting {
+        key: "dead_letters.letters",
+        default: "10000",
+        help: &[
+            "Dead letters kept per plan; the oldest go first. 0 keeps none: then all are counted",
+            "only. In a pair the setting of the node that puts something aside counts.",
+        ],
+    },
+    Setting {
+        key: "dead_letters.bytes",
+        default: "\"16MiB\"",
+        help: &["Bytes of them, which every snapshot holds. At most 1GiB."],
+    },
+    Setting {
+        key: "dead_letters.age",
+        default: "\"720h\"",
+        help: &["How long one is kept. From 1min to 100000h."],
     },
     Setting {
         key: "log.level",

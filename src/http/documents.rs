@@ -88,21 +88,84 @@ pub struct SnapshotTaken {
     pub seconds: f64,
 }
 
-/// The newest things that a plan could not handle.
+/// What a plan could not handle.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeadLetters {
     /// The plan.
     pub plan: String,
-    /// Newest first.
+    /// How many dead letters it keeps.
+    pub kept: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+    /// Those that were asked for, newest first.
     pub dead_letters: Vec<DeadLetter>,
+    /// The newest of what was only counted and is not kept, newest first; in memory of this node.
+    pub counted: Vec<CountedLetter>,
 }
 
-/// Something that was put aside.
+/// Something that was put aside and is kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeadLetter {
+    /// Its number in the plan, by which it is replayed or discarded; both nodes of a pair say the
+    /// same.
+    pub id: u64,
+    /// When it was put aside, in milliseconds since 1970.
+    pub at: i64,
+    /// By whom: `receiver`, `publisher`, `store` or `plan`.
+    pub kind: &'static str,
+    /// The name of the receiver, publisher or store, as in `receiver:Logins:1`; of the plan, that
+    /// of the stream.
+    pub place: String,
+    /// The stream it was for, or came from.
+    pub stream: String,
+    /// `unreadable`, `publisher` or `poison`, as in the metric `dead_letters`.
+    pub reason: String,
+    /// How many events; 1 for an input that could not be read.
+    pub events: u64,
+    /// The room it takes.
+    pub bytes: usize,
+    /// What went wrong.
+    pub message: String,
+    /// The beginning of the input, or the first of the events.
+    pub sample: String,
+}
+
+/// A dead letter with all that is in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetterDetail {
+    /// What the list says of it.
+    #[serde(flatten)]
+    pub letter: DeadLetter,
+    /// The input as it came, if it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// The input as it came, in Base64, if it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_base64: Option<String>,
+    /// The events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<LetterRow>>,
+}
+
+/// An event in a dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LetterRow {
+    /// Its time, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Its number among the results of its publisher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Its attributes.
+    #[schema(value_type = Object)]
+    pub event: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Something that was counted and is not kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CountedLetter {
     /// When, in milliseconds since 1970.
     pub at: i64,
-    /// `unreadable`, `publisher`, `poison` or `changed`, as in the metric `dead_letters`.
+    /// `publisher`, `poison` or `changed`, as in the metric `dead_letters`.
     pub reason: &'static str,
     /// The stream it was for, or came from.
     pub stream: String,
@@ -110,8 +173,39 @@ pub struct DeadLetter {
     pub events: usize,
     /// What went wrong.
     pub message: String,
-    /// The beginning of the input, or the first of the events.
+    /// The first of the events.
     pub sample: String,
+}
+
+/// A dead letter was closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClosedLetter {
+    /// The plan.
+    pub plan: String,
+    /// The letter.
+    pub id: u64,
+    /// The position of the plan's log at which it was closed.
+    pub position: u64,
+}
+
+/// Dead letters were closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClosedLetters {
+    /// The plan.
+    pub plan: String,
+    /// How many.
+    pub closed: usize,
+    /// Those that were meant and are as they were.
+    pub refused: Vec<RefusedLetter>,
+}
+
+/// A dead letter that is as it was.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusedLetter {
+    /// The letter.
+    pub id: u64,
+    /// Why.
+    pub detail: String,
 }
 
 /// The answer to an on-demand query.

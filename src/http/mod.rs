@@ -11,6 +11,7 @@ mod documents;
 mod events;
 mod follow;
 mod guard;
+mod letters;
 mod parameters;
 pub mod problem;
 mod reading;

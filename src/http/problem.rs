@@ -98,6 +98,10 @@ kinds! {
     SQL_STOPPED = 409 "sql-stopped" "The statement was ended by its id.";
     /// The store cannot be asked.
     STORE_AWAY = 503 "store-away" "The store cannot be asked now; try again later.";
+    /// No such dead letter.
+    UNKNOWN_LETTER = 404 "unknown-dead-letter" "The plan keeps no dead letter of this number.";
+    /// The dead letter stays.
+    NOT_REPLAYED = 409 "not-replayed" "The dead letter stays as it is; `detail` says why.";
     /// No such actor.
     UNKNOWN_ACTOR = 404 "unknown-actor" "No actor of this name is at work.";
     /// The address takes other methods.

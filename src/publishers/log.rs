@@ -202,7 +202,6 @@ mod tests {
         for (sink, words) in [
             (log().option("priority", "loud"), "one of `TRACE`, `DEBUG`"),
             (log().option("prefix", "{{pi}}"), "the stream has no attribute `pi`"),
-            (log().option("on.error", "STORE"), "not supported yet: a store of errors"),
             (log().option("on.error", "RETRY"), "one of `LOG`, `WAIT`"),
             (log().mapper("xml"), "not supported yet: mapper `xml`"),
             (log().mapper("passThrough").payload("x"), "maps nothing"),

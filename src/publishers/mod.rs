@@ -194,6 +194,8 @@ pub enum OnError {
     Wait,
     /// A few tries, then its rows go to the fault stream `!S` of the plan.
     Stream,
+    /// A few tries, then its rows become a dead letter that is kept.
+    Store,
 }
 
 /// What a publisher is built from.
@@ -243,8 +245,8 @@ const ON_ERROR: OptionDefinition = option(
     Form::Word(&["LOG", "WAIT", "STREAM", "STORE"]),
     "LOG",
     "What is done with what cannot be published: after a few tries counted and logged (`LOG`), \
-     tried until it is taken while the plan waits (`WAIT`), or sent to the fault stream \
-     (`STREAM`).",
+     tried until it is taken while the plan waits (`WAIT`), sent to the fault stream (`STREAM`), \
+     or kept as a dead letter that can be replayed (`STORE`).",
 );
 
 /// All kinds of publishers.
@@ -325,7 +327,7 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let (options, span) = (&endpoint.options, endpoint.span);
     let options = Options::read(what, definition.options, options, span, &mut faults);
-    let on_error = on_error(&options, &mut faults);
+    let on_error = on_error(setup, &options, &mut faults);
     let built = (definition.build)(setup, &options, &mut faults);
     match built.filter(|_| faults.is_empty()) {
         Some(publisher) => Ok(Built { publisher, on_error }),
@@ -333,12 +335,14 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     }
 }
 
-fn on_error(options: &Options, faults: &mut Vec<Diagnostic>) -> OnError {
+fn on_error(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>) -> OnError {
     match options.word("on.error") {
         Some("WAIT" | "RETRY") => OnError::Wait,
         Some("STREAM") => OnError::Stream,
+        Some("STORE") if matches!(setup.role, Role::Sink) => OnError::Store,
+        // A change that is made later than those after it would undo them.
         Some("STORE") => {
-            let (place, what) = (options.place("on.error"), "a store of errors");
+            let (place, what) = (options.place("on.error"), "dead letters of a store's changes");
             faults.push(Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what));
             OnError::Log
         }

@@ -9,6 +9,9 @@ use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
 use crate::mappers;
 use crate::mappers::Arrival;
+use crate::mappers::Encoder as _;
+use crate::mappers::JsonEncoder;
+use crate::mappers::Messages;
 use crate::mappers::PASS_THROUGH;
 use crate::mappers::options;
 use crate::mappers::options::Form;
@@ -67,7 +70,7 @@ struct Open {
     door: Door,
     heard: Heard,
     /// Messages by their number in the queue that are not finished: each is once the plan's log
-    /// says that so many messages with rows were taken.
+    /// says that so many messages that brought something were taken.
     unfinished: VecDeque<(u64, u64)>,
     /// How many the log says.
     applied: u64,
@@ -102,7 +105,7 @@ impl InMemory {
             Content::Rows { schema, batch } if !self.takes_rows => {
                 let reason = "rows came where messages were expected; the publisher needs the same \
                               mapper as this receiver";
-                self.reading.refuse(reason.to_owned(), describe(schema, batch).as_bytes());
+                self.reading.refuse(reason.to_owned(), written(schema, batch));
             }
             Content::Rows { schema, batch } if schema.types() != self.schema.types() => {
                 let reason = format!(
@@ -110,7 +113,7 @@ impl InMemory {
                     list(&self.schema),
                     list(schema)
                 );
-                self.reading.refuse(reason, describe(schema, batch).as_bytes());
+                self.reading.refuse(reason, written(schema, batch));
             }
             Content::Rows { batch, .. } => append(batch, self.reading.rows()),
         }
@@ -152,11 +155,12 @@ fn list(schema: &Schema) -> String {
     attributes.join(", ")
 }
 
-fn describe(schema: &Schema, batch: &Batch) -> String {
-    match batch.is_empty() {
-        true => list(schema),
-        false => format!("{:?}", batch.row(0)),
-    }
+/// Rows as JSON, an object a line.
+fn written(schema: &Schema, batch: &Batch) -> Vec<u8> {
+    let mut messages = Messages::new();
+    JsonEncoder::plain(schema).encode(batch, 0..batch.len(), &mut messages);
+    let lines: Vec<&[u8]> = messages.iter().map(|(message, _)| message).collect();
+    lines.join(b"\n".as_slice())
 }
 
 impl Receiver for InMemory {
@@ -189,9 +193,9 @@ impl Receiver for InMemory {
         for (number, message) in (first..).zip(&messages) {
             let origin = message.origin.as_ref();
             if origin.is_none_or(|origin| open.heard.take(&origin.producer, origin.last)) {
-                let rows = self.reading.rows().len();
+                let before = self.reading.gathered();
                 self.take(&message.content);
-                open.heard.count += u64::from(self.reading.rows().len() > rows);
+                open.heard.count += u64::from(self.reading.gathered() > before);
             }
             open.unfinished.push_back((number, open.heard.count));
         }
@@ -279,6 +283,7 @@ mod tests {
         // One attribute of type string can also take a text as it is.
         assert_eq!(received.batch.row(0), [Value::from("text")]);
         assert!(received.unreadable[0].reason.contains("expected (ip string), found (n int)"));
+        assert_eq!(received.unreadable[0].input, br#"{"event":{"n":1}}"#);
 
         let source = Source::new("inMemory", &schema).option("topic", "t").mapper("json");
         let mut receiver = source.build();

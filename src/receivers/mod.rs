@@ -18,6 +18,7 @@
 //! Receivers are built from the `@source` of a plan; whatever is wrong with its options is told at
 //! deployment, at its place in the plan.
 
+mod again;
 mod check;
 pub mod copies;
 mod file;
@@ -30,6 +31,8 @@ mod reading;
 #[cfg(test)]
 mod harness;
 
+pub use again::Unread;
+pub use again::read_again;
 pub use check::check;
 pub use copies::Likeness;
 
@@ -65,7 +68,7 @@ pub struct Received {
     /// Events left out because the mapping's pattern does not match them, which is no fault: they
     /// are counted as dropped with the reason `unmatched`.
     pub unmatched: usize,
-    /// Inputs that could not be read as rows. They are logged and counted as dead letters.
+    /// Inputs that could not be read as rows. They are counted and become dead letters.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -78,8 +81,8 @@ pub struct Mark(pub String);
 pub struct Unreadable {
     /// What is wrong, what was expected and what came.
     pub reason: String,
-    /// The beginning of the input, for people.
-    pub sample: String,
+    /// The input, whole: given to the same mapper again it means the same.
+    pub input: Vec<u8>,
 }
 
 /// When a receiver wants to be asked again.

@@ -21,8 +21,9 @@ pub const BYTES: usize = 1 << 20;
 
 /// Reads the messages of one source.
 pub struct Reading {
-    /// Reads one message.
-    pub decoder: Box<dyn Decoder>,
+    decoder: Box<dyn Decoder>,
+    /// The message that told the decoder how to read the others, where it wants one.
+    head: Option<Vec<u8>>,
     types: Vec<DataType>,
     received: Received,
     bytes: usize,
@@ -44,7 +45,7 @@ impl Reading {
         let types = schema.types();
         let batch = Batch::new(&types);
         let received = Received { batch, ..Received::default() };
-        Reading { decoder, types, received, bytes: 0 }
+        Reading { decoder, head: None, types, received, bytes: 0 }
     }
 
     /// Whether a poll has read enough.
@@ -54,21 +55,46 @@ impl Reading {
             || self.bytes >= BYTES
     }
 
+    /// A new file begins.
+    pub fn begin(&mut self) {
+        self.decoder.begin();
+        self.head = None;
+    }
+
+    /// Whether the decoder has to be shown the head of a file whose middle is read next.
+    pub fn wants_head(&self) -> bool {
+        self.decoder.wants_head()
+    }
+
     /// Reads a message: one send.
     pub fn message(&mut self, message: &[u8], arrival: &Arrival) {
         self.bytes += message.len();
         match self.decoder.decode(message, arrival, &mut self.received.batch) {
-            Ok(decoded) => self.received.unmatched += decoded.unmatched,
-            Err(error) => self.refuse(error.to_string(), message),
+            Ok(decoded) => {
+                self.received.unmatched += decoded.unmatched;
+                if self.head.is_none() && self.decoder.wants_head() {
+                    self.head = Some(message.to_vec());
+                }
+            }
+            Err(error) => {
+                // Alone it would be taken for a head.
+                let input = match &self.head {
+                    Some(head) => [head, b"\n".as_slice(), message].concat(),
+                    None => message.to_vec(),
+                };
+                self.refuse(error.to_string(), input);
+            }
         }
     }
 
     /// Takes note of an input that is no event.
-    pub fn refuse(&mut self, reason: String, input: &[u8]) {
-        const SAMPLE: usize = 200;
-        let sample = String::from_utf8_lossy(&input[..input.len().min(SAMPLE)]);
-        let sample = snippet_of(&sample);
-        self.received.unreadable.push(Unreadable { reason, sample });
+    pub fn refuse(&mut self, reason: String, input: Vec<u8>) {
+        self.received.unreadable.push(Unreadable { reason, input });
+    }
+
+    /// How much was read so far: rows, and inputs that are none.
+    pub fn gathered(&self) -> usize {
+        self.received.batch.len() + self.received.unreadable.len()
     }
 
     /// The rows read so far, to append to without a decoder.
@@ -81,6 +107,7 @@ impl Reading {
         let mut rows = Batch::new(&self.types);
         // Its rows, if it is not a head after all, were read before; so were its faults.
         let _ = self.decoder.decode(message, &Arrival::at(0), &mut rows);
+        self.head = Some(message.to_vec());
     }
 
     /// What was read since the last time.
@@ -90,10 +117,6 @@ impl Reading {
         let next = Received { batch, ..Received::default() };
         std::mem::replace(&mut self.received, next)
     }
-}
-
-fn snippet_of(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// The mapping of a source, or the default one.

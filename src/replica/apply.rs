@@ -24,9 +24,10 @@ use crate::replica::Builder;
 use crate::replica::Copies;
 use crate::replica::Deployment;
 use crate::replica::EngineBuilder;
+use crate::replica::LetterNews;
+use crate::replica::Letters;
 use crate::replica::LogEntry;
 use crate::replica::Machine;
-use crate::replica::Mark;
 use crate::replica::Producers;
 use crate::replica::Results;
 
@@ -95,7 +96,8 @@ pub enum Outcome {
 pub struct Output {
     /// The stream, as the running version counts.
     pub stream: StreamId,
-    /// The number of the first row among all that ever passed through the stream, from 1.
+    /// The number of the first row among all that ever passed through the stream, from 1; 0 for
+    /// rows of a dead letter, which passed before.
     pub first: u64,
     /// The rows, all current.
     pub rows: Arc<Batch>,
@@ -129,6 +131,9 @@ pub struct Replica {
     pub(super) copies: Copies,
     /// Entries that were skipped and whose skip has not come yet, with what they held.
     pub(super) skipped: BTreeMap<u64, Option<LogEntry>>,
+    pub(super) letters: Letters,
+    /// Rows of a dead letter that a publisher is given again by the entry at hand.
+    pub(super) again: Option<Again>,
     base: Base,
     since: Vec<LogEntry>,
     since_bytes: usize,
@@ -136,6 +141,13 @@ pub struct Replica {
     at_hand: Option<LogEntry>,
     takeover: Option<Takeover>,
     results: Results,
+}
+
+/// Rows that a publisher is given again.
+pub(super) struct Again {
+    pub(super) stream: StreamId,
+    pub(super) publisher: Text,
+    pub(super) rows: Arc<Batch>,
 }
 
 /// The version at work.
@@ -171,6 +183,8 @@ impl Replica {
             marks: BTreeMap::new(),
             copies: Copies::default(),
             skipped: BTreeMap::new(),
+            letters: Letters::default(),
+            again: None,
             base: Base::Started(0),
             since: Vec::new(),
             since_bytes: 0,
@@ -228,6 +242,17 @@ impl Replica {
         self.marks.get(receiver)
     }
 
+    /// What could not be handled and is kept.
+    #[must_use]
+    pub fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// What changed among the letters since somebody asked last.
+    pub fn take_letter_news(&mut self) -> Vec<LetterNews> {
+        self.letters.take_news()
+    }
+
     /// Entries that were skipped here and of which no later entry says so, with why.
     #[must_use]
     pub fn unsaid_skips(&self) -> Vec<(u64, Text)> {
@@ -255,18 +280,19 @@ impl Replica {
         notes: &mut Vec<Note>,
     ) -> Result<Outcome, Broken> {
         let position = self.position + 1;
-        if let Some(kept) = self.skipped.get_mut(&position) {
-            // Its rows end here, but a source must not bring them again.
-            if let Body::Rows { mark: Some(mark), .. } = &entry.body {
-                self.marks.insert(mark.receiver.clone(), mark.place.clone());
+        let now = self.now.max(entry.at);
+        if self.skipped.contains_key(&position) {
+            // Its rows end here, but a source must not bring them again, and what came along
+            // counts. Where it has no effect, nothing of it is left.
+            if self.unfold(now, &mut entry).is_err() {
+                entry.body = Body::Tick;
             }
-            self.copies.sift(self.now.max(entry.at), &mut entry.body);
-            *kept = Some(entry);
+            self.skipped.insert(position, Some(entry));
             self.position = position;
             return Ok(Outcome::Skipped);
         }
         self.results.clear();
-        let now = self.now.max(entry.at);
+        self.letters.expire(now);
         let outcome = match &entry.body {
             Body::Deploy(deployment) => {
                 self.deploy(now, deployment)?;
@@ -283,57 +309,21 @@ impl Replica {
 
     /// Brings an entry to the machine, and keeps it to be able to take back a later one.
     fn feed(&mut self, now: Millis, mut entry: LogEntry) -> Result<Outcome, Broken> {
-        let running = self.running.as_mut().ok_or_else(|| {
-            Broken("the log of the plan does not begin with its deployment".to_owned())
-        })?;
-        let (mut sending, mut reached) = (None, None);
-        let mut ended = None;
-        match &mut entry.body {
-            Body::Rows { stream, sending: sender, mark, copied, batch } => {
-                if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
-                    return Ok(Outcome::Repeated);
-                }
-                if running.stream(stream, batch).is_none() {
-                    let reason = format!("no stream `{stream}` of these attributes");
-                    return Ok(Outcome::Refused(reason));
-                }
-                if let (Some(of), Some(mark)) = (copied, &mark)
-                    && (self.marks.get(&mark.receiver) != of.after.as_ref()
-                        || !of.has_passed && self.copies.is_passed(&of.receiver, &of.node))
-                {
-                    let reason = format!("`{}` has to begin elsewhere", mark.receiver);
-                    return Ok(Outcome::Refused(reason));
-                }
-                // It keeps them, for the case that it is skipped.
-                (sending, reached) = (sender.clone(), mark.clone());
-                self.copies.sift(now, &mut entry.body);
-            }
-            Body::Skip { position, reason } => {
-                ended = Some(*position);
-                let skipped = self.skipped.get(position).and_then(Option::as_ref);
-                let fault = skipped.and_then(|skipped| running.fault(skipped, reason));
-                entry.body = fault.unwrap_or(Body::Tick);
-            }
-            Body::Write { sending: sender, .. } => {
-                if sender.as_ref().is_some_and(|sender| self.producers.has_taken(sender)) {
-                    return Ok(Outcome::Repeated);
-                }
-                sending = sender.take();
-            }
-            Body::Tick | Body::Compare | Body::Load { .. } | Body::Deploy(_) => {}
+        if self.running.is_none() {
+            let reason = "the log of the plan does not begin with its deployment";
+            return Err(Broken(reason.to_owned()));
         }
+        let sending = match self.unfold(now, &mut entry) {
+            Ok(sending) => sending,
+            Err(outcome) => return Ok(outcome),
+        };
+        let running = self.running.as_mut().expect("it was looked at");
         // A panic leaves it here.
         let body = &self.at_hand.insert(entry).body;
         let outcome = running.take(now, body, &mut self.results);
         let entry = self.at_hand.take();
         if let Some(sending) = sending {
             self.producers.take(&sending);
-        }
-        if let Some(Mark { receiver, place }) = reached {
-            self.marks.insert(receiver, place);
-        }
-        if let Some(position) = ended {
-            self.skipped.remove(&position);
         }
         entry.into_iter().for_each(|entry| self.keep(entry));
         Ok(outcome)
@@ -369,6 +359,10 @@ impl Replica {
     /// Puts rows together with their numbers.
     fn number(&mut self, outputs: &mut Vec<Output>) {
         let Some(running) = &self.running else { return };
+        if let Some(Again { stream, publisher, rows }) = self.again.take() {
+            let number = next(&mut self.given, &publisher, rows.len() as u64);
+            outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
+        }
         for (stream, rows) in self.results.drain() {
             let names = &running.publishers[stream];
             let count = rows.len() as u64;
@@ -391,7 +385,8 @@ impl Replica {
         self.since_bytes += match &entry.body {
             Body::Rows { batch, .. } | Body::Load { batch, .. } => batch.bytes(),
             Body::Write { query, .. } => query.len(),
-            Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => 0,
+            // What else there is has become one of these by now.
+            _ => 0,
         };
         self.since.push(entry);
         if self.since.len() >= KEPT_ENTRIES_MAX || self.since_bytes >= KEPT_BYTES_MAX {
@@ -503,28 +498,34 @@ impl Running {
                 self.machine.apply(now, None, results);
             }
             Body::Load { .. } => return self.load(now, body, results),
-            Body::Tick | Body::Compare | Body::Skip { .. } | Body::Deploy(_) => {
-                self.machine.apply(now, None, results);
-            }
+            // What else there is has become one of these by now.
+            _ => self.machine.apply(now, None, results),
         }
         Outcome::Done
     }
 
     /// The stream of this name, if the rows fit it.
-    fn stream(&self, name: &str, rows: &Batch) -> Option<StreamId> {
-        let plan = &self.made.plan;
-        let id = plan.stream(name)?;
-        let types = plan.streams[id].schema.types();
-        let fits = types.len() == rows.columns.len()
+    pub(super) fn stream(&self, name: &str, rows: &Batch) -> Option<StreamId> {
+        self.made.plan.stream(name).filter(|id| self.fits(*id, rows))
+    }
+
+    /// The stream of the publisher of this name, if the rows fit it.
+    pub(super) fn stream_of(&self, publisher: &str, rows: &Batch) -> Option<StreamId> {
+        let has = |names: &Vec<Text>| names.iter().any(|name| **name == *publisher);
+        self.publishers.iter().position(has).filter(|id| self.fits(*id, rows))
+    }
+
+    fn fits(&self, stream: StreamId, rows: &Batch) -> bool {
+        let types = self.made.plan.streams[stream].schema.types();
+        types.len() == rows.columns.len()
             && types
                 .iter()
                 .zip(&rows.columns)
-                .all(|(ty, column)| column.values.data_type().is_none_or(|of| of == *ty));
-        fits.then_some(id)
+                .all(|(ty, column)| column.values.data_type().is_none_or(|of| of == *ty))
     }
 
     /// The rows of an entry as the fault stream of their stream takes them.
-    fn fault(&self, entry: &LogEntry, reason: &Text) -> Option<Body> {
+    pub(super) fn fault(&self, entry: &LogEntry, reason: &Text) -> Option<Body> {
         let Body::Rows { stream, batch, .. } = &entry.body else { return None };
         let plan = &self.made.plan;
         let target = plan.streams[self.stream(stream, batch)?].fault?;

@@ -5,6 +5,8 @@ use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use crate::replica::Bounds;
+use crate::replica::Letter;
 
 /// The version of the bytes; an entry of a newer one is refused.
 const FORMAT: u8 = 1;
@@ -67,6 +69,41 @@ pub enum Body {
         /// What happened when it was applied.
         reason: Text,
     },
+    /// Dead letters, and what came along with them.
+    PutAside(Box<PutAside>),
+    /// A dead letter is taken up again, and closed.
+    TakeUp {
+        /// Its number.
+        letter: u64,
+        /// What its message was read as: rows of a stream; `None` for a letter that holds rows.
+        rows: Option<(Text, Batch)>,
+        /// Who sent it, if the sender numbers what it sends.
+        sending: Option<Sending>,
+    },
+    /// A dead letter is closed without more ado.
+    Discard {
+        /// Its number.
+        letter: u64,
+        /// Who sent it, if the sender numbers what it sends.
+        sending: Option<Sending>,
+    },
+}
+
+/// Dead letters, and what came along with them.
+#[derive(Clone, Debug)]
+pub struct PutAside {
+    /// The letters.
+    pub letters: Vec<Letter>,
+    /// How many are kept from now on.
+    pub bounds: Bounds,
+    /// Rows of a stream that their receiver brought together with them.
+    pub rows: Option<(Text, Batch)>,
+    /// Who sent it, if the sender numbers what it sends.
+    pub sending: Option<Sending>,
+    /// Where the receiver stands after all of this, if it can go back there.
+    pub mark: Option<Mark>,
+    /// What makes rows known that come on both nodes of a pair; `None`: they come once.
+    pub copied: Option<Box<Copied>>,
 }
 
 /// A version of a plan.
@@ -124,6 +161,55 @@ impl Sending {
     }
 }
 
+impl Body {
+    /// Who sent it, of what somebody can send.
+    pub fn sending_mut(&mut self) -> Option<&mut Option<Sending>> {
+        match self {
+            Self::Rows { sending, .. }
+            | Self::Write { sending, .. }
+            | Self::TakeUp { sending, .. }
+            | Self::Discard { sending, .. } => Some(sending),
+            Self::PutAside(aside) => Some(&mut aside.sending),
+            Self::Deploy(_)
+            | Self::Tick
+            | Self::Compare
+            | Self::Load { .. }
+            | Self::Skip { .. } => None,
+        }
+    }
+
+    /// Where its receiver stands after it.
+    #[must_use]
+    pub fn mark(&self) -> Option<&Mark> {
+        match self {
+            Self::Rows { mark, .. } => mark.as_ref(),
+            Self::PutAside(aside) => aside.mark.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What makes what it brings known where that comes on both nodes of a pair.
+    #[must_use]
+    pub fn copied(&self) -> Option<&Copied> {
+        match self {
+            Self::Rows { copied, .. } => copied.as_deref(),
+            Self::PutAside(aside) => aside.copied.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The rows that enter a stream by it.
+    #[must_use]
+    pub fn rows(&self) -> Option<(&Text, &Batch)> {
+        match self {
+            Self::Rows { stream, batch, .. } => Some((stream, batch)),
+            Self::PutAside(aside) => aside.rows.as_ref().map(|(stream, batch)| (stream, batch)),
+            Self::TakeUp { rows, .. } => rows.as_ref().map(|(stream, batch)| (stream, batch)),
+            _ => None,
+        }
+    }
+}
+
 impl LogEntry {
     /// An entry.
     #[must_use]
@@ -144,7 +230,7 @@ impl LogEntry {
     #[must_use]
     pub fn events(mut bytes: &[u8]) -> u64 {
         match head(&mut bytes) {
-            Ok((_, COUNTED_ROWS | COPIED_ROWS | LOAD)) => {
+            Ok((_, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE)) => {
                 u64::decode(&mut bytes).unwrap_or(1).max(1)
             }
             _ => 1,
@@ -177,6 +263,10 @@ const COMPARE: u8 = 8;
 const LOAD: u8 = 9;
 /// As `COUNTED_ROWS`, with what makes copies known before the rows.
 const COPIED_ROWS: u8 = 10;
+/// The number of letters and rows stands first.
+const PUT_ASIDE: u8 = 11;
+const TAKE_UP: u8 = 12;
+const DISCARD: u8 = 13;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -227,12 +317,29 @@ impl Encode for LogEntry {
                 position.encode(out);
                 reason.encode(out);
             }
+            Body::PutAside(aside) => {
+                PUT_ASIDE.encode(out);
+                let rows = aside.rows.as_ref().map_or(0, |(_, batch)| batch.len());
+                ((rows + aside.letters.len()) as u64).encode(out);
+                aside.encode(out);
+            }
+            Body::TakeUp { letter, rows, sending } => {
+                TAKE_UP.encode(out);
+                letter.encode(out);
+                rows.encode(out);
+                sending.encode(out);
+            }
+            Body::Discard { letter, sending } => {
+                DISCARD.encode(out);
+                letter.encode(out);
+                sending.encode(out);
+            }
         }
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (at, kind) = head(from)?;
-        if matches!(kind, COUNTED_ROWS | COPIED_ROWS | LOAD) {
+        if matches!(kind, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE) {
             u64::decode(from)?;
         }
         let body = match kind {
@@ -260,9 +367,42 @@ impl Encode for LogEntry {
                 Body::Load { table, is_first, is_last, batch: Batch::decode(from)? }
             }
             SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
+            PUT_ASIDE => Body::PutAside(Box::new(PutAside::decode(from)?)),
+            TAKE_UP => Body::TakeUp {
+                letter: u64::decode(from)?,
+                rows: Option::decode(from)?,
+                sending: Option::decode(from)?,
+            },
+            DISCARD => Body::Discard { letter: u64::decode(from)?, sending: Option::decode(from)? },
             _ => return Err(Malformed),
         };
         Ok(Self { at, body })
+    }
+}
+
+impl Encode for PutAside {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.letters.encode(out);
+        self.bounds.encode(out);
+        self.rows.encode(out);
+        self.sending.encode(out);
+        self.mark.encode(out);
+        self.copied.is_some().encode(out);
+        self.copied.iter().for_each(|copied| copied.encode(out));
+    }
+
+    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self {
+            letters: Vec::decode(from)?,
+            bounds: Bounds::decode(from)?,
+            rows: Option::decode(from)?,
+            sending: Option::decode(from)?,
+            mark: Option::decode(from)?,
+            copied: match bool::decode(from)? {
+                true => Some(Box::new(Copied::decode(from)?)),
+                false => None,
+            },
+        })
     }
 }
 

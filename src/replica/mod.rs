@@ -14,6 +14,7 @@ mod copies;
 #[cfg(test)]
 mod copies_tests;
 mod entry;
+mod letters;
 mod loading;
 mod machine;
 mod memory;
@@ -24,6 +25,7 @@ mod saved;
 mod stored_tests;
 #[cfg(test)]
 mod tests;
+mod unfold;
 
 pub use apply::Broken;
 pub use apply::EngineMaker;
@@ -39,7 +41,16 @@ pub use entry::Copied;
 pub use entry::Deployment;
 pub use entry::LogEntry;
 pub use entry::Mark;
+pub use entry::PutAside;
 pub use entry::Sending;
+pub use letters::Bounds;
+pub use letters::Closed;
+pub use letters::Closing;
+pub use letters::Letter;
+pub use letters::LetterKind;
+pub use letters::LetterNews;
+pub use letters::Letters;
+pub use letters::Payload;
 pub use machine::Builder;
 pub use machine::Ended;
 pub use machine::EngineBuilder;

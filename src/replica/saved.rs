@@ -11,6 +11,7 @@ use crate::event::codec::take;
 use crate::event::hash_bytes;
 use crate::replica::Copies;
 use crate::replica::Deployment;
+use crate::replica::Letters;
 use crate::replica::LogEntry;
 use crate::replica::Maker;
 use crate::replica::Producers;
@@ -20,6 +21,8 @@ use crate::replica::Replica;
 const FORMAT: u8 = 1;
 /// As `FORMAT`, with what is remembered of events that come on both nodes.
 const FORMAT_WITH_COPIES: u8 = 2;
+/// As `FORMAT`, with dead letters, and what is remembered of such events if there is any.
+const FORMAT_WITH_LETTERS: u8 = 3;
 
 /// A replica's state. The replica may go on while this is made into bytes.
 #[derive(Clone, Debug)]
@@ -27,6 +30,7 @@ pub struct Saved {
     /// The position of the last entry applied.
     pub position: u64,
     head: Vec<u8>,
+    letters: Option<Letters>,
     copies: Option<Frozen>,
     machine: Frozen,
 }
@@ -36,6 +40,10 @@ impl Saved {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
+        if let Some(letters) = &self.letters {
+            letters.encode(&mut bytes);
+            self.copies.is_some().encode(&mut bytes);
+        }
         if let Some(copies) = &self.copies {
             let copies = copies.to_bytes();
             copies.len().encode(&mut bytes);
@@ -58,7 +66,12 @@ impl Replica {
     pub fn save(&self) -> Option<Saved> {
         let running = self.running.as_ref()?;
         let copies = (!self.copies.is_empty()).then(|| self.copies.freeze());
-        let mut head = vec![if copies.is_some() { FORMAT_WITH_COPIES } else { FORMAT }];
+        let letters = (!self.letters.is_untouched()).then(|| self.letters.clone());
+        let mut head = vec![match (&letters, &copies) {
+            (None, None) => FORMAT,
+            (None, Some(_)) => FORMAT_WITH_COPIES,
+            (Some(_), _) => FORMAT_WITH_LETTERS,
+        }];
         self.position.encode(&mut head);
         self.now.encode(&mut head);
         running.deployment.encode(&mut head);
@@ -68,7 +81,8 @@ impl Replica {
         marks.encode(&mut head);
         let skipped: Vec<_> = self.skipped.iter().map(|(at, entry)| (*at, entry.clone())).collect();
         skipped.encode(&mut head);
-        Some(Saved { position: self.position, head, copies, machine: running.machine.freeze() })
+        let machine = running.machine.freeze();
+        Some(Saved { position: self.position, head, letters, copies, machine })
     }
 
     /// A replica in the state that [`Saved::to_bytes`] gave.
@@ -84,6 +98,7 @@ impl Replica {
         replica.producers = parts.producers;
         replica.marks = parts.marks.into_iter().collect();
         replica.skipped = parts.skipped.into_iter().collect();
+        replica.letters = parts.letters;
         if let Some(copies) = parts.copies {
             replica.copies = Copies::load(copies).map_err(|error| error.to_string())?;
         }
@@ -99,6 +114,7 @@ struct Parts<'a> {
     producers: Producers,
     marks: Vec<(Text, Text)>,
     skipped: Vec<(u64, Option<LogEntry>)>,
+    letters: Letters,
     copies: Option<&'a [u8]>,
     machine: &'a [u8],
 }
@@ -107,7 +123,7 @@ impl<'a> Parts<'a> {
     fn read(mut from: &'a [u8]) -> Result<Self, Malformed> {
         let from = &mut from;
         let format = u8::decode(from)?;
-        if !matches!(format, FORMAT | FORMAT_WITH_COPIES) {
+        if !matches!(format, FORMAT | FORMAT_WITH_COPIES | FORMAT_WITH_LETTERS) {
             return Err(Malformed);
         }
         Ok(Self {
@@ -118,7 +134,15 @@ impl<'a> Parts<'a> {
             producers: Producers::decode(from)?,
             marks: Vec::decode(from)?,
             skipped: Vec::decode(from)?,
-            copies: (format == FORMAT_WITH_COPIES).then(|| block(from)).transpose()?,
+            letters: match format {
+                FORMAT_WITH_LETTERS => Letters::decode(from)?,
+                _ => Letters::default(),
+            },
+            copies: match format {
+                FORMAT => None,
+                FORMAT_WITH_COPIES => Some(block(from)?),
+                _ => bool::decode(from)?.then(|| block(from)).transpose()?,
+            },
             machine: from,
         })
     }

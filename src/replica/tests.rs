@@ -1,5 +1,7 @@
 //! A replica is a function of its log: saved, taken back or repeated, it says the same.
 
+mod letter_tests;
+
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -192,14 +194,15 @@ fn saved_after_every_entry_it_says_the_same() {
     assert_eq!(one.published, other.published);
 }
 
-/// Applies an entry that makes the plan fall, then takes it back.
-fn fall(scene: &mut Scene, entry: LogEntry) {
+/// Applies an entry that makes the plan fall, then takes it back; gives what is left of it.
+fn fall(scene: &mut Scene, entry: LogEntry) -> LogEntry {
     let position = scene.replica.position();
     let fell = catch_unwind(AssertUnwindSafe(|| scene.apply(entry)));
     assert!(fell.is_err());
-    let back = scene.replica.take_back().unwrap();
-    assert!(matches!(back.unwrap().body, Body::Rows { .. }));
+    let back = scene.replica.take_back().unwrap().unwrap();
+    assert!(matches!(back.body, Body::Rows { .. }));
     assert_eq!(scene.replica.position(), position);
+    back
 }
 
 #[test]
@@ -211,15 +214,19 @@ fn an_entry_it_fell_over_is_skipped_and_its_rows_go_to_the_fault_stream() {
         plain.apply(entry.clone());
         scene.apply(entry);
     }
-    fall(&mut scene, bad.clone());
+    let back = fall(&mut scene, bad.clone());
     assert_eq!(scene.published, plain.published, "nothing of it left");
     assert_eq!(scene.replica.last_of("web"), Some(5), "it may be sent again");
-    let save = |scene: &Scene| scene.replica.save().unwrap().fingerprint();
-    assert_eq!(save(&scene), save(&plain), "as if it had never come");
+    let machine = |scene: &Scene| scene.replica.machine().unwrap().freeze().to_bytes();
+    assert_eq!(machine(&scene), machine(&plain), "as if it had never come");
 
     let skip = Body::Skip { position: 5, reason: "an unlucky number".into() };
     scene.replica.skip(5);
-    assert_eq!(scene.apply(bad.clone()), Outcome::Skipped);
+    assert_eq!(scene.apply(back), Outcome::Skipped);
+    plain.replica.skip(5);
+    assert_eq!(plain.apply(bad.clone()), Outcome::Skipped);
+    let save = |scene: &Scene| scene.replica.save().unwrap().fingerprint();
+    assert_eq!(save(&scene), save(&plain), "as where it was known before that it is skipped");
     scene.move_on();
     assert_eq!(scene.replica.place_of("web"), Some(&"9".into()), "its source goes on after it");
     scene.apply(rows(1100, &[1]));
@@ -416,6 +423,15 @@ fn entries_are_read_back_from_their_bytes_and_damage_is_no_entry() {
     let mut all = entries();
     all.extend(twice());
     all.push(LogEntry::new(5, Body::Skip { position: 3, reason: "why".into() }));
+    all.push(LogEntry::new(6, Body::PutAside(Box::new(letter_tests::aside(Some(&[1]))))));
+    all.push(LogEntry::new(6, Body::PutAside(Box::new(letter_tests::aside(None)))));
+    let known = letter_tests::known("a", Some(&[1]), Some("6"));
+    all.push(LogEntry::new(6, Body::PutAside(Box::new(known))));
+    let batch = Batch::new(&[DataType::Long]);
+    let (sending, rows) = (Some(Sending::new("web", 4)), Some(("In".into(), batch)));
+    all.push(LogEntry::new(7, Body::TakeUp { letter: 3, rows, sending: sending.clone() }));
+    all.push(LogEntry::new(7, Body::TakeUp { letter: 3, rows: None, sending: None }));
+    all.push(LogEntry::new(8, Body::Discard { letter: 3, sending }));
     for entry in all {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);

@@ -43,6 +43,9 @@ struct Inner {
     events: Family<EventLabels, Counter>,
     dropped: Family<DropLabels, Counter>,
     dead_letters: Family<DeadLabels, Counter>,
+    dead_letters_closed: Family<ClosedLabels, Counter>,
+    dead_letters_kept: Family<PlanLabels, Gauge>,
+    dead_letters_kept_bytes: Family<PlanLabels, Gauge>,
     held_rows: Family<PlanLabels, Gauge>,
     snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
@@ -70,6 +73,9 @@ enum Series {
     Events(EventLabels),
     Dropped(DropLabels),
     DeadLetters(DeadLabels),
+    DeadLettersClosed(ClosedLabels),
+    DeadLettersKept(PlanLabels),
+    DeadLettersKeptBytes(PlanLabels),
     HeldRows(PlanLabels),
     SnapshotPause(PlanLabels),
     QueueDepth(QueueLabels),
@@ -116,6 +122,12 @@ struct DropLabels {
 struct DeadLabels {
     plan: String,
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClosedLabels {
+    plan: String,
+    how: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -179,6 +191,9 @@ impl Metrics {
             events: Family::default(),
             dropped: Family::default(),
             dead_letters: Family::default(),
+            dead_letters_closed: Family::default(),
+            dead_letters_kept: Family::default(),
+            dead_letters_kept_bytes: Family::default(),
             held_rows: Family::default(),
             snapshot_pause: Family::default(),
             uncertain: Family::default(),
@@ -223,6 +238,30 @@ impl Metrics {
         let labels = DeadLabels { plan: plan.to_owned(), reason };
         self.0.note(plan, Series::DeadLetters(labels.clone()));
         self.0.dead_letters.get_or_create_owned(&labels)
+    }
+
+    /// Events in dead letters that were closed: `replayed`, `discarded` or `expired`.
+    #[must_use]
+    pub fn dead_letters_closed(&self, plan: &str, how: &'static str) -> Counter {
+        let labels = ClosedLabels { plan: plan.to_owned(), how };
+        self.0.note(plan, Series::DeadLettersClosed(labels.clone()));
+        self.0.dead_letters_closed.get_or_create_owned(&labels)
+    }
+
+    /// Events in dead letters that are kept.
+    #[must_use]
+    pub fn dead_letters_kept(&self, plan: &str) -> Gauge {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::DeadLettersKept(labels.clone()));
+        self.0.dead_letters_kept.get_or_create_owned(&labels)
+    }
+
+    /// Bytes of dead letters that are kept.
+    #[must_use]
+    pub fn dead_letters_kept_bytes(&self, plan: &str) -> Gauge {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::DeadLettersKeptBytes(labels.clone()));
+        self.0.dead_letters_kept_bytes.get_or_create_owned(&labels)
     }
 
     /// Rows a plan holds in windows, tables and pending matches.
@@ -360,6 +399,11 @@ impl Inner {
                 Series::Events(labels) => self.events.remove(&labels),
                 Series::Dropped(labels) => self.dropped.remove(&labels),
                 Series::DeadLetters(labels) => self.dead_letters.remove(&labels),
+                Series::DeadLettersClosed(labels) => self.dead_letters_closed.remove(&labels),
+                Series::DeadLettersKept(labels) => self.dead_letters_kept.remove(&labels),
+                Series::DeadLettersKeptBytes(labels) => {
+                    self.dead_letters_kept_bytes.remove(&labels)
+                }
                 Series::HeldRows(labels) => self.held_rows.remove(&labels),
                 Series::SnapshotPause(labels) => self.snapshot_pause.remove(&labels),
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
@@ -386,6 +430,12 @@ impl Inner {
         list.register("dropped", "Events let go, by reason", self.dropped.clone());
         let help = "Events and results put aside because they could not be handled";
         list.register("dead_letters", help, self.dead_letters.clone());
+        let (help, closed) = ("Events in dead letters closed", self.dead_letters_closed.clone());
+        list.register("dead_letters_closed", help, closed);
+        let (help, kept) = ("Events in dead letters kept", self.dead_letters_kept.clone());
+        list.register("dead_letters_kept", help, kept);
+        let (help, bytes) = ("Dead letters kept", self.dead_letters_kept_bytes.clone());
+        list.register_with_unit("dead_letters_kept", help, Unit::Bytes, bytes);
         let help = "Rows held in windows, tables and pending matches";
         list.register("held_rows", help, self.held_rows.clone());
         let (help, pause) =
@@ -480,6 +530,9 @@ mod tests {
             metrics.events(plan, "S", Direction::In).inc();
             metrics.dropped(plan, "S", "q", "late").inc();
             metrics.dead_letters(plan, "publisher").inc();
+            metrics.dead_letters_closed(plan, "replayed").inc();
+            metrics.dead_letters_kept(plan).set(1);
+            metrics.dead_letters_kept_bytes(plan).set(1);
             metrics.held_rows(plan).set(1);
             metrics.queue_depth(plan, "inbox").set(1);
             metrics.latency(plan, "S").observe(1.0);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod contract;
+mod dead_letters;
 mod deployment;
 mod documents;
 mod edges;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::actors::plan::LetterFigures;
 use crate::actors::plan::Version;
 use crate::event::Text;
 use crate::replica::Ended;
@@ -23,6 +24,10 @@ pub struct Account {
     /// Rows that came for a stream which a new version changed or removed.
     pub changed: Counter,
     held: Gauge,
+    kept: Gauge,
+    kept_bytes: Gauge,
+    /// Replayed, discarded, expired: with how many of the state's are in the counter.
+    closed: [(Counter, u64); 3],
     drops: Vec<Dropped>,
 }
 
@@ -44,7 +49,23 @@ impl Account {
             poisoned: metrics.dead_letters(plan, "poison"),
             changed: metrics.dead_letters(plan, "changed"),
             held: metrics.held_rows(plan),
+            kept: metrics.dead_letters_kept(plan),
+            kept_bytes: metrics.dead_letters_kept_bytes(plan),
+            closed: ["replayed", "discarded", "expired"]
+                .map(|how| (metrics.dead_letters_closed(plan, how), 0)),
             drops: Vec::new(),
+        }
+    }
+
+    /// Brings the figures of the dead letters up to date.
+    pub fn show_letters(&mut self, figures: &LetterFigures) {
+        let LetterFigures { events, bytes, closed, .. } = figures;
+        self.kept.set(i64::try_from(*events).unwrap_or(i64::MAX));
+        self.kept_bytes.set(i64::try_from(*bytes).unwrap_or(i64::MAX));
+        let all = [closed.replayed, closed.discarded, closed.expired];
+        for ((counter, counted), all) in self.closed.iter_mut().zip(all) {
+            counter.inc_by(all.saturating_sub(*counted));
+            *counted = all;
         }
     }
 

@@ -130,7 +130,10 @@ impl PlanActor {
         let began = clock::elapsed();
         let pause = loop {
             if !desk.deliver() {
-                break Pause::NoRoom;
+                match desk.order_letters_alone() {
+                    Ok(()) => break Pause::NoRoom,
+                    Err(stuck) => break Pause::Stuck(stuck),
+                }
             }
             match desk.apply_next() {
                 Ok(true) => {}
@@ -166,6 +169,7 @@ impl PlanActor {
         if desk.due_in() == Some(0) {
             desk.tick();
         }
+        desk.order_letters();
         let mirrored = desk.ledger().mirrored().cloned();
         let mut ordered =
             mirrored.map_or(0, |mirrored| desk.take_arrivals(&mirrored, ORDERED_AT_ONCE / 2));

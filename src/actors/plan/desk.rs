@@ -23,6 +23,7 @@ use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Kept;
 use crate::actors::plan::Ledger;
 use crate::actors::plan::LedgerError;
+use crate::actors::plan::LetterBox;
 use crate::actors::plan::Loading;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
@@ -35,6 +36,8 @@ use crate::actors::plan::Versions;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
 use crate::actors::plan::follow::Follow;
+use crate::actors::plan::letters::LetterDesk;
+use crate::actors::plan::letters::count;
 use crate::actors::plan::outbox::Pending;
 use crate::actors::tree::PutError;
 use crate::actors::tree::Room;
@@ -44,7 +47,6 @@ use crate::actors::tree::note_panics;
 use crate::disk::RealDisk;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
-use crate::event::Batch;
 use crate::plan::logical::Output as QueryOutput;
 use crate::publishers::Parcel;
 use crate::replica::Body;
@@ -82,7 +84,7 @@ pub struct Desk {
     outputs: Vec<Output>,
     notes: Vec<Note>,
     account: Account,
-    dead_letters: Arc<DeadLetters>,
+    pub(super) letters: LetterDesk,
     /// What waits while the other node of a pair orders.
     pub(super) follow: Follow,
     pub(super) loading: Loading,
@@ -107,7 +109,7 @@ impl Desk {
     /// If the plan's code panics at the start, or what is kept cannot be used.
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
-        let Kept { versions, replica, ledger, suspect, snapshots, pending, .. } = kept;
+        let Kept { versions, replica, ledger, suspect, snapshots, pending, bounds, .. } = kept;
         let alone = ledger.mirrored().is_none();
         let is_new = alone && ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
@@ -122,7 +124,7 @@ impl Desk {
             outputs: Vec::new(),
             notes: Vec::new(),
             account: Account::new(&version.name, metrics),
-            dead_letters: Arc::default(),
+            letters: LetterDesk { shown: Arc::default(), given_up: Arc::default(), bounds },
             follow: Follow::default(),
             loading: Loading::default(),
             snapshots,
@@ -134,6 +136,7 @@ impl Desk {
         }
         desk.versions.remember(&version);
         desk.begin_tails();
+        desk.begin_letters();
         desk.send_pending(pending);
         desk.applied.send_replace(desk.replica.position());
         Ok(desk)
@@ -168,7 +171,13 @@ impl Desk {
     /// What could not be handled.
     #[must_use]
     pub fn dead_letters(&self) -> &Arc<DeadLetters> {
-        &self.dead_letters
+        &self.letters.shown
+    }
+
+    /// Where publishers put what they give up.
+    #[must_use]
+    pub fn letter_box(&self) -> &Arc<LetterBox> {
+        &self.letters.given_up
     }
 
     /// The state as it stands, for a snapshot, the epoch of its last entry if the log reaches
@@ -261,6 +270,9 @@ impl Desk {
         match work {
             Work::Rows(rows) => self.take_rows(*rows, room),
             Work::Ask(question) => self.take_question(question, room),
+            Work::OfLetter(body, told) => {
+                self.order(*body, Told::Sender(clock::elapsed(), Some(told)), Some(room));
+            }
             Work::Switch(switch) => {
                 let body = Body::Deploy(self.deployment_of(&switch.version));
                 self.versions.remember(&switch.version);
@@ -283,19 +295,20 @@ impl Desk {
         Deployment { secret: first.unwrap_or(version.secret), ..version.deployment() }
     }
 
-    fn take_rows(&mut self, rows: Rows, room: Room) {
-        let Rows { version, stream, batch, sending, mark, copied, accepted, told } = rows;
-        let name = &version.streams[stream].name;
+    fn take_rows(&mut self, mut rows: Rows, room: Room) {
+        let (version, stream) = (Arc::clone(&rows.version), rows.stream);
+        let (name, accepted, told) = (&version.streams[stream].name, rows.accepted, &mut rows.told);
+        let told = Told::Sender(accepted, told.take());
         if !Arc::ptr_eq(&version, &self.ordering) && self.ordering.adopt(&version, stream).is_none()
         {
             let misfit = Misfit::Changed { what: format!("the stream `{name}`") };
+            let batch = &rows.batch;
             self.account.changed.inc_by(batch.len() as u64);
-            put_aside(&self.dead_letters, "changed", name, &batch, &misfit.to_string());
-            return Told::Sender(accepted, told).refuse(misfit);
+            count(&self.letters.shown, "changed", name, batch, &misfit.to_string());
+            return told.refuse(misfit);
         }
-        let (stream, copied) = ((&**name).into(), copied.map(Box::new));
-        let body = Body::Rows { stream, sending, mark, copied, batch };
-        self.order(body, Told::Sender(accepted, told), Some(room));
+        let body = self.brought(rows);
+        self.order(body, told, Some(room));
     }
 
     fn take_question(&mut self, question: Question, room: Room) {
@@ -369,9 +382,9 @@ impl Desk {
             let reason = "the process ended twice while this was applied";
             let plan = &self.version.name;
             error!(%plan, position, reason, "an entry is skipped");
-            if let Body::Rows { stream, batch, .. } = &entry.body {
+            if let Some((stream, batch)) = entry.body.rows() {
                 self.account.poisoned.inc_by(batch.len() as u64);
-                put_aside(&self.dead_letters, "poison", stream, batch, reason);
+                self.show_poison(stream, batch, reason);
             }
             self.replica.skip(position);
             let body = Body::Skip { position, reason: reason.into() };
@@ -381,10 +394,7 @@ impl Desk {
     }
 
     fn apply(&mut self, entry: LogEntry, told: Told) -> Result<(), Broken> {
-        let own = match &entry.body {
-            Body::Rows { stream, batch, .. } => Some((stream.clone(), batch.len())),
-            _ => None,
-        };
+        let own = entry.body.rows().map(|(stream, batch)| (stream.clone(), batch.len()));
         let is_deployment = matches!(&entry.body, Body::Deploy(_));
         let compares = matches!(&entry.body, Body::Compare);
         if let Told::Deployer(_) = &told {
@@ -396,6 +406,7 @@ impl Desk {
         let applied = catch_unwind(AssertUnwindSafe(|| replica.apply(entry, outputs, notes)));
         self.busy.end();
         let copies = self.account.leave_out(self.replica.take_left_out());
+        self.follow_letters();
         let outcome = match applied {
             Ok(outcome) => outcome?,
             Err(_) => {
@@ -424,6 +435,7 @@ impl Desk {
         }
         if is_deployment {
             self.label_tails();
+            self.begin_letters();
         }
         if compares {
             self.fingerprint();
@@ -441,7 +453,7 @@ impl Desk {
             error!(%plan, note, events = batch.len(), "events put aside: the plan panicked over \
                 them");
             self.account.poisoned.inc_by(batch.len() as u64);
-            put_aside(&self.dead_letters, "poison", stream, batch, &note);
+            self.show_poison(stream, batch, &note);
         } else {
             error!(%plan, note, "the plan panicked over a query");
         }
@@ -488,12 +500,11 @@ impl Desk {
         for output in std::mem::take(&mut self.outputs) {
             let Some(front) = version.front(plan, output.stream) else { continue };
             let own = input.filter(|(of, _)| *of == &*front.name).map_or(0, |(_, rows)| rows);
-            // What leaves a stream with a watermark came from outside, if at another time.
-            let put_out = match plan.streams[output.stream].watermark {
-                Some(_) => 0,
-                None => output.rows.len().saturating_sub(own) as u64,
-            };
-            front.put_out.inc_by(put_out);
+            // What leaves a stream with a watermark came from outside, if at another time; what a
+            // dead letter holds passed before.
+            if output.first > 0 && plan.streams[output.stream].watermark.is_none() {
+                front.put_out.inc_by(output.rows.len().saturating_sub(own) as u64);
+            }
             for (name, number) in output.publishers {
                 let end = front.publishers.iter().find(|end| *end.name == *name);
                 let last = number + output.rows.len() as u64 - 1;
@@ -504,7 +515,9 @@ impl Desk {
                 self.outgoing.push_back((Arc::clone(end), parcel));
             }
             // What is shown is known to wait.
-            front.tail.push(output.first, &front.schema, &output.rows);
+            if output.first > 0 {
+                front.tail.push(output.first, &front.schema, &output.rows);
+            }
         }
     }
 
@@ -549,6 +562,7 @@ impl Desk {
         {
             self.account.show(&self.version, machine);
         }
+        self.account.show_letters(&self.letters.shown.figures());
     }
 }
 
@@ -576,16 +590,4 @@ fn write(plan: &str, note: &Note) {
         Level::Debug => debug!(plan, "{text}"),
         Level::Trace => trace!(plan, "{text}"),
     }
-}
-
-/// Keeps the first row of what is put aside, for people.
-fn put_aside(
-    letters: &DeadLetters,
-    reason: &'static str,
-    stream: &str,
-    batch: &Batch,
-    message: &str,
-) {
-    let first = if batch.is_empty() { Vec::new() } else { batch.row(0) };
-    letters.put(reason, stream, batch.len(), message, &format!("{first:?}"));
 }

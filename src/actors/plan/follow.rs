@@ -158,13 +158,11 @@ impl Desk {
             (_, Told::Peer(_)) => {}
             (Body::Deploy(_), Told::Deployer(switch)) => self.follow.switches.push_back(switch),
             // A source that has places brings it again where it is pulled from.
-            (Body::Rows { mark: Some(_), copied: None, .. }, _) => {}
-            (Body::Rows { .. } | Body::Write { .. }, told) => {
-                self.follow.turned.push_back(Unordered { entry, told, room });
-            }
+            (body, _) if body.mark().is_some() && body.copied().is_none() => {}
             // Who orders asks the store itself.
             (Body::Load { .. }, _) => {}
             (Body::Deploy(_) | Body::Tick | Body::Compare | Body::Skip { .. }, _) => {}
+            (_, told) => self.follow.turned.push_back(Unordered { entry, told, room }),
         }
     }
 
@@ -175,6 +173,8 @@ impl Desk {
             return false;
         }
         let mut worked = false;
+        // What a publisher gave up when this node had just ceased to act.
+        self.order_letters();
         while self.follow.open.len() + self.follow.turned.len() < OPEN_MAX
             && let Some(work) = inbox.take()
         {
@@ -327,7 +327,7 @@ pub fn place_name(receiver: &str, node: &str) -> String {
 /// The same, so that it counts once however often it is sent.
 fn stamped(mut unordered: Unordered, stamp: Stamp) -> Unordered {
     let Stamp { incarnation, stint, number } = stamp;
-    if let Body::Rows { sending, .. } | Body::Write { sending, .. } = &mut unordered.entry.body
+    if let Some(sending) = unordered.entry.body.sending_mut()
         && sending.is_none()
     {
         *sending = Some(Sending::new(&format!("/{incarnation}/{stint}"), number));

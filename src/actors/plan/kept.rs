@@ -24,6 +24,7 @@ use crate::disk::RealDisk;
 use crate::event::Text;
 use crate::journal::Options;
 use crate::journal::format::plan_id;
+use crate::replica::Bounds;
 use crate::replica::Deployment;
 use crate::replica::LogEntry;
 use crate::replica::Maker;
@@ -60,6 +61,8 @@ pub struct Kept {
     /// The log's last record was whole once, or power was lost: it is cut off, though it may have
     /// been acknowledged.
     pub is_decayed: bool,
+    /// How many dead letters are kept from now on.
+    pub bounds: Bounds,
 }
 
 /// Wakes a plan's thread, once it has an inbox to be woken by.
@@ -160,6 +163,7 @@ impl Kept {
             waker,
             pending,
             is_decayed,
+            bounds: Bounds::default(),
         }
     }
 
@@ -233,6 +237,7 @@ impl Kept {
             waker,
             pending,
             is_decayed,
+            bounds: Bounds::default(),
         })
     }
 }

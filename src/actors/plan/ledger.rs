@@ -26,6 +26,7 @@ use crate::event::codec::Encode;
 use crate::journal::JournalError;
 use crate::journal::Records;
 use crate::replica::LogEntry;
+use crate::replica::Outcome;
 
 /// Entries that may wait to become safe; beyond that nothing is ordered.
 const WAITING_MAX: usize = 4096;
@@ -346,6 +347,16 @@ impl Ledger {
         }
     }
 
+    /// Tells publishers whose letters are safe, though not applied yet.
+    pub fn tell_of_letters(&mut self, safe: u64) {
+        for waiting in self.waiting.iter_mut().take_while(|waiting| waiting.position <= safe) {
+            if matches!(waiting.told, Told::Letter(_)) {
+                let told = std::mem::replace(&mut waiting.told, Told::Nobody);
+                told.tell(waiting.position, Outcome::Done);
+            }
+        }
+    }
+
     /// Opens the journal again after it failed. What was ordered and is not in it any more is added
     /// again: whoever waits for it waits on.
     ///
@@ -402,7 +413,6 @@ mod tests {
     use crate::actors::clock;
     use crate::journal::Options;
     use crate::replica::Body;
-    use crate::replica::Outcome;
     use std::time::Duration;
     use tokio::sync::oneshot;
 

@@ -382,6 +382,13 @@ impl Mirrored {
         self.news.store(true, Ordering::Release);
     }
 
+    /// Whether something was cut off, or put in place of the log, and nobody has asked for it yet.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        let notes = self.notes();
+        notes.cut.is_some() || notes.installed.is_some() || notes.reloaded.is_some()
+    }
+
     /// What is new since the last asking.
     #[must_use]
     pub fn news(&self) -> Option<News> {
@@ -453,8 +460,9 @@ mod tests {
         mirrored.cut(9);
         mirrored.cut(8);
         mirrored.cut(10);
+        assert!(mirrored.has_cut());
         assert_eq!(mirrored.news().and_then(|news| news.cut), Some(8));
-        assert!(mirrored.news().is_none());
+        assert!(mirrored.news().is_none() && !mirrored.has_cut());
         assert_eq!(mirrored.committed(), 7, "a cut takes back nothing that was committed");
         mirrored.commit(9);
         mirrored.commit(8);

@@ -55,6 +55,7 @@ impl Desk {
         self.suspect = None;
         self.restart_after(position);
         self.begin_tails();
+        self.begin_letters();
         self.send_pending(pending);
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "going on from the other node's snapshot");
@@ -68,6 +69,7 @@ impl Desk {
         self.void_results();
         self.ledger.rewind(position);
         self.begin_tails();
+        self.begin_letters();
         self.send_pending(pending);
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "the log is applied anew from there");

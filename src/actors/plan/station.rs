@@ -19,6 +19,7 @@ use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
 use crate::actors::plan::Kept;
+use crate::actors::plan::LetterBox;
 use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Rows;
@@ -35,6 +36,7 @@ use crate::event::Batch;
 use crate::plan::logical::StreamId;
 use crate::replica::Broken;
 use crate::replica::Copied;
+use crate::replica::Letter;
 use crate::replica::Mark;
 use crate::replica::Sending;
 use crate::telemetry::metrics::Metrics;
@@ -53,6 +55,8 @@ pub struct Station {
     pub busy: Arc<Busy>,
     /// What could not be handled.
     pub dead_letters: Arc<DeadLetters>,
+    /// Where publishers put what they give up.
+    letter_box: Arc<LetterBox>,
     /// What is kept of the plan's state.
     pub snapshots: SnapshotDesk,
     /// The position of the last entry applied.
@@ -90,6 +94,7 @@ impl Station {
             inbox,
             busy: Arc::clone(desk.busy()),
             dead_letters: Arc::clone(desk.dead_letters()),
+            letter_box: Arc::clone(desk.letter_box()),
             snapshots,
             applied: Arc::clone(desk.applied()),
             mirrored: desk.ledger().mirrored().cloned(),
@@ -198,26 +203,50 @@ impl Station {
         self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)
     }
 
-    /// Puts rows of a receiver in if there is room now; `mark` says where it stands after them, and
-    /// `told` is told once they are applied.
+    /// Puts in what a receiver brought if there is room now; `told` is told once it is applied.
     ///
     /// # Errors
-    /// If there is no room, or the plan takes nothing any more; the rows come back.
+    /// If there is no room, or the plan takes nothing any more; all of it comes back.
     pub fn put_now(
         &self,
         version: &Arc<Version>,
         stream: StreamId,
-        batch: Batch,
-        (mark, copied): (Option<Mark>, Option<Copied>),
+        brought: Brought,
         told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
-    ) -> Result<(), Box<Batch>> {
-        let rows = Rows { mark, copied, ..rows(version, stream, batch, told) };
+    ) -> Result<(), Box<Brought>> {
+        let rows = brought.rows(version, stream, told);
         self.inbox.try_put(Work::Rows(Box::new(rows))).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
-                Box::new(rows.batch)
+                let Rows { batch, letters, mark, copied, .. } = *rows;
+                Box::new(Brought { batch, letters, mark, copied })
             }
             _ => unreachable!("what comes back is what was put in"),
         })
+    }
+
+    /// Puts in what a receiver brought, waiting for room; the answer comes when it was applied.
+    ///
+    /// # Errors
+    /// If the plan takes nothing any more.
+    pub async fn bring(
+        &self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        brought: Brought,
+    ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
+        let (tell, told) = oneshot::channel();
+        let rows = brought.rows(version, stream, Some(tell));
+        self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
+        Ok(told)
+    }
+
+    /// Puts aside what a publisher gives up; the answer comes when it is safe in the plan's log.
+    #[must_use]
+    pub fn put_aside(&self, letter: Letter) -> oneshot::Receiver<Result<Applied, Misfit>> {
+        let (tell, told) = oneshot::channel();
+        self.letter_box.put(letter, tell);
+        self.inbox.nudge();
+        told
     }
 
     /// As [`Station::put`]; the answer comes when the rows have been applied.
@@ -231,23 +260,6 @@ impl Station {
         batch: Batch,
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         self.put_once(version, stream, batch, None).await
-    }
-
-    /// As [`Station::put_and_ask`], for rows that come on both nodes of a pair.
-    ///
-    /// # Errors
-    /// If the plan takes nothing any more.
-    pub async fn put_copied(
-        &self,
-        version: &Arc<Version>,
-        stream: StreamId,
-        batch: Batch,
-        copied: Option<Copied>,
-    ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
-        let (tell, told) = oneshot::channel();
-        let rows = Rows { copied, ..rows(version, stream, batch, Some(tell)) };
-        self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
-        Ok(told)
     }
 
     /// As [`Station::put_and_ask`], for a sender that numbers what it sends.
@@ -289,7 +301,34 @@ fn rows(
     told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
 ) -> Rows {
     let (version, accepted) = (Arc::clone(version), clock::elapsed());
-    Rows { version, stream, batch, sending: None, mark: None, copied: None, accepted, told }
+    let letters = Vec::new();
+    let (sending, mark, copied) = (None, None, None);
+    Rows { version, stream, batch, letters, sending, mark, copied, accepted, told }
+}
+
+/// What a receiver brings to its stream at once.
+#[derive(Debug)]
+pub struct Brought {
+    /// Rows; may be none.
+    pub batch: Batch,
+    /// What could not be read as rows.
+    pub letters: Vec<Letter>,
+    /// Where the receiver stands after all of it.
+    pub mark: Option<Mark>,
+    /// What makes rows known that come on both nodes of a pair.
+    pub copied: Option<Copied>,
+}
+
+impl Brought {
+    fn rows(
+        self,
+        version: &Arc<Version>,
+        stream: StreamId,
+        told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
+    ) -> Rows {
+        let Self { batch, letters, mark, copied } = self;
+        Rows { letters, mark, copied, ..rows(version, stream, batch, told) }
+    }
 }
 
 impl Tails {

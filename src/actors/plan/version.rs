@@ -84,6 +84,8 @@ pub struct PublisherEnd {
     pub unpublished: Counter,
     confirmed: Confirmed,
     reading: AtomicU64,
+    /// The number of the last result that stands in a dead letter.
+    aside: AtomicU64,
     /// What was given to it and has not left.
     pub outbox: Outbox,
 }
@@ -203,8 +205,8 @@ impl PublisherEnd {
         unpublished: Counter,
         confirmed: Confirmed,
     ) -> Self {
-        let (reading, outbox) = (AtomicU64::new(0), Outbox::default());
-        Self { name, inbox, unpublished, confirmed, reading, outbox }
+        let (reading, aside, outbox) = (AtomicU64::new(0), AtomicU64::new(0), Outbox::default());
+        Self { name, inbox, unpublished, confirmed, reading, aside, outbox }
     }
 
     /// The number of the last result that has left or was put aside; 0 before the first.
@@ -220,6 +222,23 @@ impl PublisherEnd {
         self.outbox.forget(self.confirmed());
         let has_left = self.confirmed() + 1 >= parcel.number + parcel.batch.len() as u64;
         has_left || parcel.reading < self.reading.load(Ordering::Acquire)
+    }
+
+    /// Results up to this number stand in dead letters, as far as they were not published.
+    pub fn put_aside_upto(&self, number: u64) {
+        self.aside.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// The plan's state says anew up to which number they do.
+    pub fn begin_aside(&self, number: u64) {
+        self.aside.store(number, Ordering::Release);
+    }
+
+    /// Whether a parcel stands in a dead letter, as far as it was not published.
+    #[must_use]
+    pub fn is_put_aside(&self, parcel: &Parcel) -> bool {
+        let last = parcel.number + parcel.batch.len() as u64 - 1;
+        last <= self.aside.load(Ordering::Acquire)
     }
 
     /// From now on only results of this reading count.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::actors::plan::Applied;
+use crate::actors::plan::LetterTold;
 use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Question;
@@ -50,6 +51,8 @@ pub enum Told {
     /// Who sent rows; when they were accepted, by
     /// [`clock::elapsed`](crate::actors::clock::elapsed).
     Sender(std::time::Duration, Option<oneshot::Sender<Result<Applied, Misfit>>>),
+    /// The publisher that gave something up; told once that is safe, applied or not.
+    Letter(LetterTold),
     /// Who asked.
     Asker(Question),
     /// Who brought a new version.
@@ -80,7 +83,9 @@ impl Told {
         let applied = Applied { position, is_repeated: outcome == Outcome::Repeated };
         match (self, outcome) {
             (told, Outcome::Refused(reason)) => told.refuse(Misfit::NotRun { reason }),
-            (Self::Sender(_, Some(told)), _) => drop(told.send(Ok(applied))),
+            (Self::Sender(_, Some(told)) | Self::Letter(told), _) => {
+                drop(told.send(Ok(applied)));
+            }
             (Self::Asker(question), _) => question.answer(Ok(Vec::new())),
             (Self::Deployer(switch), _) => drop(switch.told.send(())),
             (Self::Peer(forwarded), _) => {
@@ -94,7 +99,7 @@ impl Told {
     /// Tells why the entry was not applied.
     pub fn refuse(self, misfit: Misfit) {
         match self {
-            Self::Sender(_, Some(told)) => drop(told.send(Err(misfit))),
+            Self::Sender(_, Some(told)) | Self::Letter(told) => drop(told.send(Err(misfit))),
             Self::Asker(question) => question.answer(Err(misfit)),
             Self::Peer(forwarded) => {
                 forwarded.mirrored.reply(forwarded.stamp, Verdict::of(misfit));

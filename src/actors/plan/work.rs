@@ -10,7 +10,9 @@ use crate::actors::plan::Version;
 use crate::actors::tree::Weigh;
 use crate::event::Batch;
 use crate::plan::logical::StreamId;
+use crate::replica::Body;
 use crate::replica::Copied;
+use crate::replica::Letter;
 use crate::replica::Mark;
 use crate::replica::Sending;
 
@@ -21,6 +23,8 @@ pub enum Work {
     Rows(Box<Rows>),
     /// An on-demand query.
     Ask(Question),
+    /// An entry about a dead letter: it is taken up, or discarded.
+    OfLetter(Box<Body>, oneshot::Sender<Result<Applied, Misfit>>),
     /// The cut: everything before it goes to the old version, everything after it to this one.
     Switch(Switch),
 }
@@ -34,6 +38,8 @@ pub struct Rows {
     pub stream: StreamId,
     /// The rows; timestamps are the events' own.
     pub batch: Batch,
+    /// What a receiver could not read and brings along; `batch` may be empty then.
+    pub letters: Vec<Letter>,
     /// Who sent them, if the sender numbers what it sends.
     pub sending: Option<Sending>,
     /// Where the receiver stands after them.
@@ -96,14 +102,18 @@ pub enum Misfit {
 impl Weigh for Work {
     fn events(&self) -> usize {
         match self {
-            Self::Rows(rows) => rows.batch.len(),
+            Self::Rows(rows) => rows.batch.len() + rows.letters.len(),
+            Self::OfLetter(body, _) => body.rows().map_or(0, |(_, batch)| batch.len()),
             Self::Ask(_) | Self::Switch(_) => 0,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Rows(rows) => rows.batch.bytes(),
+            Self::Rows(rows) => {
+                rows.batch.bytes() + rows.letters.iter().map(Letter::bytes).sum::<usize>()
+            }
+            Self::OfLetter(body, _) => body.rows().map_or(0, |(_, batch)| batch.bytes()),
             Self::Ask(_) | Self::Switch(_) => 0,
         }
     }

@@ -48,7 +48,14 @@ pub fn list(service: &mut web::ServiceConfig, with_faults: bool) -> Vec<(String,
     listing.at("/api/v1/plans", get().to(plans::all), GET);
     let plan = [get().to(plans::one), web::put().to(edits::put), web::delete().to(edits::remove)];
     listing.at_all(PLAN, plan, ANY_OF_PLAN);
-    listing.at(&format!("{PLAN}/dead-letters"), get().to(dead_letters::newest), GET);
+    let letters = [get().to(dead_letters::all), web::delete().to(dead_letters::discard_all)];
+    listing.at_all(&format!("{PLAN}/dead-letters"), letters, GET_AND_DELETE);
+    let replay = web::post().to(dead_letters::replay_all);
+    listing.at(&format!("{PLAN}/dead-letters/replay"), replay, POST);
+    let letter = [get().to(dead_letters::one), web::delete().to(dead_letters::discard)];
+    listing.at_all(&format!("{PLAN}/dead-letters/{{id}}"), letter, GET_AND_DELETE);
+    let replay = web::post().to(dead_letters::replay);
+    listing.at(&format!("{PLAN}/dead-letters/{{id}}/replay"), replay, POST);
     listing.at(&format!("{PLAN}/query"), web::post().to(queries::query), POST);
     let snapshots = [get().to(snapshots::all), web::post().to(snapshots::take)];
     listing.at_all(&format!("{PLAN}/snapshots"), snapshots, GET_AND_POST);
@@ -90,6 +97,7 @@ impl Listing<'_> {
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 const ANY_OF_PLAN: &str = "GET, HEAD, PUT, DELETE";
+const GET_AND_DELETE: &str = "GET, HEAD, DELETE";
 const GET_AND_POST: &str = "GET, HEAD, POST";
 
 /// Answers where there is nothing.
@@ -125,6 +133,7 @@ mod tests {
                 ["post"] => POST,
                 ["delete"] => "DELETE",
                 ["delete", "get", "put"] => ANY_OF_PLAN,
+                ["delete", "get"] => GET_AND_DELETE,
                 ["get", "post"] => GET_AND_POST,
                 other => panic!("{path}: {other:?}"),
             };

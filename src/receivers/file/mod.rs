@@ -195,7 +195,7 @@ impl FileReceiver {
                     Piece::TooLong(range) => {
                         let most = self.settings.line_bytes_max;
                         let reason = format!("expected lines of at most {most} bytes");
-                        self.reading.refuse(reason, follower.bytes(range));
+                        self.reading.refuse(reason, follower.bytes(range).to_vec());
                     }
                 }
                 if self.reading.is_full() {
@@ -204,10 +204,10 @@ impl FileReceiver {
             }
             match follower.advance(Instant::now())? {
                 Step::Read => {}
-                Step::Began => self.reading.decoder.begin(),
+                Step::Began => self.reading.begin(),
                 Step::Resumed => {
-                    self.reading.decoder.begin();
-                    if self.reading.decoder.wants_head() {
+                    self.reading.begin();
+                    if self.reading.wants_head() {
                         self.reading.head(&follower.head_line()?);
                     }
                 }

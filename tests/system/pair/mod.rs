@@ -6,6 +6,7 @@ mod accounts;
 mod arbiters;
 mod copies;
 mod cuts;
+mod dead_letters;
 mod deployments;
 mod disks;
 mod figures;
