@@ -3,6 +3,8 @@
 //! The table [`KINDS`] is the one source of codes: the answers, `GET /problems` and the API
 //! document are made from it, and a test compares it with the manual.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
@@ -10,6 +12,11 @@ use actix_web::http::header;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::Content;
+use utoipa::openapi::Ref;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Response;
+use utoipa::openapi::ResponseBuilder;
 
 use crate::actors::plan::Misfit;
 use crate::language::diagnostic::Diagnostic;
@@ -301,6 +308,15 @@ impl ResponseError for Refusal {
         // Serialising plain strings and numbers cannot fail.
         answer.body(serde_json::to_vec(&self.0).unwrap_or_default())
     }
+}
+
+/// Answers with problems, as a route describes them: status and codes of each.
+pub fn responses(each: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let content = || Content::new(Some(Ref::from_schema_name(Problem::name())));
+    let response = |codes: &str| {
+        ResponseBuilder::new().description(codes).content(MEDIA_TYPE, content()).build()
+    };
+    each.iter().map(|(status, codes)| ((*status).to_owned(), response(codes).into())).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Value;
+use crate::event::codec::Encode;
 use crate::store::Change;
 use crate::store::Dialect;
 use crate::store::StoreError;
@@ -53,3 +54,10 @@ pub(super) struct Query<'a> {
 /// A session that lies still inside a transaction for so long is ended by the server, where the
 /// server can: a node that was stopped there must not keep the other one from writing.
 pub(super) const TRANSACTION_REST_MAX: Duration = Duration::from_secs(5);
+
+/// How a value of any type stands in a column of bytes.
+pub(super) fn encoded(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes);
+    bytes
+}

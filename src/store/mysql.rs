@@ -4,23 +4,17 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use sqlx::Arguments;
 use sqlx::AssertSqlSafe;
 use sqlx::ConnectOptions;
 use sqlx::MySqlConnection;
-use sqlx::Row;
 use sqlx::mysql::MySqlArguments;
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::mysql::MySqlRow;
 
 use crate::event::Batch;
 use crate::event::Column;
-use crate::event::DataType;
-use crate::event::Text;
 use crate::event::Value;
 use crate::event::Values;
-use crate::event::codec::Encode;
 use crate::store::Change;
 use crate::store::Dialect;
 use crate::store::StoreError;
@@ -29,6 +23,7 @@ use crate::store::driver::Driver;
 use crate::store::driver::Query;
 use crate::store::driver::TRANSACTION_REST_MAX;
 use crate::store::driver::Take;
+use crate::store::driver::encoded;
 use crate::store::remote::Waiter;
 use crate::store::remote::explain;
 
@@ -103,25 +98,8 @@ impl Driver for Mysql {
 
     fn read(&mut self, query: &Query<'_>, take: Take<'_>) -> Result<(), StoreError> {
         let statement = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.values)?);
-        let mut rows = statement.fetch(&mut self.connection);
-        loop {
-            let mut batch = Batch::new(query.types);
-            let more = self.waiter.wait(async {
-                while batch.len() < query.rows_at_once {
-                    match rows.try_next().await? {
-                        Some(row) => push_row(&mut batch, &row)?,
-                        None => return Ok(false),
-                    }
-                }
-                Ok(true)
-            })?;
-            if !batch.is_empty() {
-                take(batch)?;
-            }
-            if !more {
-                return Ok(());
-            }
-        }
+        let rows = statement.fetch(&mut self.connection);
+        self.waiter.read(rows, query, take)
     }
 
     fn change(
@@ -165,7 +143,7 @@ fn arguments(values: &[Value]) -> Result<MySqlArguments, StoreError> {
             Value::Double(value) => arguments.add(value.is_finite().then_some(value)),
             Value::Bool(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value.as_str()),
-            Value::Object(_) => arguments.add(object(value)),
+            Value::Object(_) => arguments.add(encoded(value)),
         }
         .map_err(StoreError::refused)?;
     }
@@ -186,45 +164,7 @@ fn add_cell(arguments: &mut MySqlArguments, column: &Column, row: usize) -> Resu
         }
         Values::Bool(vector) => arguments.add(there.then_some(vector[row])),
         Values::Text(vector) => arguments.add(there.then_some(vector[row].as_str())),
-        Values::Object(vector) => arguments.add(there.then(|| object(&vector[row]))),
+        Values::Object(vector) => arguments.add(there.then(|| encoded(&vector[row]))),
     }
     .map_err(StoreError::refused)
-}
-
-fn object(value: &Value) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    value.encode(&mut bytes);
-    bytes
-}
-
-fn push_row(batch: &mut Batch, row: &MySqlRow) -> Result<(), sqlx::Error> {
-    for (index, column) in batch.columns.iter_mut().enumerate() {
-        let value = value(row, index, column.values.data_type().unwrap_or(DataType::Text))?;
-        column.push(&value);
-    }
-    batch.push_head(0, crate::event::Kind::Current, 0);
-    Ok(())
-}
-
-fn value(row: &MySqlRow, index: usize, ty: DataType) -> Result<Value, sqlx::Error> {
-    let value = match ty {
-        DataType::Int => row.try_get_unchecked::<Option<i32>, _>(index)?.map(Value::Int),
-        DataType::Long => row.try_get_unchecked::<Option<i64>, _>(index)?.map(Value::Long),
-        DataType::Float => row.try_get_unchecked::<Option<f32>, _>(index)?.map(Value::Float),
-        DataType::Double => row.try_get_unchecked::<Option<f64>, _>(index)?.map(Value::Double),
-        DataType::Bool => {
-            let number = row.try_get_unchecked::<Option<i64>, _>(index)?;
-            number.map(|number| Value::Bool(number != 0))
-        }
-        DataType::Text => {
-            let text = row.try_get_unchecked::<Option<&str>, _>(index)?;
-            text.map(|text| Value::Text(Text::from(text)))
-        }
-        DataType::Object => {
-            let bytes = row.try_get_unchecked::<Option<&[u8]>, _>(index)?;
-            let read = bytes.map(|mut bytes| Value::decode(&mut bytes));
-            read.transpose().map_err(|error| sqlx::Error::Decode(error.into()))?
-        }
-    };
-    Ok(value.unwrap_or(Value::Null))
 }

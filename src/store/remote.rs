@@ -5,14 +5,26 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use sqlx::ColumnIndex;
+use sqlx::Decode;
+use sqlx::Row;
 use sqlx::error::ErrorKind;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
+use crate::event::Batch;
+use crate::event::DataType;
+use crate::event::Text;
+use crate::event::Value;
+use crate::event::codec::Encode;
 use crate::store::Kind;
 use crate::store::StoreError;
+use crate::store::driver::Query;
+use crate::store::driver::Take;
 
 /// The server gives up a statement by itself; so much later at most its answer is no more waited
 /// for.
@@ -72,6 +84,83 @@ impl Waiter {
             Err(_) => Err(StoreError::new(Kind::Lost, format!("no answer within {limit:?}"))),
         }
     }
+
+    /// Hands over the rows of a query as they come, so many at once as it says.
+    ///
+    /// # Errors
+    /// As for any answer, and those of taking.
+    pub(super) fn read<R: Readable>(
+        &self,
+        mut rows: BoxStream<'_, Result<R, sqlx::Error>>,
+        query: &Query<'_>,
+        take: Take<'_>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let mut batch = Batch::new(query.types);
+            let more = self.wait(async {
+                while batch.len() < query.rows_at_once {
+                    match rows.try_next().await? {
+                        Some(row) => push_row(&mut batch, &row)?,
+                        None => return Ok(false),
+                    }
+                }
+                Ok(true)
+            })?;
+            if !batch.is_empty() {
+                take(batch)?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A row whose columns can be read, by number, as the types of events.
+pub(super) trait Readable {
+    /// The value in a column.
+    fn read(&self, index: usize, ty: DataType) -> Result<Value, sqlx::Error>;
+}
+
+impl<R: Row> Readable for R
+where
+    usize: ColumnIndex<R>,
+    for<'r> i32: Decode<'r, R::Database>,
+    for<'r> i64: Decode<'r, R::Database>,
+    for<'r> f32: Decode<'r, R::Database>,
+    for<'r> f64: Decode<'r, R::Database>,
+    for<'r> bool: Decode<'r, R::Database>,
+    for<'r> &'r str: Decode<'r, R::Database>,
+    for<'r> &'r [u8]: Decode<'r, R::Database>,
+{
+    fn read(&self, index: usize, ty: DataType) -> Result<Value, sqlx::Error> {
+        let value = match ty {
+            DataType::Int => self.try_get_unchecked::<Option<_>, _>(index)?.map(Value::Int),
+            DataType::Long => self.try_get_unchecked::<Option<_>, _>(index)?.map(Value::Long),
+            DataType::Float => self.try_get_unchecked::<Option<_>, _>(index)?.map(Value::Float),
+            DataType::Double => self.try_get_unchecked::<Option<_>, _>(index)?.map(Value::Double),
+            DataType::Bool => self.try_get_unchecked::<Option<_>, _>(index)?.map(Value::Bool),
+            DataType::Text => {
+                let text = self.try_get_unchecked::<Option<&str>, _>(index)?;
+                text.map(|text| Value::Text(Text::from(text)))
+            }
+            DataType::Object => {
+                let bytes = self.try_get_unchecked::<Option<&[u8]>, _>(index)?;
+                let read = bytes.map(|mut bytes| Value::decode(&mut bytes));
+                read.transpose().map_err(|error| sqlx::Error::Decode(error.into()))?
+            }
+        };
+        Ok(value.unwrap_or(Value::Null))
+    }
+}
+
+fn push_row(batch: &mut Batch, row: &impl Readable) -> Result<(), sqlx::Error> {
+    for (index, column) in batch.columns.iter_mut().enumerate() {
+        let ty = column.values.data_type().unwrap_or(DataType::Text);
+        column.push(&row.read(index, ty)?);
+    }
+    batch.push_head(0, crate::event::Kind::Current, 0);
+    Ok(())
 }
 
 /// An error of a server or of the way to it, by what may be done about it.

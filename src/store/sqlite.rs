@@ -32,6 +32,7 @@ use crate::store::Table;
 use crate::store::driver::Driver;
 use crate::store::driver::Query;
 use crate::store::driver::Take;
+use crate::store::driver::encoded;
 
 /// Statements kept prepared.
 const STATEMENTS: usize = 100;
@@ -237,9 +238,7 @@ impl ToSql for Cell<'_> {
 }
 
 fn object(value: &Value) -> ToSqlOutput<'static> {
-    let mut bytes = Vec::new();
-    value.encode(&mut bytes);
-    ToSqlOutput::Owned(rusqlite::types::Value::Blob(bytes))
+    ToSqlOutput::Owned(rusqlite::types::Value::Blob(encoded(value)))
 }
 
 /// An error of SQLite by what may be done about it.

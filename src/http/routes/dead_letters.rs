@@ -1,5 +1,6 @@
 //! What a plan could not handle: looked at, taken up again, or discarded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,10 @@ use actix_web::web::Data;
 use actix_web::web::Path;
 use actix_web::web::Payload;
 use tokio::time::timeout;
+use utoipa::IntoParams;
+use utoipa::IntoResponses;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Response;
 
 use crate::actors::plan::Applied;
 use crate::actors::plan::Closed;
@@ -49,20 +54,11 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
         ("limit" = Option<usize>, Query, description = "At most so many of each; 100 by default"),
         ("before" = Option<u64>, Query, description = "Only letters with lower numbers, to read \
             on"),
-        ("kind" = Option<String>, Query, description = "Only those put aside by a `receiver`, a \
-            `publisher`, a `store` or the `plan`"),
-        ("place" = Option<String>, Query, description = "Only those of this receiver, publisher or \
-            store, as in `receiver:Logins:1`"),
-        ("reason" = Option<String>, Query, description = "Only those of this reason"),
+        Which,
     ),
     responses(
         (status = 200, description = "The dead letters", body = DeadLetters),
-        (status = 400, description = "`bad-parameter`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 404, description = "`unknown-plan`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`plan-not-running`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        Problems,
     ),
 )]
 pub async fn all(
@@ -197,24 +193,10 @@ pub async fn discard(
 ///
 /// Those that cannot be stay as they are, and the answer names them.
 #[utoipa::path(post, path = "/api/v1/plans/{plan}/dead-letters/replay", tag = "dead letters",
-    params(
-        ("plan" = String, Path, description = "The plan"),
-        ("all" = Option<String>, Query, description = "`true`: all of them; else one of the \
-            others is needed"),
-        ("kind" = Option<String>, Query, description = "Only those put aside by a `receiver`, a \
-            `publisher`, a `store` or the `plan`"),
-        ("place" = Option<String>, Query, description = "Only those of this receiver, publisher or \
-            store"),
-        ("reason" = Option<String>, Query, description = "Only those of this reason"),
-    ),
+    params(("plan" = String, Path, description = "The plan"), All, Which),
     responses(
         (status = 200, description = "What became of them", body = ClosedLetters),
-        (status = 400, description = "`bad-parameter`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 404, description = "`unknown-plan`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`plan-not-running`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        Problems,
     ),
 )]
 pub async fn replay_all(
@@ -234,24 +216,10 @@ pub async fn replay_all(
 
 /// Discards all dead letters that are meant.
 #[utoipa::path(delete, path = "/api/v1/plans/{plan}/dead-letters", tag = "dead letters",
-    params(
-        ("plan" = String, Path, description = "The plan"),
-        ("all" = Option<String>, Query, description = "`true`: all of them; else one of the \
-            others is needed"),
-        ("kind" = Option<String>, Query, description = "Only those put aside by a `receiver`, a \
-            `publisher`, a `store` or the `plan`"),
-        ("place" = Option<String>, Query, description = "Only those of this receiver, publisher or \
-            store"),
-        ("reason" = Option<String>, Query, description = "Only those of this reason"),
-    ),
+    params(("plan" = String, Path, description = "The plan"), All, Which),
     responses(
         (status = 200, description = "What became of them", body = ClosedLetters),
-        (status = 400, description = "`bad-parameter`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 404, description = "`unknown-plan`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`plan-not-running`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        Problems,
     ),
 )]
 pub async fn discard_all(
@@ -270,6 +238,41 @@ pub async fn discard_all(
 
 /// The parameters that say which letters are meant.
 const MEANT: &[&str] = &["all", "kind", "place", "reason"];
+
+/// That all are meant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `meant` reads")]
+struct All {
+    /// `true`: all of them; else one of the others is needed
+    all: Option<String>,
+}
+
+/// Which letters are meant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `filter` reads")]
+struct Which {
+    /// Only those put aside by a `receiver`, a `publisher`, a `store` or the `plan`
+    kind: Option<String>,
+    /// Only those of this receiver, publisher or store, as in `receiver:Logins:1`
+    place: Option<String>,
+    /// Only those of this reason
+    reason: Option<String>,
+}
+
+/// With what a request about many letters is refused.
+struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problem::responses(&[
+            ("400", "`bad-parameter`"),
+            ("404", "`unknown-plan`"),
+            ("409", "`plan-not-running`"),
+        ])
+    }
+}
 
 fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
     let kind = match parameters.text("kind") {

@@ -1,11 +1,16 @@
 //! The pair: how it stands, and the operator's words to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use tokio::time::timeout;
+use utoipa::IntoParams;
+use utoipa::IntoResponses;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Response;
 
 use crate::actors::pair::PairStatus;
 use crate::ha::protocol::Plan;
@@ -38,9 +43,7 @@ pub async fn pair(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, 
 /// Hands over to the other node, with nothing lost or repeated. To be said to the active node.
 #[utoipa::path(post, path = "/api/v1/ha/switch", tag = "node", responses(
     (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
-    (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
-        content_type = problem::MEDIA_TYPE),
-    (status = 503, description = "`not-ready`", body = Problem, content_type = problem::MEDIA_TYPE),
+    Refusals,
 ))]
 pub async fn switch(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
@@ -56,10 +59,7 @@ pub async fn switch(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse
         (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
         (status = 400, description = "`bad-parameter`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`not-ready`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        Refusals,
     ),
 )]
 pub async fn promote(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -71,17 +71,10 @@ pub async fn promote(api: Data<Api>, request: HttpRequest) -> Result<HttpRespons
 /// Runs a plan that is down at this active node, since only the other node had all of its entries,
 /// with what is here: the rest is lost then, and a new generation of results begins.
 #[utoipa::path(post, path = "/api/v1/ha/give-up", tag = "node",
-    params(("plan" = String, Query, description = "The plan")),
+    params(Named),
     responses(
         (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
-        (status = 400, description = "`bad-parameter`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 404, description = "`unknown-plan`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`not-ready`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        NamedRefusals,
     ),
 )]
 pub async fn give_up(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -92,22 +85,44 @@ pub async fn give_up(api: Data<Api>, request: HttpRequest) -> Result<HttpRespons
 /// Drops what this node applied of a plan beyond the log of the active one, and takes the active
 /// node's state in its place.
 #[utoipa::path(post, path = "/api/v1/ha/discard", tag = "node",
-    params(("plan" = String, Query, description = "The plan")),
+    params(Named),
     responses(
         (status = 200, description = "It was done; the pair as it is now", body = PairStatus),
-        (status = 400, description = "`bad-parameter`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 404, description = "`unknown-plan`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 409, description = "`no-pair`, `word-refused`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`not-ready`", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        NamedRefusals,
     ),
 )]
 pub async fn discard(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let plan = plan(&api, &request)?;
     say(&api, Word::Discard { plan }).await
+}
+
+/// With what a word is refused.
+struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problem::responses(&[("409", "`no-pair`, `word-refused`"), ("503", "`not-ready`")])
+    }
+}
+
+/// With what a word about a plan is refused.
+struct NamedRefusals;
+
+impl IntoResponses for NamedRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut all = Refusals::responses();
+        all.extend(problem::responses(&[("400", "`bad-parameter`"), ("404", "`unknown-plan`")]));
+        all
+    }
+}
+
+/// The plan that a word is about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `plan` reads")]
+struct Named {
+    /// The plan
+    plan: String,
 }
 
 /// The plan that a word is about.

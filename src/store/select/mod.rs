@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use sqlx::Column;
+use sqlx::TypeInfo;
 use tokio::sync::Notify;
 
 use crate::config::StoreAt;
@@ -168,6 +170,37 @@ fn waiting<T>(
             },
         }
     })
+}
+
+/// Tells rows in parts until there are no more, or too many. `next` gets so many at most, and fewer
+/// only where there are no more.
+fn tell(
+    select: &Select,
+    take: TakePart<'_>,
+    mut next: impl FnMut(usize) -> Result<Vec<Vec<Value>>, StoreError>,
+) -> Result<End, StoreError> {
+    let mut left = select.rows_max;
+    loop {
+        // One more than may be told shows that there are more.
+        let wanted = ROWS_A_PART.min(left.saturating_add(1));
+        let mut part = next(wanted)?;
+        let (is_last, is_cut) = (part.len() < wanted, part.len() > left);
+        part.truncate(left);
+        left -= part.len();
+        take(Part::Rows(part))?;
+        if is_cut || is_last {
+            return Ok(if is_cut { End::Cut } else { End::Whole });
+        }
+    }
+}
+
+/// The columns of an answer, as the server told them beforehand.
+fn columns_of<C: Column>(columns: &[C]) -> Vec<SelectColumn> {
+    let column = |column: &C| SelectColumn {
+        name: column.name().to_owned(),
+        ty: column.type_info().name().to_lowercase(),
+    };
+    columns.iter().map(column).collect()
 }
 
 /// A number as it stands in a text; the text itself where it is none that we know.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
-use sqlx::Column;
 use sqlx::Executor;
 use sqlx::MySqlConnection;
 use sqlx::Row;
@@ -22,12 +21,12 @@ use crate::store::mysql::Mysql;
 use crate::store::remote::Waiter;
 use crate::store::select::End;
 use crate::store::select::Part;
-use crate::store::select::ROWS_A_PART;
 use crate::store::select::Select;
-use crate::store::select::SelectColumn;
 use crate::store::select::TakePart;
+use crate::store::select::columns_of;
 use crate::store::select::hexadecimal;
 use crate::store::select::number;
+use crate::store::select::tell;
 use crate::store::select::waiting;
 
 /// `again` makes a second connection, by which a statement is ended that must end.
@@ -61,40 +60,24 @@ fn run(
     waiter.wait(sqlx::raw_sql("START TRANSACTION READ ONLY").execute(&mut *connection))?;
     let sql = || AssertSqlSafe(select.sql.clone());
     let prepared = waiter.wait(connection.prepare(sql().into_sql_str()))?;
-    let columns = prepared.columns().iter();
-    let column = |column: &sqlx::mysql::MySqlColumn| SelectColumn {
-        name: column.name().to_owned(),
-        ty: column.type_info().name().to_lowercase(),
-    };
-    let columns: Vec<_> = columns.map(column).collect();
+    let columns = columns_of(prepared.columns());
     if columns.is_empty() {
         return Err(StoreError::refused("expected a statement that gives rows, found none such"));
     }
     take(Part::Columns(columns))?;
     let mut rows = sqlx::raw_sql(sql()).fetch(connection);
-    let mut told = 0;
-    loop {
-        let mut part = Vec::new();
-        let mut cut = false;
-        let more = waiting(waiter, select, until, async {
-            while part.len() < ROWS_A_PART {
+    tell(select, take, |wanted| {
+        waiting(waiter, select, until, async {
+            let mut part = Vec::new();
+            while part.len() < wanted {
                 match rows.try_next().await? {
-                    Some(_) if told == select.rows_max => {
-                        cut = true;
-                        return Ok(false);
-                    }
                     Some(row) => part.push(values(&row)?),
-                    None => return Ok(false),
+                    None => break,
                 }
-                told += 1;
             }
-            Ok(true)
-        })?;
-        take(Part::Rows(part))?;
-        if !more {
-            return Ok(if cut { End::Cut } else { End::Whole });
-        }
-    }
+            Ok(part)
+        })
+    })
 }
 
 fn values(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {

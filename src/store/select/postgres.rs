@@ -4,15 +4,12 @@
 use std::time::Instant;
 
 use sqlx::AssertSqlSafe;
-use sqlx::Column;
 use sqlx::Executor;
 use sqlx::PgConnection;
 use sqlx::Row;
 use sqlx::SqlSafeStr;
 use sqlx::Statement;
-use sqlx::TypeInfo;
 use sqlx::ValueRef;
-use sqlx::postgres::PgColumn;
 use sqlx::postgres::PgRow;
 
 use crate::event::Text;
@@ -20,13 +17,14 @@ use crate::event::Value;
 use crate::store::StoreError;
 use crate::store::postgres::Postgres;
 use crate::store::remote::Waiter;
+use crate::store::remote::explain;
 use crate::store::select::End;
 use crate::store::select::Part;
-use crate::store::select::ROWS_A_PART;
 use crate::store::select::Select;
-use crate::store::select::SelectColumn;
 use crate::store::select::TakePart;
+use crate::store::select::columns_of;
 use crate::store::select::number;
+use crate::store::select::tell;
 use crate::store::select::waiting;
 
 const CURSOR: &str = "twinflow_select";
@@ -62,33 +60,21 @@ fn run(
     waiter.wait(sqlx::raw_sql("START TRANSACTION READ ONLY").execute(&mut *connection))?;
     let sql = AssertSqlSafe(select.sql.clone()).into_sql_str();
     let prepared = waiter.wait(connection.prepare(sql))?;
-    let column = |column: &PgColumn| SelectColumn {
-        name: column.name().to_owned(),
-        ty: column.type_info().name().to_lowercase(),
-    };
-    let columns: Vec<_> = prepared.columns().iter().map(column).collect();
+    let columns = columns_of(prepared.columns());
     let types: Vec<_> = columns.iter().map(|column| column.ty.clone()).collect();
     // Prepared, too: that is what lets no second statement pass.
     let declare = format!("DECLARE {CURSOR} NO SCROLL CURSOR FOR {}", select.sql);
     let declare = sqlx::query(AssertSqlSafe(declare)).persistent(false);
     waiter.wait(declare.execute(&mut *connection))?;
     take(Part::Columns(columns))?;
-    let fetch = format!("FETCH {ROWS_A_PART} FROM {CURSOR}");
-    let mut told = 0;
-    loop {
+    tell(select, take, |wanted| {
+        let fetch = format!("FETCH {wanted} FROM {CURSOR}");
         // As texts, which every type has.
-        let rows = sqlx::raw_sql(AssertSqlSafe(fetch.as_str())).fetch_all(&mut *connection);
-        let mut rows = waiting(waiter, select, until, rows)?;
-        let count = rows.len();
-        rows.truncate(select.rows_max - told);
-        told += rows.len();
-        let cut = rows.len() < count;
+        let rows = sqlx::raw_sql(AssertSqlSafe(fetch)).fetch_all(&mut *connection);
+        let rows = waiting(waiter, select, until, rows)?;
         let part: Result<_, _> = rows.iter().map(|row| values(row, &types)).collect();
-        take(Part::Rows(part.map_err(crate::store::remote::explain)?))?;
-        if cut || count < ROWS_A_PART {
-            return Ok(if cut { End::Cut } else { End::Whole });
-        }
-    }
+        part.map_err(explain)
+    })
 }
 
 fn values(row: &PgRow, types: &[String]) -> Result<Vec<Value>, sqlx::Error> {

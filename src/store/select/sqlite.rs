@@ -18,12 +18,12 @@ use crate::store::Kind;
 use crate::store::StoreError;
 use crate::store::select::End;
 use crate::store::select::Part;
-use crate::store::select::ROWS_A_PART;
 use crate::store::select::Select;
 use crate::store::select::SelectColumn;
 use crate::store::select::TakePart;
 use crate::store::select::hexadecimal;
 use crate::store::select::stopped;
+use crate::store::select::tell;
 use crate::store::select::too_slow;
 use crate::store::sqlite::explain;
 
@@ -95,25 +95,18 @@ fn run(connection: &Connection, select: &Select, take: TakePart<'_>) -> Result<E
     let count = columns.len();
     take(Part::Columns(columns))?;
     let mut rows = statement.query([]).map_err(explain)?;
-    let mut part = Vec::new();
-    let mut told = 0;
-    while let Some(row) = rows.next().map_err(explain)? {
-        if told == select.rows_max {
-            take(Part::Rows(part))?;
-            return Ok(End::Cut);
+    tell(select, take, |wanted| {
+        let mut part = Vec::new();
+        while part.len() < wanted {
+            let Some(row) = rows.next().map_err(explain)? else { break };
+            let mut values = Vec::with_capacity(count);
+            for index in 0..count {
+                values.push(value(row.get_ref(index).map_err(explain)?));
+            }
+            part.push(values);
         }
-        let mut values = Vec::with_capacity(count);
-        for index in 0..count {
-            values.push(value(row.get_ref(index).map_err(explain)?));
-        }
-        part.push(values);
-        told += 1;
-        if part.len() == ROWS_A_PART {
-            take(Part::Rows(std::mem::take(&mut part)))?;
-        }
-    }
-    take(Part::Rows(part))?;
-    Ok(End::Whole)
+        Ok(part)
+    })
 }
 
 fn value(value: ValueRef<'_>) -> Value {
