@@ -43,7 +43,7 @@ pub enum Trait {
     Lasts,
     /// A window from which rows may leave that never came, or that come only after.
     Owes,
-    /// A stream function that holds rows, as windows do.
+    /// A stream function that holds rows, as windows do, or remembers what passed.
     Holds,
     /// A function whose result depends on how many rows there have been.
     Counts,

@@ -5,12 +5,15 @@
 //! and copies no more than the tail. A segment all of whose rows are released gives its memory to
 //! the next tail: a queue that runs steadily allocates nothing.
 
+mod key;
 mod keyed;
 mod pool;
 mod queues;
 mod slab;
 mod weave;
 
+pub use key::write_key;
+pub use key::write_value;
 pub use keyed::KeyIndex;
 pub use pool::Place;
 pub use pool::Pool;

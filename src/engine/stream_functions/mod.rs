@@ -2,6 +2,7 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod deduplicate;
 mod kslack;
 mod log;
 mod pol2_cart;
@@ -39,6 +40,7 @@ pub const ALL: &[&StreamFunctionDefinition] = &[
     &tokenize::OF_JSON_TEXT,
     &tokenize::OF_JSON_OBJECT,
     &kslack::DEFINITION,
+    &deduplicate::DEFINITION,
 ];
 
 #[cfg(test)]

@@ -3,18 +3,16 @@
 
 use crate::engine::rows::Place;
 use crate::engine::rows::Pool;
+use crate::engine::rows::write_key;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::engine::windows::WindowSetup;
 use crate::event::Batch;
-use crate::event::Column;
 use crate::event::Kind;
 use crate::event::Map;
 use crate::event::Millis;
 use crate::event::Slot;
-use crate::event::Values;
-use crate::event::codec::Encode;
 use crate::plan::signature::ArgumentFault;
 
 /// A key with its newest row.
@@ -177,30 +175,5 @@ impl Counted {
             self.slots.push(keys);
         }
         Ok(())
-    }
-}
-
-/// Writes the values of a key so that different keys differ.
-pub(super) fn write_key(columns: &[usize], batch: &Batch, row: usize, into: &mut Vec<u8>) {
-    into.clear();
-    for &column in columns {
-        write_value(&batch.columns[column], row, into);
-    }
-}
-
-fn write_value(column: &Column, row: usize, into: &mut Vec<u8>) {
-    if column.is_null(row) {
-        return into.push(0);
-    }
-    into.push(1);
-    match &column.values {
-        Values::Absent => {}
-        Values::Int(values) => values[row].encode(into),
-        Values::Long(values) => values[row].encode(into),
-        Values::Float(values) => values[row].encode(into),
-        Values::Double(values) => values[row].encode(into),
-        Values::Bool(values) => values[row].encode(into),
-        Values::Text(values) => values[row].encode(into),
-        Values::Object(values) => values[row].encode(into),
     }
 }

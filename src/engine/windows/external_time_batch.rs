@@ -9,7 +9,6 @@ use crate::engine::state::StateWriter;
 use crate::engine::windows::Window;
 use crate::engine::windows::WindowDefinition;
 use crate::engine::windows::WindowSetup;
-use crate::engine::windows::alarms::Alarms;
 use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
@@ -18,21 +17,16 @@ use crate::engine::windows::arrivals::arrivals;
 use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::engine::windows::generations::Part;
-use crate::engine::windows::time_batch::next_end;
+use crate::engine::windows::periods::Closing;
+use crate::engine::windows::periods::Periods;
+use crate::engine::windows::periods::START;
 use crate::event::Batch;
-use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Slot;
-use crate::event::codec::Encode;
-use crate::event::codec::Malformed;
 use crate::plan::signature::ArgumentFault;
-use crate::plan::signature::Count;
-use crate::plan::signature::Form;
-use crate::plan::signature::Parameter;
 use crate::plan::signature::Signature;
 use crate::plan::signature::Trait;
-use crate::plan::signature::WHOLE;
 
 /// What came in every t. The first row beyond the end of the open batch closes it; periods without
 /// rows are passed over, rows that are late count into the open batch. With `timeout`, a batch to
@@ -62,90 +56,28 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
     build,
 };
 
-const START: Parameter =
-    Parameter { name: "start.time", types: WHOLE, form: Form::Any, count: Count::One };
-
-/// From where batches are counted.
-#[derive(Clone, Copy, Debug)]
-enum Start {
-    /// From the first row's time.
-    First,
-    /// From a fixed time.
-    At(Millis),
-    /// From the value that a column has in the first row.
-    Column(usize),
-}
-
 fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
-    let start = match setup.arguments.get(2) {
-        None => Start::First,
-        Some(start) if start.as_constant().is_some() => Start::At(setup.number(2)?),
-        Some(start) if start.ty == DataType::Long => Start::Column(setup.column(2)?),
-        Some(_) => {
-            let message = "expected a constant or an attribute of type `long`";
-            return Err(ArgumentFault::at(2, message));
-        }
-    };
-    let timeout = match setup.arguments.get(3) {
-        Some(_) => Some(setup.number(3)?).filter(|&timeout| timeout > 0),
-        None => None,
-    };
+    let periods = Periods::new(setup, 0)?;
     let mut rows = Generations::new(setup);
-    if timeout.is_some() {
+    if periods.puts_out_early() {
         rows.hold();
     }
     Ok(Box::new(ExternalTimeBatch {
-        column: setup.column(0)?,
-        period: setup.period(1)?,
-        start,
-        timeout,
+        periods,
         replaces: setup.flag(4),
         expired: setup.expired,
         rows,
-        progress: Vec::new(),
-        alarms: Alarms::default(),
         keep: setup.keep.to_vec(),
         replaced: Batch::keeping(setup.types, setup.keep),
     }))
 }
 
-/// How far a slot is.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    /// From where batches are counted.
-    start: Millis,
-    /// Where the open batch ends.
-    end: Millis,
-    /// The greatest time seen.
-    last: Millis,
-    /// When the batch was last looked after by the engine's clock, or will be.
-    due: Millis,
-    /// Whether the open batch has been put out already.
-    flushed: bool,
-}
-
-impl Encode for Progress {
-    fn encode(&self, out: &mut Vec<u8>) {
-        ((self.start, self.end), (self.last, self.due)).encode(out);
-        self.flushed.encode(out);
-    }
-    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
-        let ((start, end), (last, due)) = Encode::decode(from)?;
-        Ok(Progress { start, end, last, due, flushed: bool::decode(from)? })
-    }
-}
-
 struct ExternalTimeBatch {
-    column: usize,
-    period: Millis,
-    start: Start,
-    timeout: Option<Millis>,
+    periods: Periods,
     /// Whether rows carry the end of their batch in place of their time.
     replaces: bool,
     expired: bool,
     rows: Generations,
-    progress: Vec<Option<Progress>>,
-    alarms: Alarms,
     keep: Vec<bool>,
     /// One row whose time is replaced.
     replaced: Batch,
@@ -153,57 +85,31 @@ struct ExternalTimeBatch {
 
 impl ExternalTimeBatch {
     fn take(&mut self, batch: &Batch, context: &mut Context, output: &mut Batch) {
-        let times = batch.columns[self.column].longs();
         let first = if self.replaces { 0 } else { self.rows.store(batch, 0, batch.len()) };
-        for (row, &time) in times.iter().enumerate() {
+        for row in 0..batch.len() {
             let slot = batch.slot(row);
-            let mut progress = match self.progress.get(slot as usize) {
-                Some(Some(progress)) => *progress,
-                _ => self.begin(time, batch, row, context),
-            };
-            progress.last = progress.last.max(time);
-            if time >= progress.end {
-                self.close(slot, &mut progress, output);
-                progress.end = next_end(progress.last, progress.start, self.period);
-                progress.due =
-                    self.timeout.map_or(0, |timeout| context.now.saturating_add(timeout));
+            if let Some(closing) = self.periods.note(batch, row, context) {
+                self.close(slot, closing, output);
             }
-            self.look_after(slot, &mut progress, context);
             if self.replaces {
-                self.admit_replaced(batch, row, progress.end);
+                self.admit_replaced(batch, row);
             } else {
                 self.rows.admit(slot, first + row as u64);
             }
-            self.set_progress(slot, progress);
         }
         self.rows.settle();
     }
 
-    /// The first batch of a slot.
-    fn begin(&self, time: Millis, batch: &Batch, row: usize, context: &Context) -> Progress {
-        let (start, end) = match self.start {
-            Start::First => (time, time.saturating_add(self.period)),
-            Start::At(start) => (start, next_end(time, start, self.period)),
-            Start::Column(column) => {
-                let start = batch.columns[column].longs()[row];
-                (start, start.saturating_add(self.period))
-            }
-        };
-        let due = self.timeout.map_or(0, |timeout| context.now.saturating_add(timeout));
-        Progress { start, end, last: time, due, flushed: false }
-    }
-
     /// Puts out the batch that ends: whole if it has not been put out yet, else only if something
     /// was added since.
-    fn close(&mut self, slot: Slot, progress: &mut Progress, output: &mut Batch) {
+    fn close(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
         if self.rows.open(slot) > 0 {
-            if progress.flushed {
-                self.put_out_again(slot, progress.last, output);
+            if closing.again {
+                self.put_out_again(slot, closing.last, output);
             } else {
-                self.rows.close(slot, progress.last, output);
+                self.rows.close(slot, closing.last, output);
             }
         }
-        progress.flushed = false;
     }
 
     /// Puts out a batch to which rows were added after it had been put out.
@@ -219,58 +125,34 @@ impl ExternalTimeBatch {
         output.join_chunk(chunk);
     }
 
-    /// Makes sure that the slot is woken when its time is out. What would be woken for nothing is
-    /// not woken, but the times are counted on.
-    fn look_after(&mut self, slot: Slot, progress: &mut Progress, context: &mut Context) {
-        let Some(timeout) = self.timeout else { return };
-        if progress.due <= context.now {
-            progress.due = next_end(context.now, progress.due, timeout);
-        }
-        self.alarms.set(progress.due, slot, context);
-    }
-
-    fn admit_replaced(&mut self, batch: &Batch, row: usize, end: Millis) {
+    fn admit_replaced(&mut self, batch: &Batch, row: usize) {
+        let slot = batch.slot(row);
         self.replaced.clear();
         self.replaced.extend(batch, row, row + 1);
-        self.replaced.columns[self.column].longs_mut()[0] = end;
+        let time = self.periods.column();
+        self.replaced.columns[time].longs_mut()[0] = self.periods.end(slot);
         let number = self.rows.store(&self.replaced, 0, 1);
-        self.rows.admit(batch.slot(row), number);
-    }
-
-    fn set_progress(&mut self, slot: Slot, progress: Progress) {
-        let place = slot as usize;
-        if self.progress.len() <= place {
-            self.progress.resize(place + 1, None);
-        }
-        self.progress[place] = Some(progress);
+        self.rows.admit(slot, number);
     }
 }
 
 impl Operator for ExternalTimeBatch {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         leave_out(&self.keep, output);
-        let rows = arrivals(input, Some(self.column), context);
+        let rows = arrivals(input, Some(self.periods.column()), context);
         self.take(&rows, context, output);
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, _context: &mut Context, output: &mut Batch) {
-        if !self.alarms.take(due, slot) {
-            return;
-        }
+        let Some(closing) = self.periods.wake(due, slot) else { return };
         leave_out(&self.keep, output);
-        let Some(Some(mut progress)) = self.progress.get(slot as usize).copied() else { return };
-        self.close(slot, &mut progress, output);
-        progress.flushed = true;
-        self.set_progress(slot, progress);
+        self.close(slot, closing, output);
         self.rows.settle();
     }
 
     fn forget(&mut self, slot: Slot) {
         self.rows.forget(slot);
-        self.alarms.forget(slot);
-        if let Some(progress) = self.progress.get_mut(slot as usize) {
-            *progress = None;
-        }
+        self.periods.forget(slot);
     }
 
     fn held(&self) -> usize {
@@ -278,14 +160,12 @@ impl Operator for ExternalTimeBatch {
     }
 
     fn save(&self, state: &mut StateWriter) {
-        state.put(&self.progress);
-        self.alarms.save(state);
+        self.periods.save(state);
         self.rows.save(state);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
-        self.progress = state.get()?;
-        self.alarms.load(state)?;
+        self.periods.load(state)?;
         self.rows.load(state)
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::engine::rows::Place;
 use crate::engine::rows::Pool;
+use crate::engine::rows::write_key;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::engine::windows::WindowSetup;
-use crate::engine::windows::counted::write_key;
 use crate::event::Batch;
 use crate::event::Kind;
 use crate::event::Map;
@@ -183,12 +183,17 @@ impl Latest {
         })
     }
 
+    /// Appends the rows of a slot under a kind, at a time or at their own.
+    pub fn show(&self, slot: Slot, kind: Kind, at: Option<Millis>, into: &mut Batch) {
+        for entry in self.in_order(slot) {
+            let at = at.unwrap_or_else(|| self.rows.timestamp(entry.place));
+            self.rows.put(entry.place, kind, at, slot, into);
+        }
+    }
+
     /// Appends the rows of a slot.
     pub fn contents(&self, slot: Slot, into: &mut Batch) {
-        for entry in self.in_order(slot) {
-            let own = self.rows.timestamp(entry.place);
-            self.rows.put(entry.place, Kind::Current, own, slot, into);
-        }
+        self.show(slot, Kind::Current, None, into);
     }
 
     /// Writes all rows.

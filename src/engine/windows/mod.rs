@@ -28,6 +28,7 @@ mod latest;
 mod length;
 mod length_batch;
 mod lossy_frequent;
+mod periods;
 mod session;
 mod sessions;
 mod sliding;
@@ -39,6 +40,7 @@ mod time_batch;
 mod time_length;
 mod unique;
 mod unique_batch;
+mod unique_external_time_batch;
 
 pub(super) use crate::engine::windows::alarms::Alarms;
 
@@ -134,4 +136,6 @@ pub const ALL: &[&WindowDefinition] = &[
     &unique_batch::FIRST_LENGTH,
     &unique_batch::TIME,
     &unique_batch::FIRST_TIME,
+    &unique_batch::TIME_LENGTH,
+    &unique_external_time_batch::DEFINITION,
 ];

@@ -1,5 +1,5 @@
-//! `unique:lengthBatch`, `unique:timeBatch` and those that begin with `first`: batches with one row
-//! of each key.
+//! `unique:lengthBatch`, `unique:timeBatch`, those that begin with `first`, and
+//! `unique:timeLengthBatch`: batches with one row of each key.
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
@@ -82,18 +82,47 @@ pub const FIRST_TIME: WindowDefinition = WindowDefinition {
     build: |setup| by_time(setup, true),
 };
 
+/// The newest row of each key that came in every t, or of each of the first n keys as soon as there
+/// are so many; what else comes by the end of the period does not count.
+pub const TIME_LENGTH: WindowDefinition = WindowDefinition {
+    signature: Signature {
+        name: "unique:timeLengthBatch",
+        summary: "Gathers the newest event of each key in every `time`, at most `length` keys; once \
+                  there are so many, events are left out until the time is over.",
+        traits: &[Trait::StartsAnew],
+        overloads: &[
+            takes(&[KEY, time("time"), count("length")]),
+            takes(&[KEY, time("time"), time("start.time"), count("length")]),
+        ],
+        example: "define stream Logins (user string);\n\
+            from Logins#window.unique:timeLengthBatch(user, 1 min, 100)\n\
+            select count() as users insert into PerMinute;",
+    },
+    build: |setup| {
+        let last = setup.arguments.len() - 1;
+        let start = if last > 2 { Some(setup.number(2)?) } else { None };
+        let close =
+            Close { full: Some(keys(setup, last)?), clock: Some((setup.period(1)?, start)) };
+        build(setup, false, close)
+    },
+};
+
 fn by_length(setup: &WindowSetup<'_>, first: bool) -> Result<Box<dyn Window>, ArgumentFault> {
-    let most = setup.number(1)?;
-    if most == 0 {
-        return Err(ArgumentFault::at(1, "expected a length above 0"));
+    build(setup, first, Close { full: Some(keys(setup, 1)?), clock: None })
+}
+
+/// The number of keys at a place of the arguments.
+fn keys(setup: &WindowSetup<'_>, place: usize) -> Result<usize, ArgumentFault> {
+    match setup.number(place)? {
+        0 => Err(ArgumentFault::at(place, "expected a length above 0")),
+        most => Ok(most as usize),
     }
-    build(setup, first, Close::Full(most as usize))
 }
 
 fn by_time(setup: &WindowSetup<'_>, first: bool) -> Result<Box<dyn Window>, ArgumentFault> {
     let period = setup.period(1)?;
     let start = if setup.arguments.len() > 2 { Some(setup.number(2)?) } else { None };
-    build(setup, first, Close::Clock(period, start))
+    build(setup, first, Close { full: None, clock: Some((period, start)) })
 }
 
 fn build(
@@ -109,18 +138,19 @@ fn build(
         expired: setup.expired,
         holds: setup.expired || setup.findable,
         ends: Vec::new(),
+        full: Vec::new(),
         alarms: Alarms::default(),
         keep: setup.keep.to_vec(),
     }))
 }
 
-/// What closes a batch.
+/// What closes a batch. Where both do, nothing counts from when it was full until the time is over.
 #[derive(Clone, Copy)]
-enum Close {
+struct Close {
     /// So many keys.
-    Full(usize),
+    full: Option<usize>,
     /// So much time, counted from a moment.
-    Clock(Millis, Option<Millis>),
+    clock: Option<(Millis, Option<Millis>)>,
 }
 
 struct UniqueBatch {
@@ -134,6 +164,8 @@ struct UniqueBatch {
     holds: bool,
     /// By slot, where one batch ended or will end; all others are periods away.
     ends: Vec<Option<Millis>>,
+    /// By slot, whether the batch of this period has been put out.
+    full: Vec<bool>,
     alarms: Alarms,
     keep: Vec<bool>,
 }
@@ -142,17 +174,31 @@ impl UniqueBatch {
     fn take(&mut self, batch: &Batch, context: &mut Context, output: &mut Batch) {
         for row in 0..batch.len() {
             let slot = batch.slot(row);
+            if self.full.get(slot as usize).copied().unwrap_or_default() {
+                continue;
+            }
             if !self.first || !self.open.knows(batch, row) {
                 self.open.put(batch, row, context.now, None);
             }
-            match self.close {
-                Close::Full(most) if self.open.keys(slot) == most => {
-                    self.put_out(slot, context.now, output);
+            if let Some((period, start)) = self.close.clock {
+                self.set_alarm(slot, period, start, context);
+            }
+            if self.close.full == Some(self.open.keys(slot)) {
+                self.put_out(slot, context.now, output);
+                if self.close.clock.is_some() {
+                    self.set_full(slot, true);
                 }
-                Close::Full(_) => {}
-                Close::Clock(period, start) => self.set_alarm(slot, period, start, context),
             }
         }
+    }
+
+    /// Notes whether the batch of this period has been put out; gives what was noted.
+    fn set_full(&mut self, slot: Slot, full: bool) -> bool {
+        let place = slot as usize;
+        if self.full.len() <= place {
+            self.full.resize(place + 1, false);
+        }
+        std::mem::replace(&mut self.full[place], full)
     }
 
     /// Makes sure that the slot is woken at the end of the batch that is open now.
@@ -206,12 +252,14 @@ impl Operator for UniqueBatch {
     }
 
     fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {
-        let Close::Clock(period, start) = self.close else { return };
+        let Some((period, start)) = self.close.clock else { return };
         if !self.alarms.take(due, slot) {
             return;
         }
         leave_out(&self.keep, output);
-        self.put_out(slot, context.now, output);
+        if !self.set_full(slot, false) {
+            self.put_out(slot, context.now, output);
+        }
         // What has come must leave at the next end.
         if self.before.keys(slot) > 0 {
             self.set_alarm(slot, period, start, context);
@@ -225,16 +273,24 @@ impl Operator for UniqueBatch {
         if let Some(end) = self.ends.get_mut(slot as usize) {
             *end = None;
         }
+        if let Some(full) = self.full.get_mut(slot as usize) {
+            *full = false;
+        }
     }
 
     fn held(&self) -> usize {
         self.open.held() + self.before.held()
     }
 
+    fn version(&self) -> u16 {
+        2
+    }
+
     fn save(&self, state: &mut StateWriter) {
         self.open.save(state);
         self.before.save(state);
         state.put(&self.ends);
+        state.put(&self.full);
         self.alarms.save(state);
     }
 
@@ -242,6 +298,7 @@ impl Operator for UniqueBatch {
         self.open.load(state)?;
         self.before.load(state)?;
         self.ends = state.get()?;
+        self.full = state.get()?;
         self.alarms.load(state)
     }
 }
@@ -274,5 +331,14 @@ mod tests {
         assert_eq!(seen, "@10 R C2^0 C3^0 | @20 X2 X3 R C4^12 | @30 X4");
         let seen = play("unique:firstTimeBatch", "key, 10", script);
         assert_eq!(seen, "@10 R C1^0 C2^0 | @20 X1 X2 R C4^12 | @30 X4");
+    }
+
+    #[test]
+    fn a_batch_of_a_time_may_be_full_before() {
+        let script = "@0 1:a 2:a 3:b @5 4:c @12 5:c @40";
+        let seen = play("unique:timeLengthBatch", "key, 10, 2", script);
+        assert_eq!(seen, "@0 R C2 C3 | @20 X2 X3 R C5^12 | @30 X5");
+        let seen = play("unique:timeLengthBatch", "key, 10, 3, 2", script);
+        assert_eq!(seen, "@0 R C2 C3 | @23 X2 X3");
     }
 }
