@@ -87,8 +87,8 @@ pub const FIRST_TIME: WindowDefinition = WindowDefinition {
 pub const TIME_LENGTH: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "unique:timeLengthBatch",
-        summary: "Gathers the newest event of each key in every `time`, at most `length` keys; once \
-                  there are so many, events are left out until the time is over.",
+        summary: "Gathers the newest event of each key in every `time`, at most `length` keys; \
+                  once there are so many, events are left out until the time is over.",
         traits: &[Trait::StartsAnew],
         overloads: &[
             takes(&[KEY, time("time"), count("length")]),

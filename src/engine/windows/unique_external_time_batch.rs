@@ -1,5 +1,5 @@
-//! `unique:externalTimeBatch(key, attribute, t)`: of what came in every t by an attribute's clock, the
-//! newest row of each key, at once.
+//! `unique:externalTimeBatch(key, attribute, t)`: of what came in every t by an attribute's clock,
+//! the newest row of each key, at once.
 
 use crate::engine::context::Context;
 use crate::engine::operator::Operator;
@@ -28,14 +28,14 @@ use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
 use crate::plan::signature::Trait;
 
-/// The newest row of each key in every t. Batches end as those of `externalTimeBatch` do; what still
-/// comes for a batch that was put out at its time-out takes the place of its key's row, and the
-/// whole batch is put out again.
+/// The newest row of each key in every t. Batches end as those of `externalTimeBatch` do; what
+/// still comes for a batch that was put out at its time-out takes the place of its key's row, and
+/// the whole batch is put out again.
 pub const DEFINITION: WindowDefinition = WindowDefinition {
     signature: Signature {
         name: "unique:externalTimeBatch",
-        summary: "Gathers the newest event of each key in every `time` by an attribute that holds \
-                  their time.",
+        summary: "Gathers the newest event of each key in every `time` by an attribute that \
+                  holds their time.",
         traits: &[Trait::StartsAnew],
         overloads: &[
             takes(&[KEY, time_attribute("timestamp"), time("time")]),
