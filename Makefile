@@ -42,12 +42,13 @@ fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, che
 	FUZZ_SECONDS=$(TIME) SEED=$(BASE) PART=$(PART) \
 		cargo test --locked --no-default-features --test fuzz -- --nocapture
 
-bench: ## events a second beside loops written by hand, over HTTP, and of the journal; memory over ever new keys
+bench: ## events a second beside loops by hand, over HTTP, of the journal; memory over new keys; large state
 	cargo bench --locked --bench throughput
 	cargo bench --locked --bench memory
 	cargo bench --locked --bench ingest
 	cargo bench --locked --bench journal
 	cargo bench --locked --bench store
+	cargo bench --locked --bench state
 
 reference: ## write the pages of the manual anew: what can stand in a plan, from the definitions
 	cargo run --locked --no-default-features -- reference --pages docs

@@ -1,9 +1,10 @@
 //! How many events a second one client can send over HTTP: JSON arrays into a filter plan.
 //!
 //! `cargo bench --bench ingest -- [--seconds N] [--rows N] [--clients N]` starts a node of its own
-//! in a folder of its own, sends for so long over kept-alive connections, one request after the
-//! answer to the one before, and prints events a second and the node's memory. Bodies lie ready
-//! before the clock starts. At the end the node is asked how many events it took: all of them.
+//! in a folder of its own, and then two as a pair, sends for so long over kept-alive connections,
+//! one request after the answer to the one before, and prints events a second, the node's memory
+//! and its processor time. Bodies lie ready before the clock starts. At the end the node is asked
+//! how many events it took: all of them.
 
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
@@ -13,6 +14,8 @@ mod generator;
 #[path = "../../tests/system/node.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod node;
+#[path = "../pair.rs"]
+mod pair;
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use node::Node;
+use pair::Pair;
 
 const PLAN: &str = "
 define stream S (symbol string, price double, volume long, ts long);
@@ -41,14 +45,24 @@ struct Settings {
 fn main() {
     let settings = settings();
     println!("in memory (`?ack=accepted`, nothing is kept):");
-    measure(&settings, "accepted", "[persistence]\nenabled = false\n");
-    println!("on disk (`?ack=applied`, the default):");
-    measure(&settings, "applied", "");
-}
-
-fn measure(settings: &Settings, ack: &str, config: &str) {
+    let config = "[persistence]\nenabled = false\n";
     let node = Node::start(&[("load.siddhi", PLAN)], config);
     node.wait_for_plan("load");
+    measure(&settings, "accepted", &node);
+    drop(node);
+    println!("on disk (`?ack=applied`, the default):");
+    let node = Node::start(&[("load.siddhi", PLAN)], "");
+    node.wait_for_plan("load");
+    let alone = measure(&settings, "applied", &node);
+    drop(node);
+    println!("the active of a pair (`ha.ack = 'peer'`, the default there):");
+    let (pair, active) = Pair::start("load.siddhi", PLAN, "");
+    let of_pair = measure(&settings, "applied", &pair.nodes[active]);
+    println!("processor time an event: {:.2} times that of a node alone", of_pair / alone);
+}
+
+/// Sends for a while; gives the microseconds of processor time that an event cost the node.
+fn measure(settings: &Settings, ack: &str, node: &Node) -> f64 {
     let bodies = bodies(settings.rows, ack);
     let address = node.address();
     let end = Instant::now() + Duration::from_secs(settings.seconds);
@@ -58,12 +72,15 @@ fn measure(settings: &Settings, ack: &str, config: &str) {
             thread::spawn(move || send(address, &bodies, end))
         })
         .collect();
-    let memory = watch_memory(&node, settings.seconds);
+    let used = processor_time(node);
+    let memory = watch_memory(node, settings.seconds);
     let requests: usize = clients.into_iter().map(|client| client.join().expect("sent")).sum();
     let events = requests * settings.rows;
+    let cost = (processor_time(node) - used) * 1e6 / events as f64;
     let rate = events as f64 / settings.seconds as f64;
     println!(
-        "{} client(s), arrays of {}: {rate:.0} events/s for {} s, {:.2} ms a request",
+        "{} client(s), arrays of {}: {rate:.0} events/s for {} s, {:.2} ms a request, {cost:.2} µs \
+         of processor time an event",
         settings.clients,
         settings.rows,
         settings.seconds,
@@ -79,6 +96,17 @@ fn measure(settings: &Settings, ack: &str, config: &str) {
         (node.events_in("load") == events as u64).then_some(())
     });
     println!("taken by the plan: {events}, all of them");
+    cost
+}
+
+/// Seconds of processor time that a process has used.
+fn processor_time(node: &Node) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.process()));
+    let stat = stat.expect("the process is there");
+    // The name before the last parenthesis may hold anything; the kernel counts hundredths.
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a part").split_whitespace().collect();
+    let ticks = |place: usize| fields[place].parse::<f64>().expect("a count");
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 fn settings() -> Settings {

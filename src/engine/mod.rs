@@ -19,6 +19,7 @@ pub mod operator;
 mod operators;
 mod partition;
 mod patterns;
+pub mod pieces;
 mod pipeline;
 mod rates;
 pub mod rows;

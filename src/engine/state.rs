@@ -3,18 +3,29 @@
 //! Saving copies what is small and shares what is large: sealed segments of rows go in as handles,
 //! so that freezing takes time by the number of segments and not of rows. State is cut in sections,
 //! one an operator, each under an id that survives small edits of the plan.
+//!
+//! The bytes never lie together: they are made and taken piece by piece, since state may fill most
+//! of the memory there is. The length of a section stands before it, so all is gone through twice.
 
+use crate::engine::pieces::Pieces;
 use crate::event::Batch;
 use crate::event::Map;
+use crate::event::Text;
 use crate::event::codec;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use crate::event::hash_bytes;
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 /// The format of the whole; sections carry versions of their own. Since 2 a plan's state says what
 /// of the plan each section belongs to.
 const FORMAT: u16 = 2;
+
+/// Bytes of a piece in which state is written.
+const PIECE: usize = 256 << 10;
 
 /// Why saved state cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,82 +150,240 @@ pub struct Frozen {
     sections: Vec<(String, Vec<Part>)>,
 }
 
+/// What is known of frozen state once all of it was gone through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// How many bytes it is when written.
+    pub bytes: u64,
+    /// A number that equal states share.
+    pub fingerprint: u64,
+    /// Bytes of each section.
+    lengths: Vec<u64>,
+}
+
 impl Frozen {
-    /// The state as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        FORMAT.encode(&mut out);
-        (self.sections.len() as u32).encode(&mut out);
+    /// Goes through all of the state, holding little of it at a time.
+    pub fn measure(&self) -> Measure {
+        let mut lengths = Vec::with_capacity(self.sections.len());
+        let (mut head, mut fingerprint) = (self.head().len(), 0);
         for (id, parts) in &self.sections {
-            crate::event::Text::from(id.as_str()).encode(&mut out);
-            let mark = out.len();
-            0u64.encode(&mut out);
-            for part in parts {
-                match part {
-                    Part::Bytes(bytes) => out.extend_from_slice(bytes),
-                    Part::Rows(rows) => rows.encode(&mut out),
-                    Part::List(list) => list.write(&mut out),
-                }
-            }
-            let length = (out.len() - mark - 8) as u64;
-            out[mark..mark + 8].copy_from_slice(&length.to_le_bytes());
+            let mut length = 0;
+            let each = |piece: &[u8]| {
+                length += piece.len() as u64;
+                fingerprint = mix(fingerprint, hash_bytes(piece));
+                Ok::<(), Infallible>(())
+            };
+            let Ok(()) = each_piece(parts, each);
+            fingerprint = mix(fingerprint, mix(hash_bytes(id.as_bytes()), length));
+            head += section_head(id, length).len();
+            lengths.push(length);
         }
-        out
+        Measure { bytes: head as u64 + lengths.iter().sum::<u64>(), fingerprint, lengths }
     }
+
+    /// Writes the state piece by piece; the measure is its own.
+    ///
+    /// # Errors
+    /// What `put` says.
+    pub fn write<E>(
+        &self,
+        measure: &Measure,
+        mut put: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        put(&self.head())?;
+        for ((id, parts), length) in self.sections.iter().zip(&measure.lengths) {
+            put(&section_head(id, *length))?;
+            each_piece(parts, &mut put)?;
+        }
+        Ok(())
+    }
+
+    /// The state as bytes, for one that is known to be small.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let Ok(()) = self.write(&self.measure(), |piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<(), Infallible>(())
+        });
+        bytes
+    }
+
+    fn head(&self) -> Vec<u8> {
+        let mut head = Vec::new();
+        FORMAT.encode(&mut head);
+        (self.sections.len() as u32).encode(&mut head);
+        head
+    }
+}
+
+fn section_head(id: &str, length: u64) -> Vec<u8> {
+    let mut head = Vec::new();
+    Text::from(id).encode(&mut head);
+    length.encode(&mut head);
+    head
+}
+
+/// Gives the bytes of a section; each piece but the last has [`PIECE`] of them.
+fn each_piece<E>(parts: &[Part], mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut bytes = Vec::with_capacity(2 * PIECE);
+    for part in parts {
+        match part {
+            Part::Bytes(part) => bytes.extend_from_slice(part),
+            Part::Rows(rows) => rows.encode(&mut bytes),
+            Part::List(list) => list.write(&mut bytes),
+        }
+        let mut pieces = bytes.chunks_exact(PIECE);
+        pieces.by_ref().try_for_each(&mut put)?;
+        let left = pieces.remainder().len();
+        bytes.drain(..bytes.len() - left);
+    }
+    if bytes.is_empty() { Ok(()) } else { put(&bytes) }
+}
+
+/// A number for two numbers in their order.
+fn mix(one: u64, other: u64) -> u64 {
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(&one.to_le_bytes());
+    both[8..].copy_from_slice(&other.to_le_bytes());
+    hash_bytes(&both)
 }
 
 /// Saved state, taken apart into sections.
 #[derive(Debug)]
 pub struct SavedState<'a> {
-    sections: Map<String, &'a [u8]>,
+    /// Those at hand.
+    sections: Map<String, Cow<'a, [u8]>>,
+    coming: Option<Coming>,
+}
+
+/// Sections that have not come yet.
+#[derive(Debug)]
+struct Coming {
+    pieces: Pieces,
+    count: u32,
+}
+
+impl Coming {
+    /// The id and the length of the next section.
+    fn next(&mut self) -> Result<Option<(Text, u64)>, LoadError> {
+        let Some(count) = self.count.checked_sub(1) else { return Ok(None) };
+        self.count = count;
+        Ok(Some((self.pieces.get()?, self.pieces.get()?)))
+    }
 }
 
 impl<'a> SavedState<'a> {
-    /// Takes apart what [`Frozen::to_bytes`] wrote.
+    /// Takes apart what [`Frozen::write`] wrote.
     ///
     /// # Errors
     /// If the bytes are damaged or of a newer format.
     pub fn parse(mut bytes: &'a [u8]) -> Result<SavedState<'a>, LoadError> {
         let from = &mut bytes;
-        let found = u16::decode(from)?;
-        if found > FORMAT {
-            return Err(LoadError::Newer { found, known: FORMAT });
-        }
+        check_format(u16::decode(from)?)?;
         let mut sections = Map::default();
         for _ in 0..u32::decode(from)? {
-            let id = crate::event::Text::decode(from)?;
+            let id = Text::decode(from)?;
             let length = usize::decode(from)?;
-            sections.insert(id.to_string(), codec::take(from, length)?);
+            sections.insert(id.to_string(), Cow::Borrowed(codec::take(from, length)?));
         }
-        if from.is_empty() { Ok(SavedState { sections }) } else { Err(LoadError::Malformed) }
+        let saved = SavedState { sections, coming: None };
+        if from.is_empty() { Ok(saved) } else { Err(LoadError::Malformed) }
     }
 
-    /// Whether there is a section of this id.
+    /// Takes apart what [`Frozen::write`] wrote as it comes. Sections that are [loaded] in the
+    /// order in which they were written are never held whole.
+    ///
+    /// [loaded]: SavedState::load
+    ///
+    /// # Errors
+    /// If the first bytes are damaged, do not come, or are of a newer format.
+    pub fn coming(mut pieces: Pieces) -> Result<SavedState<'static>, LoadError> {
+        check_format(pieces.get()?)?;
+        let count = pieces.get()?;
+        Ok(SavedState { sections: Map::default(), coming: Some(Coming { pieces, count }) })
+    }
+
+    /// Whether there is a section of this id among those at hand.
     pub fn has(&self, id: &str) -> bool {
         self.sections.contains_key(id)
     }
 
-    /// The section of an operator, if its version is known.
+    /// The section of an operator among those at hand, if its version is known.
     ///
     /// # Errors
     /// If the section is missing or was written by a newer version.
-    pub fn section(&self, id: &str, version: u16) -> Result<StateReader<'a>, LoadError> {
+    pub fn section(&self, id: &str, version: u16) -> Result<StateReader<'_>, LoadError> {
         let bytes = self.sections.get(id).ok_or_else(|| {
             LoadError::Other(format!("saved state has nothing of `{id}`: it is of another plan"))
         })?;
-        let mut reader = StateReader { bytes };
-        let found: u16 = reader.get()?;
-        if found > version {
-            return Err(LoadError::Newer { found, known: version });
-        }
+        let mut reader = StateReader(Origin::Here(bytes));
+        reader.check(version)?;
         Ok(reader)
     }
+
+    /// Has the section of an operator loaded, of which nothing may be left over.
+    ///
+    /// # Errors
+    /// If the section is missing, damaged, or was written by a newer version; or what `load` says.
+    pub fn load(
+        &mut self,
+        id: &str,
+        version: u16,
+        load: impl FnOnce(&mut StateReader<'_>) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        while !self.has(id)
+            && let Some(coming) = &mut self.coming
+            && let Some((found, left)) = coming.next()?
+        {
+            let pieces = &mut coming.pieces;
+            if found == id {
+                let mut reader = StateReader(Origin::Coming { pieces, left });
+                reader.check(version)?;
+                return whole(reader, load);
+            }
+            self.sections.insert(found.to_string(), Cow::Owned(pieces.take(left)?));
+        }
+        whole(self.section(id, version)?, load)
+    }
+
+    /// Sees to it that the rest, which nobody asked for, is whole, too.
+    ///
+    /// # Errors
+    /// If it is damaged or does not come.
+    pub fn end(self) -> Result<(), LoadError> {
+        let Some(mut coming) = self.coming else { return Ok(()) };
+        while let Some((_, length)) = coming.next()? {
+            coming.pieces.skip(length)?;
+        }
+        if coming.pieces.peek()?.is_none() { Ok(()) } else { Err(LoadError::Malformed) }
+    }
+}
+
+/// Reads a section, of which nothing may be left over.
+///
+/// # Errors
+/// If something is left, or what `load` says.
+pub fn whole(
+    mut section: StateReader<'_>,
+    load: impl FnOnce(&mut StateReader<'_>) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    load(&mut section)?;
+    if section.is_at_end() { Ok(()) } else { Err(LoadError::Malformed) }
+}
+
+fn check_format(found: u16) -> Result<(), LoadError> {
+    if found > FORMAT { Err(LoadError::Newer { found, known: FORMAT }) } else { Ok(()) }
 }
 
 /// Reads one section in the order in which it was written.
 #[derive(Debug)]
-pub struct StateReader<'a> {
-    bytes: &'a [u8],
+pub struct StateReader<'a>(Origin<'a>);
+
+/// Where a section is read from.
+#[derive(Debug)]
+enum Origin<'a> {
+    Here(&'a [u8]),
+    Coming { pieces: &'a mut Pieces, left: u64 },
 }
 
 impl StateReader<'_> {
@@ -223,7 +392,15 @@ impl StateReader<'_> {
     /// # Errors
     /// If the bytes are not of such an item.
     pub fn get<T: Encode>(&mut self) -> Result<T, LoadError> {
-        Ok(T::decode(&mut self.bytes)?)
+        match &mut self.0 {
+            Origin::Here(bytes) => Ok(T::decode(bytes)?),
+            Origin::Coming { pieces, left } => {
+                let before = pieces.position();
+                let item = pieces.get_within(*left)?;
+                *left -= pieces.position() - before;
+                Ok(item)
+            }
+        }
     }
 
     /// Rows that were put in by handle.
@@ -236,6 +413,126 @@ impl StateReader<'_> {
 
     /// Whether everything has been read.
     pub fn is_at_end(&self) -> bool {
-        self.bytes.is_empty()
+        matches!(self.0, Origin::Here([]) | Origin::Coming { left: 0, .. })
+    }
+
+    fn check(&mut self, version: u16) -> Result<(), LoadError> {
+        let found: u16 = self.get()?;
+        if found > version {
+            return Err(LoadError::Newer { found, known: version });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DataType;
+    use crate::event::Value;
+
+    fn rows(count: i64) -> Arc<Batch> {
+        let mut batch = Batch::new(&[DataType::Long, DataType::Text]);
+        for number in 0..count {
+            let text = Value::from(format!("the text of row {number}").as_str());
+            batch.push_row(number, &[Value::Long(number), text]);
+        }
+        Arc::new(batch)
+    }
+
+    /// Sections of all kinds of parts; one is longer than a piece, one has nothing.
+    fn frozen(rows: &Arc<Batch>) -> Frozen {
+        let mut state = StateWriter::default();
+        state.section("small", 1);
+        state.put(&7u64);
+        state.section("none", 3);
+        state.section("large", 2);
+        state.put(&3u32);
+        (0..3).for_each(|_| state.share(rows));
+        state.share_list(&Arc::new((0..1000).collect::<Vec<u64>>()));
+        state.put(&Text::from("the end"));
+        state.freeze()
+    }
+
+    fn in_pieces(bytes: &[u8], length: usize) -> Pieces {
+        let mut pieces: Vec<Vec<u8>> = bytes.chunks(length).rev().map(<[u8]>::to_vec).collect();
+        Pieces::new(move |into| {
+            let piece = pieces.pop();
+            piece.iter().for_each(|piece| into.extend_from_slice(piece));
+            Ok(piece.is_some())
+        })
+    }
+
+    fn load(saved: &mut SavedState<'_>, wanted: &Arc<Batch>, ids: &[&str]) {
+        for id in ids {
+            let read = |state: &mut StateReader<'_>| match *id {
+                "small" => state.get::<u64>().map(|number| assert_eq!(number, 7)),
+                "none" => Ok(()),
+                _ => {
+                    assert_eq!(state.get::<u32>(), Ok(3));
+                    (0..3).for_each(|_| assert_eq!(state.rows().as_ref(), Ok(wanted)));
+                    assert_eq!(state.get::<Vec<u64>>().map(|list| list.len()), Ok(1000));
+                    state.get::<Text>().map(|text| assert_eq!(text, "the end"))
+                }
+            };
+            saved.load(id, 3, read).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_pieces_is_read_whole_or_as_it_comes_in_any_order() {
+        let rows = rows(10_000);
+        let frozen = frozen(&rows);
+        let (bytes, measure) = (frozen.to_bytes(), frozen.measure());
+        assert_eq!(bytes.len() as u64, measure.bytes);
+        assert!(bytes.len() > 2 * PIECE, "{}", bytes.len());
+        let mut longest = 0;
+        let Ok(()) = frozen.write(&measure, |piece| {
+            longest = longest.max(piece.len());
+            Ok::<(), Infallible>(())
+        });
+        assert_eq!(longest, PIECE);
+        for ids in [["small", "none", "large"], ["large", "small", "none"]] {
+            load(&mut SavedState::parse(&bytes).unwrap(), &rows, &ids);
+            for length in [1000, 300_000, bytes.len()] {
+                let mut saved = SavedState::coming(in_pieces(&bytes, length)).unwrap();
+                load(&mut saved, &rows, &ids);
+                saved.end().unwrap();
+            }
+        }
+        let mut saved = SavedState::coming(in_pieces(&bytes, 999)).unwrap();
+        let missing = saved.load("other", 1, |_| Ok(())).unwrap_err();
+        assert!(missing.to_string().contains("another plan"), "{missing}");
+    }
+
+    #[test]
+    fn state_that_ends_early_or_late_is_refused_as_it_comes() {
+        let rows = rows(3);
+        let bytes = frozen(&rows).to_bytes();
+        let read = |bytes: &[u8]| {
+            let mut saved = SavedState::coming(in_pieces(bytes, 100))?;
+            saved.load("small", 1, |state| state.get::<u64>().map(drop))?;
+            saved.end()
+        };
+        assert_eq!(read(&bytes), Ok(()));
+        for length in 0..bytes.len() {
+            assert_eq!(read(&bytes[..length]), Err(LoadError::Malformed), "{length}");
+        }
+        assert_eq!(read(&[&bytes[..], &[0]].concat()), Err(LoadError::Malformed));
+        let mut saved = SavedState::coming(in_pieces(&bytes, 100)).unwrap();
+        assert_eq!(saved.load("small", 1, |_| Ok(())), Err(LoadError::Malformed), "some is left");
+        let newer = LoadError::Newer { found: 2, known: 1 };
+        let mut saved = SavedState::coming(in_pieces(&bytes, 100)).unwrap();
+        assert_eq!(saved.load("large", 1, |_| Ok(())), Err(newer));
+    }
+
+    #[test]
+    fn the_fingerprint_tells_states_apart() {
+        let of = |rows: &Arc<Batch>| frozen(rows).measure().fingerprint;
+        let (mut other, long) = (rows(10_000), rows(10_000));
+        assert_eq!(of(&long), of(&rows(10_000)));
+        Arc::make_mut(&mut other).timestamps[5_000] += 1;
+        assert_ne!(of(&long), of(&other));
+        assert_ne!(of(&rows(3)), of(&rows(4)));
     }
 }

@@ -81,7 +81,7 @@ pub struct SnapshotTaken {
     /// The last position of the plan's log that it holds.
     pub position: u64,
     /// Bytes of state.
-    pub bytes: usize,
+    pub bytes: u64,
     /// How long the plan stood still.
     pub pause_seconds: f64,
     /// How long it took in all.

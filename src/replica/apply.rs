@@ -8,6 +8,7 @@ use crate::engine::context::Note;
 use crate::engine::core::Carried;
 use crate::engine::library::Library;
 use crate::engine::state::Frozen;
+use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Structure;
@@ -426,8 +427,9 @@ impl Replica {
                 running.begin(now, results);
             }
             Base::Frozen(state) => {
-                let state = state.to_bytes();
-                running.machine = running.made.builder.load(&state).map_err(Broken)?;
+                let bytes = state.to_bytes();
+                let state = SavedState::parse(&bytes).map_err(|error| Broken(error.to_string()))?;
+                running.machine = running.made.builder.load(state).map_err(Broken)?;
             }
         }
         for entry in &self.since {
@@ -455,7 +457,7 @@ impl Replica {
     pub(super) fn restored(
         maker: Arc<dyn Maker>,
         deployment: Deployment,
-        state: &[u8],
+        state: SavedState<'_>,
     ) -> Result<Self, String> {
         let made = maker.make(&deployment)?;
         let machine = made.builder.load(state)?;

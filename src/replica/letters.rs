@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::pieces::Pieces;
+use crate::engine::state::LoadError;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Text;
@@ -266,6 +268,49 @@ impl Letters {
         Some(letter)
     }
 
+    /// Writes them piece by piece, a letter at a time: one may be all that the bounds allow.
+    ///
+    /// # Errors
+    /// What `put` says.
+    pub fn write<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        put(&(self.open.len() as u32).to_le_bytes())?;
+        let mut bytes = Vec::new();
+        for (number, letter) in &self.open {
+            bytes.clear();
+            number.encode(&mut bytes);
+            letter.encode(&mut bytes);
+            put(&bytes)?;
+        }
+        bytes.clear();
+        self.given.encode(&mut bytes);
+        self.bounds.encode(&mut bytes);
+        let aside: Vec<_> = self.aside.iter().map(|(of, last)| (of.clone(), *last)).collect();
+        aside.encode(&mut bytes);
+        let Closed { replayed, discarded, expired } = self.closed;
+        [replayed, discarded, expired].iter().for_each(|count| count.encode(&mut bytes));
+        put(&bytes)
+    }
+
+    /// Those that [`Letters::write`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are damaged or do not come.
+    pub fn read(from: &mut Pieces) -> Result<Self, LoadError> {
+        let mut letters = Self::default();
+        for _ in 0..from.get::<u32>()? {
+            let (number, letter): (u64, Letter) = (from.get()?, from.get()?);
+            letters.bytes += letter.bytes() as u64;
+            letters.events += letter.events();
+            letters.open.insert(number, Arc::new(letter));
+        }
+        letters.given = from.get()?;
+        letters.bounds = from.get()?;
+        letters.aside = from.get::<Vec<_>>()?.into_iter().collect();
+        letters.closed =
+            Closed { replayed: from.get()?, discarded: from.get()?, expired: from.get()? };
+        Ok(letters)
+    }
+
     /// Closes those that are too old.
     pub fn expire(&mut self, now: Millis) {
         while let Some((oldest, letter)) = self.open.first_key_value()
@@ -353,46 +398,12 @@ impl Encode for Bounds {
     }
 }
 
-impl Encode for Letters {
-    fn encode(&self, out: &mut Vec<u8>) {
-        (self.open.len() as u32).encode(out);
-        for (number, letter) in &self.open {
-            number.encode(out);
-            letter.encode(out);
-        }
-        self.given.encode(out);
-        self.bounds.encode(out);
-        let aside: Vec<_> = self.aside.iter().map(|(of, last)| (of.clone(), *last)).collect();
-        aside.encode(out);
-        let Closed { replayed, discarded, expired } = self.closed;
-        [replayed, discarded, expired].iter().for_each(|count| count.encode(out));
-    }
-
-    fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
-        let mut letters = Self::default();
-        for _ in 0..u32::decode(from)? {
-            let (number, letter) = (u64::decode(from)?, Letter::decode(from)?);
-            letters.bytes += letter.bytes() as u64;
-            letters.events += letter.events();
-            letters.open.insert(number, Arc::new(letter));
-        }
-        letters.given = u64::decode(from)?;
-        letters.bounds = Bounds::decode(from)?;
-        letters.aside = Vec::decode(from)?.into_iter().collect();
-        letters.closed = Closed {
-            replayed: u64::decode(from)?,
-            discarded: u64::decode(from)?,
-            expired: u64::decode(from)?,
-        };
-        Ok(letters)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::DataType;
     use crate::event::Value;
+    use std::convert::Infallible;
 
     fn message(at: Millis, length: usize) -> Letter {
         Letter {
@@ -462,16 +473,22 @@ mod tests {
         letters.put(message(4, 3));
         letters.put(results(8, &[1, 2]));
         letters.close(1, Closing::Discarded);
-        let mut bytes = Vec::new();
-        letters.encode(&mut bytes);
-        let again = Letters::decode(&mut &bytes[..]).unwrap();
-        let mut bytes_again = Vec::new();
-        again.encode(&mut bytes_again);
-        assert_eq!(bytes, bytes_again);
+        let written = |letters: &Letters| {
+            let mut bytes = Vec::new();
+            let put = |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                Ok::<(), Infallible>(())
+            };
+            let Ok(()) = letters.write(put);
+            bytes
+        };
+        let bytes = written(&letters);
+        let again = Letters::read(&mut Pieces::of(&bytes[..])).unwrap();
+        assert_eq!(bytes, written(&again));
         assert_eq!((again.bytes(), again.events()), (letters.bytes(), 2));
         assert_eq!((again.open(), again.bounds), (letters.open(), letters.bounds));
         for end in 0..bytes.len() {
-            assert!(Letters::decode(&mut &bytes[..end]).is_err(), "{end}");
+            assert!(Letters::read(&mut Pieces::of(&bytes[..end])).is_err(), "{end}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::engine::entry::Entry;
 use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
 use crate::engine::state::Frozen;
+use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
@@ -74,11 +75,11 @@ pub trait Builder: Send + Sync {
     /// # Errors
     /// If a part of the plan cannot be run.
     fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String>;
-    /// A machine with the state that [`Machine::freeze`] gave, as bytes.
+    /// A machine with the state that [`Machine::freeze`] gave.
     ///
     /// # Errors
-    /// If the state does not fit the plan.
-    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String>;
+    /// If the state does not fit the plan, or does not come.
+    fn load(&self, state: SavedState<'_>) -> Result<Box<dyn Machine>, String>;
     /// A machine that takes over from one of another version of the plan at this moment: it keeps
     /// of that one's state what is surely the same, and starts with the rest.
     ///
@@ -122,9 +123,9 @@ impl Builder for EngineBuilder {
         Ok(Box::new(Engine(core)))
     }
 
-    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+    fn load(&self, state: SavedState<'_>) -> Result<Box<dyn Machine>, String> {
         let mut core = self.build()?;
-        core.load(state).map_err(|error| error.to_string())?;
+        core.take_state(state).map_err(|error| error.to_string())?;
         Ok(Box::new(Engine(core)))
     }
 

@@ -57,6 +57,7 @@ pub use machine::EngineBuilder;
 pub use machine::Machine;
 pub use machine::Results;
 pub use producers::Producers;
+pub use saved::Extent;
 pub use saved::Saved;
 
 pub use crate::engine::core::WatermarkState;

@@ -1,13 +1,16 @@
 //! A replica's state as it stood after an entry: taken in a moment, written by another thread.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::engine::pieces::Pieces;
 use crate::engine::state::Frozen;
+use crate::engine::state::LoadError;
+use crate::engine::state::Measure;
+use crate::engine::state::SavedState;
 use crate::event::Text;
 use crate::event::codec::Encode;
-use crate::event::codec::Malformed;
-use crate::event::codec::take;
 use crate::event::hash_bytes;
 use crate::replica::Copies;
 use crate::replica::Deployment;
@@ -35,28 +38,81 @@ pub struct Saved {
     machine: Frozen,
 }
 
+/// What is known of saved state once all of it was gone through.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// How many bytes it is when written.
+    pub bytes: u64,
+    /// A number that two replicas in the same state share: of all that is written.
+    pub fingerprint: u64,
+    copies: Option<Measure>,
+    machine: Measure,
+}
+
 impl Saved {
-    /// The state as bytes.
+    /// Goes through all of the state, holding little of it at a time.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let (mut bytes, mut prints) = (0, Vec::new());
+        let Ok(()) = self.write_front(|piece| {
+            bytes += piece.len() as u64;
+            prints.push(hash_bytes(piece));
+            Ok::<(), Infallible>(())
+        });
+        let copies = self.copies.as_ref().map(Frozen::measure);
+        let machine = self.machine.measure();
+        if let Some(copies) = &copies {
+            bytes += size_of::<u64>() as u64 + copies.bytes;
+            prints.push(copies.fingerprint);
+        }
+        bytes += machine.bytes;
+        prints.push(machine.fingerprint);
+        let mut of_all = Vec::new();
+        prints.encode(&mut of_all);
+        Extent { bytes, fingerprint: hash_bytes(&of_all), copies, machine }
+    }
+
+    /// Writes the state piece by piece; the extent is its own.
+    ///
+    /// # Errors
+    /// What `put` says.
+    pub fn write<E>(
+        &self,
+        extent: &Extent,
+        mut put: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.write_front(&mut put)?;
+        if let Some((copies, measure)) = self.copies.as_ref().zip(extent.copies.as_ref()) {
+            put(&measure.bytes.to_le_bytes())?;
+            copies.write(measure, &mut put)?;
+        }
+        self.machine.write(&extent.machine, put)
+    }
+
+    /// Writes what is neither of the copies nor of the machine. The pieces are the same wherever
+    /// the state is.
+    fn write_front<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        put(&self.head)?;
+        let Some(letters) = &self.letters else { return Ok(()) };
+        letters.write(&mut put)?;
+        put(&[u8::from(self.copies.is_some())])
+    }
+
+    /// The state as bytes, for one that is known to be small.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head.clone();
-        if let Some(letters) = &self.letters {
-            letters.encode(&mut bytes);
-            self.copies.is_some().encode(&mut bytes);
-        }
-        if let Some(copies) = &self.copies {
-            let copies = copies.to_bytes();
-            copies.len().encode(&mut bytes);
-            bytes.extend(copies);
-        }
-        bytes.extend(self.machine.to_bytes());
+        let mut bytes = Vec::new();
+        let Ok(()) = self.write(&self.extent(), |piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<(), Infallible>(())
+        });
         bytes
     }
 
     /// A number that two replicas in the same state share.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        hash_bytes(&self.to_bytes())
+        self.extent().fingerprint
     }
 }
 
@@ -85,13 +141,16 @@ impl Replica {
         Some(Saved { position: self.position, head, letters, copies, machine })
     }
 
-    /// A replica in the state that [`Saved::to_bytes`] gave.
+    /// A replica in the state that [`Saved::write`] wrote.
     ///
     /// # Errors
-    /// If the bytes are damaged, or this program cannot run the plan in them; for people.
-    pub fn restore(maker: Arc<dyn Maker>, bytes: &[u8]) -> Result<Self, String> {
-        let parts = Parts::read(bytes).map_err(|malformed| malformed.to_string())?;
-        let mut replica = Self::restored(maker, parts.deployment, parts.machine)?;
+    /// If the bytes are damaged or do not come, or this program cannot run the plan in them; for
+    /// people.
+    pub fn restore(maker: Arc<dyn Maker>, mut state: Pieces) -> Result<Self, String> {
+        let told = |error: LoadError| error.to_string();
+        let parts = Parts::read(&mut state).map_err(told)?;
+        let machine = SavedState::coming(state).map_err(told)?;
+        let mut replica = Self::restored(maker, parts.deployment, machine)?;
         replica.position = parts.position;
         replica.now = parts.now;
         replica.given = parts.given.into_iter().collect();
@@ -99,14 +158,12 @@ impl Replica {
         replica.marks = parts.marks.into_iter().collect();
         replica.skipped = parts.skipped.into_iter().collect();
         replica.letters = parts.letters;
-        if let Some(copies) = parts.copies {
-            replica.copies = Copies::load(copies).map_err(|error| error.to_string())?;
-        }
+        replica.copies = parts.copies.unwrap_or_default();
         Ok(replica)
     }
 }
 
-struct Parts<'a> {
+struct Parts {
     position: u64,
     now: i64,
     deployment: Deployment,
@@ -115,43 +172,44 @@ struct Parts<'a> {
     marks: Vec<(Text, Text)>,
     skipped: Vec<(u64, Option<LogEntry>)>,
     letters: Letters,
-    copies: Option<&'a [u8]>,
-    machine: &'a [u8],
+    copies: Option<Copies>,
 }
 
-impl<'a> Parts<'a> {
-    fn read(mut from: &'a [u8]) -> Result<Self, Malformed> {
-        let from = &mut from;
-        let format = u8::decode(from)?;
-        if !matches!(format, FORMAT | FORMAT_WITH_COPIES | FORMAT_WITH_LETTERS) {
-            return Err(Malformed);
+impl Parts {
+    fn read(from: &mut Pieces) -> Result<Self, LoadError> {
+        let format = from.get::<u8>()?;
+        if format > FORMAT_WITH_LETTERS {
+            let (found, known) = (format.into(), FORMAT_WITH_LETTERS.into());
+            return Err(LoadError::Newer { found, known });
+        }
+        if format < FORMAT {
+            return Err(LoadError::Malformed);
         }
         Ok(Self {
-            position: u64::decode(from)?,
-            now: i64::decode(from)?,
-            deployment: Deployment::decode(from)?,
-            given: Vec::decode(from)?,
-            producers: Producers::decode(from)?,
-            marks: Vec::decode(from)?,
-            skipped: Vec::decode(from)?,
+            position: from.get()?,
+            now: from.get()?,
+            deployment: from.get()?,
+            given: from.get()?,
+            producers: from.get()?,
+            marks: from.get()?,
+            skipped: from.get()?,
             letters: match format {
-                FORMAT_WITH_LETTERS => Letters::decode(from)?,
+                FORMAT_WITH_LETTERS => Letters::read(from)?,
                 _ => Letters::default(),
             },
             copies: match format {
                 FORMAT => None,
-                FORMAT_WITH_COPIES => Some(block(from)?),
-                _ => bool::decode(from)?.then(|| block(from)).transpose()?,
+                FORMAT_WITH_COPIES => Some(copies(from)?),
+                _ => from.get::<bool>()?.then(|| copies(from)).transpose()?,
             },
-            machine: from,
         })
     }
 }
 
-/// Bytes behind their length.
-fn block<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    let length = usize::decode(from)?;
-    take(from, length)
+/// What is remembered of events that come on both nodes, behind the length of its bytes.
+fn copies(from: &mut Pieces) -> Result<Copies, LoadError> {
+    let length = from.get()?;
+    Copies::load(&from.take(length)?)
 }
 
 fn pairs(map: &BTreeMap<Text, u64>) -> Vec<(Text, u64)> {

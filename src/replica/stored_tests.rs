@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::pieces::Pieces;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Millis;
@@ -100,7 +101,8 @@ impl Scene {
 
     fn move_on(&mut self) {
         let saved = self.replica.save().unwrap();
-        self.replica = Replica::restore(Arc::new(EngineMaker), &saved.to_bytes()).unwrap();
+        self.replica =
+            Replica::restore(Arc::new(EngineMaker), Pieces::of(saved.to_bytes())).unwrap();
         assert_eq!(self.replica.save().unwrap().fingerprint(), saved.fingerprint());
     }
 

@@ -1,6 +1,7 @@
 //! A replica is a function of its log: saved, taken back or repeated, it says the same.
 
 mod letter_tests;
+mod saved_tests;
 
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 
 use crate::engine::context::Note;
 use crate::engine::core::Carried;
+use crate::engine::pieces::Pieces;
+use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Millis;
@@ -27,6 +30,10 @@ const PLAN: &str = "
     from In#window.time(100) select sum(n) as total insert all events into Sums;
     from In select n update or insert into Seen on Seen.n == n;
     from !In select n insert into Bad;";
+
+fn restored(saved: &Saved) -> Replica {
+    Replica::restore(Arc::new(FragileMaker), Pieces::of(saved.to_bytes())).unwrap()
+}
 
 /// The number over which [`Fragile`] falls.
 const POISON: i64 = 13;
@@ -50,7 +57,7 @@ impl Builder for FragileBuilder {
     fn start(&self, at: Millis) -> Result<Box<dyn Machine>, String> {
         Ok(Box::new(Fragile(self.0.start(at)?, self.1)))
     }
-    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+    fn load(&self, state: SavedState<'_>) -> Result<Box<dyn Machine>, String> {
         Ok(Box::new(Fragile(self.0.load(state)?, self.1)))
     }
     fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
@@ -135,7 +142,7 @@ impl Scene {
     /// Saves the state and goes on in another replica.
     fn move_on(&mut self) {
         let saved = self.replica.save().unwrap();
-        self.replica = Replica::restore(Arc::new(FragileMaker), &saved.to_bytes()).unwrap();
+        self.replica = restored(&saved);
         assert_eq!(self.replica.save().unwrap().fingerprint(), saved.fingerprint());
         assert_eq!(self.replica.position(), saved.position);
     }
@@ -344,7 +351,11 @@ fn state_without_copies_is_as_it_was_before_there_were_any() {
     let mut scene = Scene::new();
     scene.apply(copied_deploy(PLAN));
     scene.apply(twice().remove(1));
-    assert_eq!(scene.replica.save().unwrap().to_bytes()[0], 2);
+    let saved = scene.replica.save().unwrap();
+    let bytes = saved.to_bytes();
+    assert_eq!((bytes[0], bytes.len() as u64), (2, saved.extent().bytes));
+    let again = restored(&saved).save().unwrap();
+    assert_eq!((again.to_bytes(), again.fingerprint()), (bytes, saved.fingerprint()));
     // A version without the source forgets what it brought.
     scene.apply(next_version(1002));
     assert_eq!(scene.replica.save().unwrap().to_bytes()[0], 1);

@@ -43,7 +43,10 @@ pub struct Header {
     pub position: u64,
     /// The epoch of the entry at that position.
     pub epoch: u64,
-    /// A fingerprint of the state, by which copies are compared.
+    /// A fingerprint of the plan's state, by which copies are compared: two nodes of the same
+    /// program in the same state give the same. Results that wait in front of the state are not in
+    /// it, since how far they have left is another matter at each node. It says nothing of damage;
+    /// for that there are the checks.
     pub state_fingerprint: u64,
     /// A fingerprint of the plan's text.
     pub text_fingerprint: u64,

@@ -12,6 +12,10 @@ use crate::snapshot::format::Header;
 use crate::snapshot::reader::SnapshotReader;
 use std::path::PathBuf;
 
+/// Bytes that are written before they are synced: a gigabyte at once would keep the disk from the
+/// journals for as long as it takes.
+const UNSYNCED_MAX: u64 = 16 << 20;
+
 /// A snapshot being written. Dropped before [`SnapshotWriter::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct SnapshotWriter<D: Disk> {
@@ -155,6 +159,8 @@ struct Part<D: Disk> {
     file: D::File,
     /// Bytes written.
     offset: u64,
+    /// Bytes that are surely on the disk.
+    synced: u64,
     is_published: bool,
 }
 
@@ -171,18 +177,20 @@ impl<D: Disk> Part<D> {
         };
         let file = make().map_err(|error| SnapshotError::io("create", &path, error))?;
         let snapshots = snapshots.clone();
-        Ok(Part { snapshots, reserved, path, file, offset: 0, is_published: false })
+        Ok(Part { snapshots, reserved, path, file, offset: 0, synced: 0, is_published: false })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
         let written = self.file.write_at(bytes, self.offset);
         written.map_err(|error| SnapshotError::io("write", &self.path, error))?;
         self.offset += bytes.len() as u64;
-        Ok(())
+        if self.offset - self.synced >= UNSYNCED_MAX { self.sync() } else { Ok(()) }
     }
 
-    fn sync(&self) -> Result<(), SnapshotError> {
-        self.file.sync().map_err(|error| SnapshotError::io("sync", &self.path, error))
+    fn sync(&mut self) -> Result<(), SnapshotError> {
+        self.file.sync().map_err(|error| SnapshotError::io("sync", &self.path, error))?;
+        self.synced = self.offset;
+        Ok(())
     }
 
     fn reader(&self) -> Result<SnapshotReader<D::File>, SnapshotError> {

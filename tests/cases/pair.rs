@@ -6,6 +6,7 @@ use crate::logged::Place;
 use crate::logged::Seen;
 use crate::logged::same;
 use std::sync::Arc;
+use twinflow::engine::pieces::Pieces;
 use twinflow::event::Text;
 use twinflow::event::Value;
 use twinflow::event::codec::Encode;
@@ -19,6 +20,9 @@ use twinflow::replica::Replica;
 
 /// So often the standby is new and begins from a snapshot of the active.
 const JOINS_EVERY: u64 = 3;
+
+/// Bytes of a piece of saved state on its way.
+const PIECE: usize = 61;
 
 /// The two nodes: the first is active, the second follows.
 pub struct Pair {
@@ -62,9 +66,16 @@ fn sections(replica: &Replica) -> Vec<(String, Vec<u8>)> {
     read(&bytes).unwrap_or_default()
 }
 
-/// A replica in a state that was saved.
+/// A replica in a state that was saved, which comes in many pieces.
 pub fn restored(bytes: &[u8]) -> Result<Replica, String> {
-    Replica::restore(Arc::new(EngineMaker), bytes)
+    let pieces: Vec<Vec<u8>> = bytes.chunks(PIECE).map(<[u8]>::to_vec).collect();
+    let mut pieces = pieces.into_iter();
+    let state = Pieces::new(move |into| {
+        let piece = pieces.next();
+        piece.iter().for_each(|piece| into.extend_from_slice(piece));
+        Ok(piece.is_some())
+    });
+    Replica::restore(Arc::new(EngineMaker), state)
 }
 
 impl Nodes for Pair {

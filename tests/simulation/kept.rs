@@ -13,7 +13,6 @@ use std::rc::Rc;
 use twinflow::disk::Disk;
 use twinflow::disk::DiskFile;
 use twinflow::disk::rehearsed::RehearsedDisk;
-use twinflow::event::hash_bytes;
 use twinflow::ha::protocol::Epoch;
 use twinflow::ha::protocol::Plan;
 use twinflow::ha::protocol::Position;
@@ -25,6 +24,7 @@ use twinflow::journal::format::Expected;
 use twinflow::journal::format::SEGMENT_HEAD;
 use twinflow::journal::format::SegmentHead;
 use twinflow::replica;
+use twinflow::replica::Extent;
 use twinflow::snapshot::Fit;
 use twinflow::snapshot::Header;
 use twinflow::snapshot::SnapshotError;
@@ -159,7 +159,7 @@ impl Kept {
         {
             return Ok(());
         }
-        let state = saved.to_bytes();
+        let extent = saved.extent();
         let epoch = self.journal.epoch_at(saved.position).ok_or_else(|| {
             Fallen::Wrong(format!("the journal has no entry {} to be saved", saved.position))
         })?;
@@ -168,11 +168,11 @@ impl Kept {
             plan: self.name.clone(),
             position: saved.position,
             epoch,
-            state_fingerprint: hash_bytes(&state),
+            state_fingerprint: extent.fingerprint,
             text_fingerprint: 0,
             created: 0,
         };
-        match self.write_snapshot(&header, &state) {
+        match self.write_snapshot(&header, saved, &extent) {
             Ok(Some(older)) => {
                 let released = self.journal.release_before(older + 1);
                 released.map(drop).map_err(|error| self.fell(&error))
@@ -184,9 +184,14 @@ impl Kept {
         }
     }
 
-    fn write_snapshot(&self, header: &Header, state: &[u8]) -> Result<Option<u64>, SnapshotError> {
+    fn write_snapshot(
+        &self,
+        header: &Header,
+        saved: &replica::Saved,
+        extent: &Extent,
+    ) -> Result<Option<u64>, SnapshotError> {
         let mut writer = self.snapshots.write(header)?;
-        writer.put(state)?;
+        saved.write(extent, |piece| writer.put(piece))?;
         writer.finish()?;
         self.snapshots.prune()?;
         self.snapshots.older_of_two()

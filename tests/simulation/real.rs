@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use twinflow::disk::rehearsed::Failure;
 use twinflow::disk::rehearsed::RehearsedDisk;
+use twinflow::engine::pieces::Pieces;
 use twinflow::event::codec::Encode;
 use twinflow::ha::protocol::Epoch;
 use twinflow::ha::protocol::LogStart;
@@ -142,7 +143,8 @@ impl Real {
             None => Replica::new(orders::maker()),
             Some((state, fingerprint)) => {
                 let wrong = |what| Fallen::Wrong(format!("a snapshot of plan {plan}: {what}"));
-                let replica = Replica::restore(orders::maker(), &state).map_err(wrong)?;
+                let replica =
+                    Replica::restore(orders::maker(), Pieces::of(state)).map_err(wrong)?;
                 let saved = replica.save().map(|saved| saved.fingerprint());
                 if saved != Some(fingerprint) {
                     return Err(wrong("its state is another once it is loaded".to_owned()));
@@ -294,7 +296,7 @@ impl Entries for Real {
         let live = self.live_mut(plan);
         let (header, state) = live.kept.install()?;
         let Header { position, epoch, .. } = header;
-        let replica = Replica::restore(orders::maker(), &state);
+        let replica = Replica::restore(orders::maker(), Pieces::of(state));
         live.replica = replica.map_err(|what| Fallen::Wrong(format!("a snapshot sent: {what}")))?;
         live.entries.clear();
         live.results.clear();

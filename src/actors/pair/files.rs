@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::mpsc;
 use std::thread;
@@ -42,9 +43,9 @@ pub struct Files {
     pieces: mpsc::Sender<(Piece, Hold)>,
     /// Plans of which a snapshot is on its way to the other node.
     sending: Arc<Mutex<BTreeSet<Plan>>>,
-    /// When each plan was last tried to be brought up to date, and the least time between two
-    /// tries.
-    tried: Mutex<BTreeMap<Plan, Duration>>,
+    /// Before which moment no plan is tried to be brought up to date again.
+    rests: Arc<Mutex<BTreeMap<Plan, Duration>>>,
+    /// The least time between two tries.
     resync: Duration,
 }
 
@@ -63,8 +64,8 @@ impl Files {
         let of = Arc::clone(&hub);
         let work = move || take_pieces(&of, &taken, &manager);
         thread::Builder::new().name("snapshots in".to_owned()).spawn(work)?;
-        let (sending, tried) = (Arc::default(), Mutex::default());
-        Ok(Self { hub, link, pieces, sending, tried, resync })
+        let (sending, rests) = (Arc::default(), Arc::default());
+        Ok(Self { hub, link, pieces, sending, rests, resync })
     }
 
     /// A piece came; its room in the link is free when it is written.
@@ -78,11 +79,11 @@ impl Files {
     pub fn send_newest(&self, plan: Plan) {
         let now = clock::elapsed();
         {
-            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-            if tried.get(&plan).is_some_and(|last| now.saturating_sub(*last) < self.resync) {
+            let mut rests = lock(&self.rests);
+            if rests.get(&plan).is_some_and(|until| now < *until) {
                 return;
             }
-            tried.insert(plan, now);
+            rests.insert(plan, now + self.resync);
         }
         if self.send(plan, None) {
             let name = self.hub.log(plan).map(|log| Arc::clone(&log.name));
@@ -98,13 +99,17 @@ impl Files {
     /// Whether a sending has begun.
     fn send(&self, plan: Plan, name: Option<String>) -> bool {
         let Some(log) = self.hub.log(plan) else { return false };
-        if !self.sending.lock().unwrap_or_else(PoisonError::into_inner).insert(plan) {
+        if !lock(&self.sending).insert(plan) {
             return false;
         }
         let (link, sending) = (Arc::clone(&self.link), Arc::clone(&self.sending));
+        let (rests, resync, began) = (Arc::clone(&self.rests), self.resync, clock::elapsed());
         let work = move || {
             let sent = send_snapshot(&log, &link, name);
-            sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&plan);
+            // The other node needs about as long again until it has looked through all of it.
+            let ended = clock::elapsed();
+            lock(&rests).insert(plan, ended + resync.max(ended.saturating_sub(began)));
+            lock(&sending).remove(&plan);
             match sent {
                 Ok(Some((name, bytes))) => {
                     info!(plan = %log.name, snapshot = name, bytes, "snapshot sent");
@@ -114,12 +119,17 @@ impl Files {
             }
         };
         if let Err(error) = thread::Builder::new().name("snapshot out".to_owned()).spawn(work) {
-            self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&plan);
+            lock(&self.sending).remove(&plan);
             warn!(%error, "no thread for sending a snapshot");
             return false;
         }
         true
     }
+}
+
+/// What is guarded is whole between the calls that change it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn send_snapshot(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::core::Carried;
 use crate::engine::core::stored::Piece;
 use crate::engine::state::Frozen;
+use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
@@ -39,7 +40,7 @@ impl Builder for FragileBuilder {
         Ok(Box::new(Fragile(self.0.start(at)?)))
     }
 
-    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
+    fn load(&self, state: SavedState<'_>) -> Result<Box<dyn Machine>, String> {
         Ok(Box::new(Fragile(self.0.load(state)?)))
     }
 

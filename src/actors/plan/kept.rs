@@ -21,6 +21,7 @@ use crate::actors::plan::outbox;
 use crate::actors::plan::outbox::Pending;
 use crate::actors::tree::Inbox;
 use crate::disk::RealDisk;
+use crate::engine::pieces::Pieces;
 use crate::event::Text;
 use crate::journal::Options;
 use crate::journal::format::plan_id;
@@ -314,11 +315,16 @@ pub(super) fn restore(
         let (replica, pending) = (Replica::new(Arc::clone(maker)), Vec::new());
         return Ok(Restored { replica, header: None, pending });
     };
-    let state = snapshots.open(&name, bytes)?.read_all()?;
     let unusable = |reason: String| {
         KeptError::State(format!("the snapshot `{name}` cannot be used: {reason}"))
     };
-    let (pending, state) = outbox::split(&state).map_err(|error| unusable(error.to_string()))?;
+    let mut reader = snapshots.open(&name, bytes)?;
+    let mut state = Pieces::new(move |into| {
+        let chunk = reader.next_chunk().map_err(|error| error.to_string())?;
+        chunk.iter().for_each(|chunk| into.extend_from_slice(chunk));
+        Ok(chunk.is_some())
+    });
+    let pending = outbox::read(&mut state).map_err(|error| unusable(error.to_string()))?;
     let replica = Replica::restore(Arc::clone(maker), state).map_err(unusable)?;
     info!(plan, snapshot = name, position = header.position, bytes, "snapshot loaded");
     Ok(Restored { replica, header: Some(header), pending })

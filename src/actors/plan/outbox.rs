@@ -7,10 +7,11 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use crate::engine::pieces::Pieces;
+use crate::engine::state::LoadError;
 use crate::event::Batch;
 use crate::event::Text;
 use crate::event::codec::Encode;
-use crate::event::codec::Malformed;
 
 /// Stands before state that results stand in front of; the state itself begins with its own format.
 const FORMAT: u8 = 0xF0;
@@ -70,35 +71,47 @@ impl Outbox {
     }
 }
 
-/// The bytes of a snapshot: results on their way, then the state.
-#[must_use]
-pub fn with_state(pending: &[Pending], mut state: Vec<u8>) -> Vec<u8> {
+/// Writes results on their way, which stand before the bytes of the state, parcel by parcel;
+/// nothing if there are none. Gives how many bytes they are.
+///
+/// # Errors
+/// What `put` says.
+pub fn write<E>(
+    pending: &[Pending],
+    mut put: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<u64, E> {
     if pending.is_empty() {
-        return state;
+        return Ok(0);
     }
     let mut bytes = vec![FORMAT];
     (pending.len() as u64).encode(&mut bytes);
+    let mut written = 0;
     for Pending { publisher, number, rows } in pending {
         publisher.encode(&mut bytes);
         number.encode(&mut bytes);
         rows.encode(&mut bytes);
+        put(&bytes)?;
+        written += bytes.len() as u64;
+        bytes.clear();
     }
-    bytes.append(&mut state);
-    bytes
+    Ok(written)
 }
 
-/// The results in a snapshot's bytes, and the state behind them.
+/// The results in a snapshot's bytes; the state is left there.
 ///
 /// # Errors
-/// [`Malformed`] if they are none.
-pub fn split(bytes: &[u8]) -> Result<(Vec<Pending>, &[u8]), Malformed> {
-    let Some((&FORMAT, mut rest)) = bytes.split_first() else { return Ok((Vec::new(), bytes)) };
+/// If the bytes are damaged or do not come.
+pub fn read(bytes: &mut Pieces) -> Result<Vec<Pending>, LoadError> {
     let mut pending = Vec::new();
-    for _ in 0..u64::decode(&mut rest)? {
-        let (publisher, number) = (Text::decode(&mut rest)?, u64::decode(&mut rest)?);
-        pending.push(Pending { publisher, number, rows: Arc::new(Batch::decode(&mut rest)?) });
+    if bytes.peek()? != Some(FORMAT) {
+        return Ok(pending);
     }
-    Ok((pending, rest))
+    bytes.skip(1)?;
+    for _ in 0..bytes.get::<u64>()? {
+        let (publisher, number) = (bytes.get()?, bytes.get()?);
+        pending.push(Pending { publisher, number, rows: Arc::new(bytes.get()?) });
+    }
+    Ok(pending)
 }
 
 #[cfg(test)]
@@ -106,11 +119,23 @@ mod tests {
     use super::*;
     use crate::event::DataType;
     use crate::event::Value;
+    use std::convert::Infallible;
 
     fn rows(values: &[i64]) -> Arc<Batch> {
         let mut batch = Batch::new(&[DataType::Long]);
         values.iter().for_each(|value| batch.push_row(1, &[Value::Long(*value)]));
         Arc::new(batch)
+    }
+
+    fn written(pending: &[Pending]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let put = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(count) = write(pending, put);
+        assert_eq!(count, bytes.len() as u64);
+        bytes
     }
 
     #[test]
@@ -131,15 +156,17 @@ mod tests {
     fn results_stand_in_front_of_the_state_and_state_of_before_is_read() {
         let publisher: Text = "publisher:Out:1".into();
         let pending = [Pending { publisher: publisher.clone(), number: 7, rows: rows(&[1, 2]) }];
-        let bytes = with_state(&pending, vec![1, 2, 3]);
-        let (found, state) = split(&bytes).unwrap();
+        let front = written(&pending);
+        let mut bytes = Pieces::of([&front[..], &[1, 2, 3]].concat());
+        let found = read(&mut bytes).unwrap();
         assert_eq!((found[0].publisher.clone(), found[0].number), (publisher, 7));
-        assert_eq!((found[0].rows.len(), state), (2, &[1, 2, 3][..]));
-        assert_eq!(with_state(&[], vec![1, 2]), [1, 2]);
-        let (none, state) = split(&[1, 2]).unwrap();
-        assert!(none.is_empty() && state == [1, 2]);
-        for length in 1..bytes.len() - 3 {
-            assert!(split(&bytes[..length]).is_err(), "{length}");
+        assert_eq!((found[0].rows.len(), bytes.take(3)), (2, Ok(vec![1, 2, 3])));
+        assert!(written(&[]).is_empty());
+        let mut bytes = Pieces::of([1, 2]);
+        let none = read(&mut bytes).unwrap();
+        assert!(none.is_empty() && bytes.take(2) == Ok(vec![1, 2]));
+        for length in 1..front.len() {
+            assert!(read(&mut Pieces::of(&front[..length])).is_err(), "{length}");
         }
     }
 }

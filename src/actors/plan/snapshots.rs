@@ -41,7 +41,7 @@ pub struct SnapshotTaken {
     /// The last position of the plan's log that it holds.
     pub position: u64,
     /// Bytes of state.
-    pub bytes: usize,
+    pub bytes: u64,
     /// How long the plan stood still.
     pub pause: Duration,
     /// How long it took in all.
@@ -108,24 +108,25 @@ impl Station {
             let epoch = epoch.ok_or(SnapshotFailure::NoPlace)?;
             (saved, epoch, pending, clock::elapsed().saturating_sub(began), began)
         };
-        let state = outbox::with_state(&pending, saved.to_bytes());
+        let extent = saved.extent();
         let header = Header {
             tenant: TENANT.to_owned(),
             plan: self.name.to_string(),
             position: saved.position,
             epoch,
-            state_fingerprint: hash_bytes(&state),
+            state_fingerprint: extent.fingerprint,
             text_fingerprint: hash_bytes(self.version().text.as_bytes()),
             created: clock::now_ms(),
         };
         let mut writer = snapshots.write(&header)?;
-        writer.put(&state)?;
+        let front = outbox::write(&pending, |piece| writer.put(piece))?;
+        saved.write(&extent, |piece| writer.put(piece))?;
         let name = writer.finish()?;
         self.prune(snapshots)?;
         self.snapshots.pause.set(pause.as_secs_f64());
         let took = clock::elapsed().saturating_sub(began);
-        let taken =
-            SnapshotTaken { name, position: saved.position, bytes: state.len(), pause, took };
+        let bytes = front + extent.bytes;
+        let taken = SnapshotTaken { name, position: saved.position, bytes, pause, took };
         info!(
             plan = %self.name, snapshot = taken.name, position = taken.position,
             bytes = taken.bytes, ?pause, ?took, "snapshot taken"

@@ -9,6 +9,7 @@ use crate::engine::core::Carried;
 use crate::engine::library::Library;
 use crate::engine::state::Frozen;
 use crate::engine::state::SavedState;
+use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -39,9 +40,10 @@ impl Builder for AdderBuilder {
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum: 0, timers: Vec::new() }))
     }
 
-    fn load(&self, state: &[u8]) -> Result<Box<dyn Machine>, String> {
-        let saved = SavedState::parse(state).unwrap();
-        let sum = saved.section("sum", 1).unwrap().get::<i64>().unwrap();
+    fn load(&self, mut state: SavedState<'_>) -> Result<Box<dyn Machine>, String> {
+        let mut sum = 0;
+        let read = |state: &mut StateReader<'_>| state.get().map(|found: i64| sum = found);
+        state.load("sum", 1, read).unwrap();
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum, timers: Vec::new() }))
     }
 

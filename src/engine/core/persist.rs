@@ -91,57 +91,60 @@ impl PlanCore {
     /// # Errors
     /// If the bytes are damaged or of another plan; the plan must then not be used further.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
-        let saved = SavedState::parse(bytes)?;
-        self.load_core(&mut saved.section("core", VERSION)?)?;
+        self.take_state(SavedState::parse(bytes)?)
+    }
+
+    /// As [`PlanCore::load`]; the state may be on its way.
+    ///
+    /// # Errors
+    /// As [`PlanCore::load`], or the bytes do not come.
+    pub fn take_state(&mut self, mut saved: SavedState<'_>) -> Result<(), LoadError> {
+        saved.load("core", VERSION, |state| self.load_core(state))?;
         if let Some(marks) = &mut self.watermarks {
             let version = watermarks::VERSION;
-            whole(saved.section(watermarks::SECTION, version)?, |state| marks.load(state))?;
+            saved.load(watermarks::SECTION, version, |state| marks.load(state))?;
             for waiting in &mut marks.streams {
                 let id = watermark_id(&self.plan.streams[waiting.stream].name);
-                whole(saved.section(&id, version)?, |state| waiting.load(state))?;
+                saved.load(&id, version, |state| waiting.load(state))?;
             }
         }
         for (table, known) in self.context.tables.iter_mut().zip(&self.plan.tables) {
             let table = table.as_mut().expect("nobody searches now");
-            whole(saved.section(&format!("table:{}", known.name), VERSION)?, |state| {
-                table.load(state)
-            })?;
+            saved.load(&format!("table:{}", known.name), VERSION, |state| table.load(state))?;
         }
         for (aggregation, known) in
             self.context.aggregations.iter_mut().zip(&self.plan.aggregations)
         {
             let aggregation = aggregation.as_mut().expect("nobody reads it now");
-            let section = saved.section(&format!("aggregation:{}", known.name), VERSION)?;
-            whole(section, |state| aggregation.load(state))?;
+            let id = format!("aggregation:{}", known.name);
+            saved.load(&id, VERSION, |state| aggregation.load(state))?;
         }
         for (window, known) in self.context.windows.iter_mut().zip(&self.plan.windows) {
             let window = window.as_mut().expect("no window takes rows now");
-            let section = saved.section(&format!("window:{}", known.name), window.version())?;
-            whole(section, |state| window.load(state))?;
+            let (id, version) = (format!("window:{}", known.name), window.version());
+            saved.load(&id, version, |state| window.load(state))?;
         }
         for (id, partition) in self.partitions.iter_mut().enumerate() {
-            let section = saved.section(&format!("partition:{id}"), VERSION)?;
-            whole(section, |state| partition.load(state))?;
+            saved.load(&format!("partition:{id}"), VERSION, |state| partition.load(state))?;
         }
         for (pipeline, query) in self.pipelines.iter_mut().zip(&self.plan.queries) {
             for (port, way) in pipeline.ports.iter_mut().enumerate() {
                 for (place, step) in way.steps.iter_mut().enumerate() {
-                    let id = step_id(&query.name, port, place);
-                    whole(saved.section(&id, step.version())?, |state| step.load(state))?;
+                    let (id, version) = (step_id(&query.name, port, place), step.version());
+                    saved.load(&id, version, |state| step.load(state))?;
                 }
             }
             if let Some(pattern) = &mut pipeline.pattern {
-                let section = saved.section(&pattern_id(&query.name), PatternStep::VERSION)?;
-                whole(section, |state| pattern.step.load(state))?;
+                let id = pattern_id(&query.name);
+                saved.load(&id, PatternStep::VERSION, |state| pattern.step.load(state))?;
             }
-            let section = saved.section(&format!("query:{}:select", query.name), VERSION)?;
-            whole(section, |state| pipeline.selector.load(state))?;
+            let id = format!("query:{}:select", query.name);
+            saved.load(&id, VERSION, |state| pipeline.selector.load(state))?;
             if let Some(limiter) = &mut pipeline.limiter {
-                let section = saved.section(&rate_id(&query.name), rates::VERSION)?;
-                whole(section, |state| limiter.load(state))?;
+                saved.load(&rate_id(&query.name), rates::VERSION, |state| limiter.load(state))?;
             }
         }
-        Ok(())
+        saved.end()
     }
 
     fn load_core(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
@@ -213,13 +216,4 @@ pub(super) fn pattern_id(query: &str) -> String {
 /// The section of what an output rate holds back.
 pub(super) fn rate_id(query: &str) -> String {
     format!("query:{query}:rate")
-}
-
-/// Reads a section, of which nothing may be left over.
-pub(super) fn whole(
-    mut state: StateReader<'_>,
-    load: impl FnOnce(&mut StateReader<'_>) -> Result<(), LoadError>,
-) -> Result<(), LoadError> {
-    load(&mut state)?;
-    if state.is_at_end() { Ok(()) } else { Err(LoadError::Malformed) }
 }

@@ -41,8 +41,10 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
-/// Version of the conversation; the frames have one of their own.
-const VERSION: u16 = 2;
+/// Version of the conversation; the frames have one of their own. It is raised for all that the
+/// nodes have to agree in, also for what an entry may hold, and how the fingerprint of a state is
+/// made: else two programs would take each other's states for faults.
+const VERSION: u16 = 3;
 /// So long the end is waited for of who was refused.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,123 @@
+//! Saved state on its way back: of programs before, cut short, damaged, in pieces of any length.
+
+use super::*;
+
+/// State as programs before wrote it: plain; with what is remembered of events that come on both
+/// nodes; with dead letters, too.
+const SAMPLES: [&[u8]; 3] = [
+    include_bytes!("../../../tests/formats/state-v1"),
+    include_bytes!("../../../tests/formats/state-v2"),
+    include_bytes!("../../../tests/formats/state-v3"),
+];
+
+/// Scenes in the states of the samples.
+fn scenes() -> [Scene; 3] {
+    let [mut plain, mut copies, mut letters] = [Scene::new(), Scene::new(), Scene::new()];
+    entries().into_iter().for_each(|entry| drop(plain.apply(entry)));
+    for scene in [&mut copies, &mut letters] {
+        scene.apply(copied_deploy(PLAN));
+        scene.apply(twice().remove(1));
+    }
+    letters.apply(LogEntry::new(1002, Body::PutAside(Box::new(letter_tests::aside(None)))));
+    [plain, copies, letters]
+}
+
+fn restore(pieces: Pieces) -> Result<Replica, String> {
+    Replica::restore(Arc::new(EngineMaker), pieces)
+}
+
+/// The bytes in pieces of this length.
+fn cut(bytes: &[u8], length: usize) -> Pieces {
+    let mut pieces: Vec<Vec<u8>> = bytes.chunks(length).rev().map(<[u8]>::to_vec).collect();
+    Pieces::new(move |into| {
+        let piece = pieces.pop();
+        piece.iter().for_each(|piece| into.extend_from_slice(piece));
+        Ok(piece.is_some())
+    })
+}
+
+#[test]
+fn state_of_programs_before_is_read() {
+    for (sample, scene) in SAMPLES.into_iter().zip(scenes()) {
+        let here = scene.replica.save().unwrap();
+        for length in [1, 7, 1000] {
+            let found = restore(cut(sample, length)).unwrap().save().unwrap();
+            assert_eq!(found.to_bytes(), here.to_bytes());
+            assert_eq!(found.fingerprint(), here.fingerprint());
+        }
+    }
+}
+
+#[test]
+fn the_extent_is_what_is_written_and_the_fingerprint_is_of_all_of_it() {
+    let mut prints = Vec::new();
+    for scene in scenes() {
+        let saved = scene.replica.save().unwrap();
+        assert_eq!(saved.extent().bytes, saved.to_bytes().len() as u64);
+        prints.push(saved.fingerprint());
+    }
+    // What is in it besides the machine: the head, what is remembered of copies, and letters.
+    let with = |change: &dyn Fn(&mut Scene)| {
+        let [_, _, mut scene] = scenes();
+        let machine = scene.replica.machine().unwrap().freeze().to_bytes();
+        change(&mut scene);
+        assert_eq!(scene.replica.machine().unwrap().freeze().to_bytes(), machine);
+        scene.replica.save().unwrap().fingerprint()
+    };
+    prints.push(with(&|scene| scene.replica.now += 1));
+    prints.push(with(&|scene| drop(scene.replica.marks.insert("a".into(), "1".into()))));
+    prints.push(with(&|scene| scene.replica.copies = Copies::default()));
+    prints.push(with(&|scene| drop(scene.replica.letters.close(1, Closing::Discarded))));
+    prints.push(with(&|scene| scene.replica.letters = Letters::default()));
+    assert_eq!(with(&|_| ()), prints[2]);
+    let count = prints.len();
+    prints.sort_unstable();
+    prints.dedup();
+    assert_eq!(prints.len(), count);
+}
+
+#[test]
+fn state_that_is_cut_short_or_goes_on_is_refused() {
+    for sample in SAMPLES {
+        for length in 0..sample.len() {
+            assert!(restore(Pieces::of(&sample[..length])).is_err(), "{length}");
+        }
+        let longer = [sample, &[0]].concat();
+        assert!(restore(Pieces::of(&longer[..])).is_err());
+    }
+}
+
+#[test]
+fn damaged_state_is_refused_or_something_else_but_never_a_panic() {
+    let [_, _, sample] = SAMPLES;
+    for place in 0..sample.len() {
+        let mut bytes = sample.to_vec();
+        bytes[place] ^= [0x01, 0x80, 0xff][place % 3];
+        if let Ok(replica) = restore(Pieces::of(bytes)) {
+            drop(replica.save().map(|saved| saved.to_bytes()));
+        }
+    }
+}
+
+#[test]
+fn state_of_a_newer_program_is_refused_and_says_so() {
+    for format in [0, 4, 0xf0] {
+        let mut bytes = SAMPLES[0].to_vec();
+        bytes[0] = format;
+        let told = restore(Pieces::of(bytes)).map(drop).unwrap_err();
+        let newer = format!("saved state has format {format}, this version knows up to 3");
+        assert_eq!(told, if format == 0 { "saved state is damaged" } else { &newer });
+    }
+}
+
+#[test]
+fn why_state_does_not_come_is_told() {
+    for length in [0, 1, 100] {
+        let mut begin = Some(SAMPLES[2][..length].to_vec());
+        let pieces = Pieces::new(move |into| {
+            into.extend(begin.take().ok_or("the disk is gone")?);
+            Ok(true)
+        });
+        assert_eq!(restore(pieces).map(drop), Err("the disk is gone".to_owned()), "{length}");
+    }
+}
