@@ -340,7 +340,7 @@ mod tests {
     fn the_form_is_that_of_the_sample() {
         let hex: String = to_bytes(&bob("gate")).iter().map(|b| format!("{b:02x}")).collect();
         let nonce = "07".repeat(32);
-        assert_eq!(hex, format!("02046761746503626f620106ac0202ac0202{nonce}"));
+        assert_eq!(hex, format!("03046761746503626f620106ac0202ac0202{nonce}"));
     }
 
     #[test]
