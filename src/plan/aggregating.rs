@@ -68,7 +68,7 @@ impl Checker<'_> {
             name: Text::from(tree.name.text.as_str()),
             periods,
             purge,
-            zone: self.zone,
+            zone: self.zone.clone(),
             span: tree.name.span,
             ..aggregation
         };

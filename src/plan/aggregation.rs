@@ -8,6 +8,7 @@ use crate::language::tree::Span;
 use crate::plan::calendar::Period;
 use crate::plan::expression::Expr;
 use crate::plan::logical::QueryId;
+use crate::plan::zone::Zone;
 
 /// The name of the attribute that holds the start of a bucket.
 pub const BUCKET: &str = "AGG_TIMESTAMP";
@@ -34,8 +35,8 @@ pub struct Aggregation {
     pub schema: Schema,
     /// The lengths of its buckets, the shortest first.
     pub periods: Vec<Period>,
-    /// How far its clocks stand before those of UTC.
-    pub zone: Millis,
+    /// The clocks by which its buckets begin.
+    pub zone: Zone,
     /// When buckets leave; `None`: never.
     pub purge: Option<Discard>,
     /// Where it is defined.

@@ -2,11 +2,13 @@
 //! stars that stand for a span of time.
 
 use crate::event::Millis;
+use crate::plan::zone::Zone;
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;
 const HOUR: Millis = 60 * MINUTE;
-const DAY: Millis = 24 * HOUR;
+/// A day without a change of clocks.
+pub(super) const DAY: Millis = 24 * HOUR;
 
 /// How long the buckets of an aggregation are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,45 +70,50 @@ impl Period {
         }
     }
 
-    /// The start of the bucket that holds `at`, where clocks stand `zone` before those of UTC.
-    pub fn start(self, at: Millis, zone: Millis) -> Millis {
-        let local = at.saturating_add(zone);
-        let start = match self.fixed() {
-            Some(length) => local.saturating_sub(local.rem_euclid(length)),
-            None => {
-                let (year, month, _) = date(local.div_euclid(DAY));
-                let month = if self == Period::Year { 1 } else { month };
-                days(year, month, 1).saturating_mul(DAY)
-            }
-        };
-        start.saturating_sub(zone)
+    /// The start of the bucket that holds `at` by the clocks of a zone.
+    pub fn start(self, at: Millis, zone: &Zone) -> Millis {
+        if let (Some(length), Zone::Fixed(_)) = (self.fixed(), zone) {
+            return at.saturating_sub(zone.local(at).rem_euclid(length));
+        }
+        let day = zone.day(at);
+        let (year, month, _) = date(day);
+        let from = zone.moment(match self {
+            Period::Month => days(year, month, 1).saturating_mul(DAY),
+            Period::Year => days(year, 1, 1).saturating_mul(DAY),
+            _ => day.saturating_mul(DAY),
+        });
+        match self.fixed() {
+            // Counted from the start of the day, so that none is in two days.
+            Some(length) => from.saturating_add((at - from) / length * length),
+            None => from,
+        }
     }
 
     /// The start of the bucket after the one that holds `at`.
-    pub fn next(self, at: Millis, zone: Millis) -> Millis {
-        let local = at.saturating_add(zone);
-        let next = match self.fixed() {
-            Some(length) => local.saturating_sub(local.rem_euclid(length)).saturating_add(length),
-            None => {
-                let (year, month, _) = date(local.div_euclid(DAY));
-                let (year, month) = match (self, month) {
-                    (Period::Year, _) | (_, 12) => (year + 1, 1),
-                    _ => (year, month + 1),
-                };
-                days(year, month, 1).saturating_mul(DAY)
-            }
-        };
-        next.saturating_sub(zone)
+    pub fn next(self, at: Millis, zone: &Zone) -> Millis {
+        if let (Some(length), Zone::Fixed(_)) = (self.fixed(), zone) {
+            return self.start(at, zone).saturating_add(length);
+        }
+        let day = zone.day(at);
+        let (year, month, _) = date(day);
+        let until = zone.moment(match (self, month) {
+            (Period::Year, _) | (Period::Month, 12) => days(year + 1, 1, 1).saturating_mul(DAY),
+            (Period::Month, _) => days(year, month + 1, 1).saturating_mul(DAY),
+            _ => (day + 1).saturating_mul(DAY),
+        });
+        match self.fixed() {
+            Some(length) => self.start(at, zone).saturating_add(length).min(until),
+            None => until,
+        }
     }
 
-    /// Its length, if all are of one length.
+    /// Its length, if all are of one length and never longer than a day.
     fn fixed(self) -> Option<Millis> {
         match self {
             Period::Second => Some(SECOND),
             Period::Minute => Some(MINUTE),
             Period::Hour => Some(HOUR),
-            Period::Day => Some(DAY),
-            Period::Month | Period::Year => None,
+            Period::Day | Period::Month | Period::Year => None,
         }
     }
 }
@@ -231,7 +238,7 @@ pub fn span(text: &str) -> Option<(Millis, Millis)> {
     }
     let (start, zone) = parts.moment()?;
     let length = Period::ALL[6 - known];
-    Some((start, length.next(start, zone)))
+    Some((start, length.next(start, &Zone::Fixed(zone))))
 }
 
 #[cfg(test)]
@@ -243,18 +250,21 @@ mod tests {
 
     #[test]
     fn buckets_begin_where_the_calendar_says() {
-        let starts = Period::ALL.map(|period| period.start(AT + 123, 0));
+        let starts = Period::ALL.map(|period| period.start(AT + 123, &Zone::UTC));
         let expected = ["2017-06-01 04:05:50", "2017-06-01 04:05:00", "2017-06-01 04:00:00"];
         let longer = ["2017-06-01 00:00:00", "2017-06-01 00:00:00", "2017-01-01 00:00:00"];
         let expected = [expected, longer].concat().iter().map(|text| moment(text)).collect();
         assert_eq!(starts.map(Some).to_vec(), Vec::from_iter::<Vec<_>>(expected));
         let zone = offset("+05:30").expect("it is one");
         let local = "2017-06-01 00:00:00 +05:30";
-        assert_eq!(Some(Period::Day.start(AT, zone)), moment(local));
+        assert_eq!(Some(Period::Day.start(AT, &Zone::Fixed(zone))), moment(local));
         let before = moment("1969-12-31 23:59:59").expect("it is one");
-        assert_eq!(Period::Year.start(before, 0), moment("1969-01-01 00:00:00").expect("one"));
-        assert_eq!(Period::Month.next(before, 0), 0);
-        assert_eq!(Period::Second.start(before + 999, 0), before);
+        assert_eq!(
+            Period::Year.start(before, &Zone::UTC),
+            moment("1969-01-01 00:00:00").expect("one")
+        );
+        assert_eq!(Period::Month.next(before, &Zone::UTC), 0);
+        assert_eq!(Period::Second.start(before + 999, &Zone::UTC), before);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::event::DataType;
 use crate::event::Map;
-use crate::event::Millis;
 use crate::event::Schema;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::suggest;
@@ -17,6 +16,7 @@ use crate::plan::logical::Query;
 use crate::plan::names::Names;
 use crate::plan::signature::Catalog;
 use crate::plan::watermark::SideStream;
+use crate::plan::zone::Zone;
 use std::rc::Rc;
 
 /// How many messages a reader can use at once.
@@ -60,7 +60,7 @@ pub(super) struct Checker<'a> {
     /// Streams that watermarks name and that are not looked for yet.
     pub(super) side_streams: Vec<SideStream>,
     /// How far the clocks of aggregations stand before those of UTC.
-    pub(super) zone: Millis,
+    pub(super) zone: Zone,
     /// Whether sources and sinks are wanted; `@app:transportChannelCreationEnabled`.
     pub(super) channels: bool,
     /// What has been said so far.
@@ -99,7 +99,7 @@ impl<'a> Checker<'a> {
             columns: 0,
             aggregating: Vec::new(),
             side_streams: Vec::new(),
-            zone: 0,
+            zone: Zone::UTC,
             channels: true,
             diagnostics: Vec::new(),
             sites: 0,

@@ -163,8 +163,9 @@ pub const ANNOTATIONS: &[Known] = &[
          from Orders#window.timeBatch(1 min) select count() as orders insert into Minutes;",
     ),
     Known::new("aggTimeZone", &[Before::Plan], Keys::Bare).manual(
-        "How far the clocks by which buckets of aggregations begin stand before those of UTC.",
-        "@app:aggTimeZone('+05:30')\ndefine stream Orders (amount int);\n\
+        "The clocks by which buckets of aggregations begin: those of a named time zone, or a \
+         distance to UTC such as `+05:30`.",
+        "@app:aggTimeZone('Europe/Berlin')\ndefine stream Orders (amount int);\n\
          define aggregation Daily from Orders select sum(amount) as total aggregate every day;",
     ),
     Known::new("statistics", &[Before::Plan], Keys::BareOr(STATISTICS)).manual(

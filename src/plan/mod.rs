@@ -55,6 +55,7 @@ mod tables;
 mod testing;
 mod types;
 pub mod watermark;
+pub mod zone;
 
 pub use predicates::check_predicate;
 

@@ -1,15 +1,16 @@
 //! What `@app:..` annotations say about the plan as a whole.
 
 use crate::language::diagnostic::Diagnostic;
+use crate::language::suggest::closest;
 use crate::language::tree::Annotation;
 use crate::language::tree::StringLiteral;
 use crate::plan::annotations::Before;
 use crate::plan::annotations::positional;
 use crate::plan::annotations::value;
-use crate::plan::calendar::offset;
 use crate::plan::checker::Checker;
 use crate::plan::codes;
 use crate::plan::logical::Playback;
+use crate::plan::zone::Zone;
 
 /// How long a plan's name can be, in characters.
 const LONGEST_NAME: usize = 100;
@@ -83,12 +84,19 @@ impl Checker<'_> {
 
     fn zone(&mut self, annotation: &Annotation) {
         let Some(text) = self.only_value(annotation) else { return };
-        match offset(&text.value) {
+        match Zone::read(&text.value) {
             Some(zone) => self.zone = zone,
             None => {
-                let message = format!("`{}` is no distance to UTC", text.value);
+                let message = format!("`{}` is no time zone", text.value);
                 let fault = Diagnostic::error(codes::BAD_ANNOTATION, text.span, message);
-                self.report(fault.help("hours and minutes, as in '+05:30'"));
+                let names = Zone::names();
+                let fault = match closest(&text.value, names.iter().map(String::as_str)) {
+                    Some(name) => fault.suggest(text.span, format!("'{name}'")),
+                    None => fault,
+                };
+                self.report(
+                    fault.help("a name, as 'Europe/Berlin', or a distance to UTC, as '+05:30'"),
+                );
             }
         }
     }

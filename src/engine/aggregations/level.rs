@@ -8,6 +8,7 @@ use crate::engine::state::StateWriter;
 use crate::event::Bits;
 use crate::event::Millis;
 use crate::plan::calendar::Period;
+use crate::plan::zone::Zone;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ impl Level {
     }
 
     /// Opens the bucket of a time.
-    pub fn begin(&mut self, time: Millis, zone: Millis) -> (Millis, Millis) {
+    pub fn begin(&mut self, time: Millis, zone: &Zone) -> (Millis, Millis) {
         let until = self.period.next(time, zone);
         *self.open.insert((self.period.start(time, zone), until))
     }

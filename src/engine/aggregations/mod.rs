@@ -28,6 +28,7 @@ use crate::plan::aggregation::Clock;
 use crate::plan::aggregation::Shown;
 use crate::plan::calendar;
 use crate::plan::calendar::Period;
+use crate::plan::zone::Zone;
 
 /// An aggregation that runs.
 pub struct RunningAggregation {
@@ -48,7 +49,7 @@ pub struct RunningAggregation {
 /// What all levels know.
 struct Ways {
     layout: Layout,
-    zone: Millis,
+    zone: Zone,
 }
 
 impl RunningAggregation {
@@ -65,7 +66,7 @@ impl RunningAggregation {
             times: Vec::new(),
             targets: Vec::new(),
             passing: Cells::new(&layout),
-            ways: Ways { layout, zone: aggregation.zone },
+            ways: Ways { layout, zone: aggregation.zone.clone() },
         }
     }
 
@@ -96,7 +97,7 @@ impl RunningAggregation {
                 Some((from, until)) if time < until => (from, until),
                 _ => {
                     ways.close(levels, targets);
-                    levels[0].begin(time, ways.zone)
+                    levels[0].begin(time, &ways.zone)
                 }
             };
             let mut end = start + 1;
@@ -124,7 +125,7 @@ impl RunningAggregation {
             // What still lies in shorter buckets must not come into one that is gone.
             let period = levels[0].period;
             let pending = below.iter().filter_map(|level| level.open);
-            let pending = pending.map(|(from, _)| period.start(from, self.ways.zone));
+            let pending = pending.map(|(from, _)| period.start(from, &self.ways.zone));
             let limit = pending.fold(now.saturating_sub(kept), Millis::min);
             if let Some(open) = levels[0].open.filter(|(from, _)| *from < limit) {
                 self.ways.close(levels, &mut self.targets);
@@ -167,14 +168,14 @@ impl Ways {
                 Some((from, until)) if time < until => (from, until),
                 _ => {
                     self.close(&mut levels[place..], targets);
-                    levels[place].begin(time, self.zone)
+                    levels[place].begin(time, &self.zone)
                 }
             };
             let level = &mut levels[place];
             if time >= from {
                 return level.cells.take_cells(&self.layout, Some(from), cells, targets, |_, _| {});
             }
-            let bucket = level.period.start(time, self.zone);
+            let bucket = level.period.start(time, &self.zone);
             level.closed.take_late(&self.layout, bucket, cells, targets);
         }
     }

@@ -17,6 +17,7 @@ use crate::plan::aggregation::Running;
 use crate::plan::aggregation::RunningKind;
 use crate::plan::aggregation::Shown;
 use crate::plan::calendar::Period;
+use crate::plan::zone::Zone;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -48,9 +49,13 @@ enum Act {
 struct Play {
     periods: Vec<Period>,
     grouped: bool,
-    zone: Millis,
+    zone: &'static str,
     purged: bool,
     acts: Vec<Act>,
+}
+
+fn zone(play: &Play) -> Zone {
+    Zone::read(play.zone).expect("it is a zone")
 }
 
 /// Moments that are mostly near each other, and now and then months away.
@@ -87,7 +92,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn play() -> impl Strategy<Value = Play> {
     let periods = proptest::sample::subsequence(Period::ALL.to_vec(), 1..=6);
-    let zone = prop_oneof![Just(0), Just(19_800_000), Just(-3_600_000)];
+    let zone = prop_oneof![Just("UTC"), Just("+05:30"), Just("-01:00"), Just("Europe/Berlin")];
     let acts = proptest::collection::vec(act(), 1..25);
     (periods, any::<bool>(), zone, any::<bool>(), acts).prop_map(
         |(periods, grouped, zone, purged, acts)| Play { periods, grouped, zone, purged, acts },
@@ -142,7 +147,7 @@ fn aggregation(play: &Play) -> Aggregation {
         outputs,
         schema: Schema::new(names),
         periods: play.periods.clone(),
-        zone: play.zone,
+        zone: zone(play),
         purge: play.purged.then_some(discard),
         ..Aggregation::default()
     }
@@ -194,7 +199,7 @@ fn expected(
 ) -> Vec<Vec<Value>> {
     let mut buckets: BTreeMap<(Millis, String), Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        let bucket = period.start(row.time, play.zone);
+        let bucket = period.start(row.time, &zone(play));
         if range.contains(&bucket) {
             let key = if play.grouped { format!("{:?}", row.key) } else { String::new() };
             buckets.entry((bucket, key)).or_default().push(row);

@@ -67,7 +67,7 @@ impl RunningAggregation {
     ) -> impl Iterator<Item = (Millis, Millis, &Cells)> {
         self.levels[..=level].iter().rev().filter_map(move |below| {
             let (from, _) = below.open?;
-            let bucket = self.levels[level].period.start(from, self.ways.zone);
+            let bucket = self.levels[level].period.start(from, &self.ways.zone);
             let is_meant = !below.cells.is_empty() && within.contains(&bucket);
             is_meant.then_some((bucket, from, &below.cells))
         })
