@@ -37,7 +37,7 @@ impl HaManager {
                     error!(%error, "a message to the other node is too long");
                 }
             }
-            Action::Ship { message, plan, after, upto } => self.ship(&message, plan, after, upto),
+            Action::Ship { message, plan, after, upto } => self.ship(message, plan, after, upto),
             Action::Ask { request, asking } => self.ask(request, asking),
             Action::TestLock { version } => {
                 let free = self.estate.peer_lock.as_deref().is_some_and(lock::is_free);
@@ -58,13 +58,13 @@ impl HaManager {
             Action::Commit { plan, upto } => {
                 if let Some(log) = self.estate.hub.log(plan) {
                     log.mirrored.commit(upto.0);
-                    (log.nudge)();
+                    self.nudged.insert(plan);
                 }
             }
             Action::Answer { plan, upto } => {
                 if let Some(log) = self.estate.hub.log(plan) {
                     log.mirrored.answer(upto.0);
-                    (log.nudge)();
+                    self.nudged.insert(plan);
                 }
             }
             Action::SendSnapshot { plan } => {
@@ -164,6 +164,7 @@ impl HaManager {
                 Word::GiveUpTail { .. } | Word::Discard { .. } => false,
             });
         self.wishes = wait;
+        self.ease_syncs();
         let done: Vec<crate::actors::pair::Wish> = done;
         for wish in done {
             let _ = wish.told.send(Ok(()));

@@ -122,7 +122,8 @@ pub fn start(
     };
     let folder = Folders::of(data, NAME).journal;
     let options = Options::new(plan_id(TENANT, NAME));
-    let source = JournalSource { folder, options, wake: Arc::new(nudge.clone()) };
+    let (pace, synced) = (Arc::default(), nudge.clone());
+    let source = JournalSource { folder, options, pace, wake: Arc::new(move |_| synced()) };
     let (mut journal, opened) = source.open()?;
     let applied = deployments.position();
     if let Some(torn) = &opened.torn {

@@ -14,9 +14,11 @@ use crate::actors::gate::Gate;
 use crate::actors::pair::Tell;
 use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::Folders;
+use crate::actors::plan::Journaled;
 use crate::actors::plan::Kept;
 use crate::actors::plan::KeptError;
 use crate::actors::plan::Mirrored;
+use crate::actors::plan::Pace;
 use crate::actors::plan::SharedJournal;
 use crate::actors::plan::Station;
 use crate::actors::plan::hold;
@@ -61,6 +63,8 @@ pub struct Log {
     pub snapshots: Snapshots<RealDisk>,
     /// Wakes the plan's thread.
     pub nudge: Box<dyn Fn() + Send + Sync>,
+    /// When its journal is synced.
+    pub pace: Arc<Pace>,
     /// How far it was applied when it was opened.
     applied: u64,
     folder: PathBuf,
@@ -156,12 +160,14 @@ impl Hub {
         nudge: impl Fn() + Send + Sync + 'static,
     ) -> Log {
         let (gate, wire) = (Arc::clone(&self.gate), Arc::clone(&self.wire));
+        let pace = hold(journal).as_ref().map(Journaled::pace).unwrap_or_default();
         Log {
             name: name.into(),
             mirrored: Arc::new(Mirrored::new(number, applied, results, gate, wire)),
             journal: Arc::clone(journal),
             snapshots: snapshots.clone(),
             nudge: Box::new(nudge),
+            pace,
             applied,
             folder: Folders::of(&self.data, name).journal,
             station: Mutex::default(),

@@ -1,10 +1,9 @@
-//! The plans' journals under the pair's hands: what the other node sent is written, what it needs
-//! is read, and who may append is said.
+//! The plans' journals under the pair's hands: what the other node sent is written, and who may
+//! append is said.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tracing::error;
 use tracing::warn;
 
@@ -13,58 +12,45 @@ use crate::actors::pair::HaManager;
 use crate::actors::pair::hub::Log;
 use crate::actors::pair::manager::now;
 use crate::actors::plan::hold;
-use crate::disk::RealDisk;
-use crate::ha::link::Shipped;
 use crate::ha::link::freight::Entries;
-use crate::ha::link::freight::Entry;
-use crate::ha::link::freight::Freight;
-use crate::ha::protocol::Body;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Input;
-use crate::ha::protocol::Message;
 use crate::ha::protocol::Plan;
 use crate::ha::protocol::Position;
 use crate::ha::protocol::Word;
 use crate::journal::JournalError;
-use crate::journal::Records;
-use crate::replica::LogEntry;
-
-/// Entries of one frame; bytes. Small, so that what is more urgent need not wait for long.
-const FRAME_BYTES: usize = 1 << 20;
 
 /// Pause between two attempts to hand over because of a journal that fails.
 const FLIGHTS: Duration = Duration::from_secs(2);
-
-/// Where a journal is read for the other node.
-#[derive(Debug)]
-pub struct Reading {
-    next: u64,
-    records: Records<RealDisk>,
-}
 
 impl HaManager {
     /// Looks at a plan's log: what was appended, what is on disk, what left.
     pub(super) fn look(&mut self, plan: Plan) {
         let Some(log) = self.hub().log(plan) else { return };
         log.mirrored.looked();
-        self.give(Input::PlanBroken { plan, broken: log.mirrored.is_broken() }, None);
         let found = {
             let held = hold(&log.journal);
             held.as_ref().map(|journal| {
                 (log.mirrored.epoch(), journal.written(), journal.safe(), journal.base())
             })
         };
+        let Some(life) = &self.life else { return };
+        let mine = life.member.epoch();
+        let known = life.member.log(plan);
+        let known = known.map(|log| (log.broken, log.last().0, log.synced.0, log.shape.base.0));
+        let Some((was_broken, last, synced, trimmed)) = known else { return };
+        let broken = log.mirrored.is_broken();
+        if broken != was_broken {
+            self.give(Input::PlanBroken { plan, broken }, None);
+        }
         let Some((epoch, written, safe, base)) = found else { return };
-        let known = self.life.as_ref().and_then(|life| life.member.log(plan).cloned());
-        let Some(known) = known else { return };
-        let mine = self.life.as_ref().and_then(|life| life.member.epoch());
-        if epoch.is_some() && mine == epoch.map(Epoch) && written > known.last().0 {
+        if epoch.is_some() && mine == epoch.map(Epoch) && written > last {
             self.give(Input::Appended { plan, last: Position(written) }, None);
         }
-        if safe > known.synced.0 {
+        if safe > synced {
             self.give(Input::Synced { plan, upto: Position(safe) }, None);
         }
-        if base > known.shape.base.0 {
+        if base > trimmed {
             self.give(Input::Trimmed { plan, base: Position(base) }, None);
         }
         self.confirm(plan);
@@ -148,6 +134,14 @@ impl HaManager {
         (log.nudge)();
     }
 
+    /// Lets syncs be put off where nobody waits for this node's disk.
+    pub(super) fn ease_syncs(&self) {
+        let Some(life) = &self.life else { return };
+        for log in self.estate.hub.logs() {
+            log.pace.ease(!life.member.needs_disk(log.mirrored.plan));
+        }
+    }
+
     /// Puts a snapshot in place of what the journal holds.
     pub(super) fn install(&mut self, plan: Plan, base: Position) {
         let Some(log) = self.hub().log(plan) else { return };
@@ -185,60 +179,6 @@ impl HaManager {
             error!(plan = %log.name, %error, "the plan's journal fails");
             log.mirrored.set_broken(true);
         }
-    }
-
-    /// Sends a message with the entries it is about.
-    pub(super) fn ship(&mut self, message: &Message, plan: Plan, after: Position, upto: Position) {
-        let is_mirrored = matches!(message.body, Body::Entries { .. });
-        if is_mirrored && self.unshipped.contains_key(&plan) {
-            return; // It would leave a gap.
-        }
-        let entries = match self.read(plan, after.0, upto.0) {
-            Ok(entries) => entries,
-            Err(error) => {
-                self.reading.remove(&plan);
-                return warn!(%plan, %error, "entries cannot be read for the other node");
-            }
-        };
-        let Some(life) = &self.life else { return };
-        let events = entries.iter().map(|entry| LogEntry::events(&entry.body)).sum();
-        let message = message.clone();
-        let all = Entries { message, plan, first: after.next(), entries, events };
-        for part in all.cut(FRAME_BYTES) {
-            let after = Position(part.first.0 - 1);
-            match life.link.ship(&Freight::Entries(part)) {
-                Ok(Shipped::Queued) => {}
-                Ok(Shipped::Full | Shipped::NoPeer) => {
-                    if is_mirrored {
-                        self.unshipped.insert(plan, after);
-                    }
-                    return;
-                }
-                Err(error) => return error!(%plan, %error, "entries cannot be sent"),
-            }
-        }
-    }
-
-    fn read(&mut self, plan: Plan, after: u64, upto: u64) -> Result<Vec<Entry>, JournalError> {
-        let Some(log) = self.estate.hub.log(plan) else { return Ok(Vec::new()) };
-        let mut reading = match self.reading.remove(&plan) {
-            Some(reading) if reading.next == after + 1 => reading,
-            _ => {
-                let held = hold(&log.journal);
-                let Some(journal) = held.as_ref() else { return Ok(Vec::new()) };
-                Reading { next: after + 1, records: journal.read(after + 1)? }
-            }
-        };
-        let mut entries = Vec::new();
-        while reading.next <= upto
-            && let Some(record) = reading.records.read_next()?
-        {
-            let body = Bytes::copy_from_slice(record.body);
-            entries.push(Entry { epoch: Epoch(record.epoch), body });
-            reading.next += 1;
-        }
-        self.reading.insert(plan, reading);
-        Ok(entries)
     }
 
     /// Has every journal synced as far as it is now, and says so.

@@ -25,8 +25,8 @@ use crate::actors::pair::PairStatus;
 use crate::actors::pair::fences::Fences;
 use crate::actors::pair::files::Files;
 use crate::actors::pair::fingerprints::Fingerprints;
-use crate::actors::pair::logs::Reading;
 use crate::actors::pair::notes::Notes;
+use crate::actors::pair::shipping::Reading;
 use crate::actors::plan::hold;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
@@ -156,6 +156,10 @@ pub struct HaManager {
     pub(super) unwritten: BTreeMap<Plan, Position>,
     /// Plans of which entries could not be sent, and after which one.
     pub(super) unshipped: BTreeMap<Plan, Position>,
+    /// Bytes of entries that were sent for what is being handled.
+    pub(super) shipped: usize,
+    /// Plans whose threads are to be woken once all of it is done.
+    pub(super) nudged: BTreeSet<Plan>,
     /// Plans that the other node has and this one does not know of.
     pub(super) unknown: BTreeSet<Plan>,
     /// Which logs are whole or not, where that is yet to be noted on disk.
@@ -207,6 +211,8 @@ impl HaManager {
             reading: BTreeMap::new(),
             unwritten: BTreeMap::new(),
             unshipped: BTreeMap::new(),
+            shipped: 0,
+            nudged: BTreeSet::new(),
             unknown: BTreeSet::new(),
             marks: BTreeMap::new(),
             fled_at: Duration::ZERO,
@@ -245,6 +251,10 @@ impl HaManager {
         let link = Arc::new(link);
         let (look, tell) = (address.clone().recipient(), address.clone().recipient());
         hub.wire.set(incarnation.0, Arc::clone(&link), look, tell);
+        // What a former life was called to and did not look at any more is looked at below.
+        for log in hub.logs() {
+            log.mirrored.looked();
+        }
         let to = address.clone();
         let answer = move |request, outcome| to.do_send(Tell::Arbiter(request, Box::new(outcome)));
         let own = config.node.data.join("record.db");
@@ -280,11 +290,17 @@ impl HaManager {
     pub(super) fn give(&mut self, input: Input, freight: Option<&Entries>) {
         let Some(life) = &mut self.life else { return };
         let mut actions = std::mem::take(&mut self.actions);
+        self.shipped = 0;
         life.member.handle(now(), input, &mut actions);
         for action in actions.drain(..) {
             self.perform(action, freight);
         }
         self.actions = actions;
+        for plan in std::mem::take(&mut self.nudged) {
+            if let Some(log) = self.estate.hub.log(plan) {
+                (log.nudge)();
+            }
+        }
         for (plan, after) in std::mem::take(&mut self.unwritten) {
             self.give(Input::Unwritten { plan, after }, None);
         }
@@ -308,6 +324,7 @@ impl HaManager {
         let wait = self.life.as_ref().is_some_and(|life| life.link.entries_wait());
         self.give(Input::EntriesWait(wait), None);
         self.give(Input::Tick, None);
+        self.ease_syncs();
         self.reach();
         self.fence_tick();
         self.hand_over_where_broken();

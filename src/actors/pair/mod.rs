@@ -20,6 +20,7 @@ mod hub;
 mod logs;
 mod manager;
 mod notes;
+mod shipping;
 mod start;
 mod status;
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
@@ -26,6 +29,50 @@ use crate::journal::Records;
 use crate::journal::Syncer;
 use crate::replica::LogEntry;
 
+/// How long a sync is put off where nobody waits for it, so that one serves for more.
+const EASE: Duration = Duration::from_millis(50);
+/// No more bytes than that are left unsynced for the sake of it.
+const EASY_BYTES_MAX: usize = 512 << 10;
+
+/// When a journal is synced: at once, or with ease where nobody waits for it. It outlives the
+/// journal, which may be opened anew.
+#[derive(Debug)]
+pub struct Pace {
+    easy: AtomicBool,
+    /// Ends the putting off of a sync.
+    hurry: Sender<()>,
+    hurries: Receiver<()>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let (hurry, hurries) = crossbeam_channel::bounded(1);
+        Self { easy: AtomicBool::new(false), hurry, hurries }
+    }
+}
+
+impl Pace {
+    /// From now on nobody waits for what is added to last, or somebody does again.
+    pub fn ease(&self, easy: bool) {
+        if self.easy.swap(easy, Ordering::AcqRel) && !easy {
+            self.hurry();
+        }
+    }
+
+    fn hurry(&self) {
+        // One that is there already does as well.
+        let _ = self.hurry.try_send(());
+    }
+
+    /// Waits as long as a sync may be put off.
+    fn wait(&self) {
+        if self.easy.load(Ordering::Acquire) {
+            // Whether somebody is in a hurry by now or the time is over: it is synced.
+            let _ = self.hurries.recv_timeout(EASE);
+        }
+    }
+}
+
 /// The journal of a plan, and the thread that syncs it.
 #[derive(Debug)]
 pub struct Journaled {
@@ -34,6 +81,9 @@ pub struct Journaled {
     /// The last position handed to the system.
     written: u64,
     sync: Sender<u64>,
+    pace: Arc<Pace>,
+    /// Bytes added since a sync was hurried last.
+    eased: usize,
     syncer: Syncer<RealDisk>,
     failed: Arc<Mutex<Option<JournalError>>>,
 }
@@ -53,8 +103,10 @@ pub struct JournalSource {
     pub folder: PathBuf,
     /// How it is kept.
     pub options: Options,
-    /// Called whenever more of it lasts.
-    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// When it is synced.
+    pub pace: Arc<Pace>,
+    /// Called whenever more of it lasts, and with `false` when the disk has failed to see to that.
+    pub wake: Arc<dyn Fn(bool) + Send + Sync>,
 }
 
 impl JournalSource {
@@ -64,8 +116,8 @@ impl JournalSource {
     /// What the journal says, or that no thread can be started.
     pub fn open(&self) -> Result<(Journaled, Opened), JournalError> {
         let (journal, opened) = Journal::open(RealDisk, &self.folder, self.options)?;
-        let wake = Arc::clone(&self.wake);
-        let journaled = Journaled::new(journal, move || wake()).map_err(|error| {
+        let (pace, wake) = (Arc::clone(&self.pace), Arc::clone(&self.wake));
+        let journaled = Journaled::new(journal, pace, wake).map_err(|error| {
             let (file, source) = (self.folder.clone(), Arc::new(error));
             JournalError::Io { doing: "start a thread for", file, source }
         })?;
@@ -80,17 +132,27 @@ impl fmt::Debug for JournalSource {
 }
 
 impl Journaled {
-    fn new(journal: Journal<RealDisk>, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+    fn new(
+        journal: Journal<RealDisk>,
+        pace: Arc<Pace>,
+        wake: Arc<dyn Fn(bool) + Send + Sync>,
+    ) -> io::Result<Self> {
         let failed = Arc::default();
         // One wish is enough: whoever syncs takes all that was written before it begins.
         let (sync, wishes) = crossbeam_channel::bounded(1);
         let (syncer, told) = (journal.syncer(), Arc::clone(&failed));
-        let own = syncer.clone();
+        let (own, at) = (syncer.clone(), Arc::clone(&pace));
         thread::Builder::new()
             .name("syncer".to_owned())
-            .spawn(move || keep_syncing(&wishes, &own, &told, wake))?;
-        let written = journal.last();
-        Ok(Self { journal, bytes: Vec::new(), written, sync, syncer, failed })
+            .spawn(move || keep_syncing(&wishes, &at, &own, &told, &*wake))?;
+        let (bytes, written) = (Vec::new(), journal.last());
+        Ok(Self { journal, bytes, written, sync, pace, eased: 0, syncer, failed })
+    }
+
+    /// When it is synced.
+    #[must_use]
+    pub fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.pace)
     }
 
     /// Adds an entry.
@@ -100,6 +162,7 @@ impl Journaled {
     pub fn append(&mut self, epoch: u64, entry: &LogEntry) -> Result<u64, JournalError> {
         self.bytes.clear();
         entry.encode(&mut self.bytes);
+        self.eased += self.bytes.len();
         self.journal.append(epoch, &self.bytes)
     }
 
@@ -120,6 +183,7 @@ impl Journaled {
         entries: impl Iterator<Item = (u64, &'a [u8])>,
     ) -> Result<(), JournalError> {
         for (epoch, body) in entries {
+            self.eased += body.len();
             self.journal.append(epoch, body)?;
         }
         self.flush()
@@ -147,6 +211,10 @@ impl Journaled {
             self.written = self.journal.flush()?;
             // A wish that waits already covers this.
             let _ = self.sync.try_send(self.written);
+            if self.eased > EASY_BYTES_MAX {
+                self.eased = 0;
+                self.pace.hurry();
+            }
         }
         Ok(())
     }
@@ -241,17 +309,28 @@ impl Journaled {
     }
 }
 
+impl Drop for Journaled {
+    fn drop(&mut self) {
+        // Its thread need not wait to see that it has ended.
+        self.pace.hurry();
+    }
+}
+
 /// Syncs whenever there is a wish, until the journal is dropped.
 fn keep_syncing(
     wishes: &Receiver<u64>,
+    pace: &Pace,
     syncer: &Syncer<RealDisk>,
     failed: &Mutex<Option<JournalError>>,
-    wake: impl Fn(),
+    wake: &dyn Fn(bool),
 ) {
     while wishes.recv().is_ok() {
-        if let Err(error) = syncer.sync(syncer.written()) {
+        pace.wait();
+        let synced = syncer.sync(syncer.written());
+        let lasts = synced.is_ok();
+        if let Err(error) = synced {
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
-        wake();
+        wake(lasts);
     }
 }

@@ -95,12 +95,16 @@ impl Waker {
         }
     }
 
-    /// More of the log is on disk.
-    fn synced(&self) {
-        if let Some(mirrored) = self.0.mirrored.get() {
+    /// More of the log is on disk, or should be and is not. In a pair it is the pair that says what
+    /// follows from that; the plan's thread sees to a disk that fails.
+    fn synced(&self, lasts: bool) {
+        let mirrored = self.0.mirrored.get();
+        if let Some(mirrored) = mirrored {
             mirrored.look();
         }
-        self.wake();
+        if mirrored.is_none() || !lasts {
+            self.wake();
+        }
     }
 }
 
@@ -176,15 +180,15 @@ impl Kept {
         let waker = Waker::default();
         let wake = {
             let waker = waker.clone();
-            move || waker.synced()
+            move |lasts| waker.synced(lasts)
         };
         let versions = Arc::new(Versions::default());
         let maker = Arc::clone(&versions) as Arc<dyn Maker>;
         let folders = Folders::of(data, plan);
         let snapshots = Snapshots::new(RealDisk, data, TENANT, plan)?;
         let options = Options::new(plan_id(TENANT, plan));
-        let source =
-            JournalSource { folder: folders.journal.clone(), options, wake: Arc::new(wake) };
+        let (folder, pace, wake) = (folders.journal.clone(), Arc::default(), Arc::new(wake));
+        let source = JournalSource { folder, options, pace, wake };
         let (mut journal, opened) = source.open().map_err(LedgerError::from)?;
         if let Some(torn) = &opened.torn {
             let (file, bytes) = (torn.file.display(), torn.bytes);

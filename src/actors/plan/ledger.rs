@@ -91,6 +91,8 @@ pub struct Ledger {
     mirrored: Option<Arc<Mirrored>>,
     /// The epoch in which this ledger orders at present.
     stint: Option<u64>,
+    /// Something was ordered of which the pair was not told yet.
+    untold: bool,
 }
 
 impl Ledger {
@@ -108,6 +110,7 @@ impl Ledger {
             failed: None,
             mirrored: None,
             stint: None,
+            untold: false,
         }
     }
 
@@ -230,6 +233,7 @@ impl Ledger {
             return Some(Unordered { entry, told, room });
         }
         self.ordered = position;
+        self.untold = true;
         self.waiting.push_back(Waiting { position, epoch, entry: Some(entry), told, room });
         None
     }
@@ -254,7 +258,9 @@ impl Ledger {
             return Err(error.into());
         }
         hold(&self.journal).as_mut().map_or(Ok(()), Journaled::flush)?;
-        if let Some(mirrored) = &self.mirrored {
+        if let Some(mirrored) = &self.mirrored
+            && std::mem::take(&mut self.untold)
+        {
             mirrored.look();
         }
         Ok(())
@@ -435,7 +441,12 @@ mod tests {
     fn what_is_ordered_while_the_disk_fails_waits_for_it_and_is_answered_once_it_is_safe() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, options) = (folder.path().join("p"), Options::new(7));
-        let source = JournalSource { folder: folder.clone(), options, wake: Arc::new(|| ()) };
+        let source = JournalSource {
+            folder: folder.clone(),
+            options,
+            pace: Arc::default(),
+            wake: Arc::new(|_| ()),
+        };
         let (journal, _) = source.open().unwrap();
         let mut ledger = Ledger::in_journal(source, journal, 0);
         let order = |ledger: &mut Ledger, at| {

@@ -23,7 +23,8 @@ struct Scene {
 fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let (path, options) = (folder.path().join("p"), Options::new(7));
-    let source = JournalSource { folder: path, options, wake: Arc::new(|| ()) };
+    let source =
+        JournalSource { folder: path, options, pace: Arc::default(), wake: Arc::new(|_| ()) };
     let (journal, _) = source.open().unwrap();
     let mut ledger = Ledger::in_journal(source, journal, 0);
     let gate = Arc::new(Gate::closed());

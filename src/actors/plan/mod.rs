@@ -61,6 +61,7 @@ pub use follow::place_name;
 pub use fragile::FragileBuilder;
 pub use journaled::JournalSource;
 pub use journaled::Journaled;
+pub use journaled::Pace;
 pub use journaled::SharedJournal;
 pub use journaled::hold;
 pub use kept::Folders;

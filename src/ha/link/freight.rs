@@ -7,6 +7,7 @@ use crate::ha::link::frame::Kind;
 use crate::ha::protocol::Body;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Generation;
+use crate::ha::protocol::Incarnation;
 use crate::ha::protocol::Message;
 use crate::ha::protocol::Plan;
 use crate::ha::protocol::Position;
@@ -15,8 +16,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Entries of one frame; each costs memory beside its bytes.
-const ENTRIES_MAX: usize = 1 << 16;
+/// The most entries of one frame; each costs memory beside its bytes.
+pub const ENTRIES_MAX: usize = 1 << 16;
 
 /// Freight of one frame; the lane it takes is that of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,44 +171,22 @@ impl Freight {
 }
 
 impl Entries {
-    /// The same entries as several, each of at most so many bytes, or of one entry. What is not
-    /// told by [`Body::Entries`], or has no entries, stays whole.
-    pub fn cut(self, bytes_max: usize) -> Vec<Entries> {
-        let size: usize = self.entries.iter().map(|entry| entry.body.len()).sum();
-        let Body::Entries { epoch, plan, committed, .. } = self.message.body else {
-            return vec![self];
-        };
-        let few = self.entries.len() <= ENTRIES_MAX;
-        if size <= bytes_max && few || self.entries.len() < 2 {
-            return vec![self];
-        }
-        let mean = self.events / self.entries.len() as u64;
-        let mut left = self.events;
-        let mut cuts = Vec::new();
-        let mut first = self.first;
-        let mut entries = self.entries.into_iter().peekable();
-        while entries.peek().is_some() {
-            let mut part = Vec::new();
-            let mut bytes = 0;
-            while let Some(entry) = entries.next_if(|entry| {
-                let fits = bytes + entry.body.len() <= bytes_max && part.len() < ENTRIES_MAX;
-                part.is_empty() || fits
-            }) {
-                bytes += entry.body.len();
-                part.push(entry);
-            }
-            let after = Position(first.0.saturating_sub(1));
-            let upto = Position(after.0 + part.len() as u64);
-            let spans = spans_of(first, &part);
-            let body = Body::Entries { epoch, plan, after, upto, spans, committed };
-            let message = Message { from: self.message.from, body };
-            let last = entries.peek().is_none();
-            let events = if last { left } else { left.min(mean * part.len() as u64) };
-            left -= events;
-            cuts.push(Entries { message, plan: self.plan, first, entries: part, events });
-            first = upto.next();
-        }
-        cuts
+    /// Entries of a plan from a position on, with the message that is about them; `events` counts
+    /// those in one of them.
+    pub fn of(
+        (from, epoch): (Incarnation, Epoch),
+        plan: Plan,
+        first: Position,
+        entries: Vec<Entry>,
+        committed: Position,
+        events: impl Fn(&[u8]) -> u64,
+    ) -> Entries {
+        let after = Position(first.0.saturating_sub(1));
+        let upto = Position(after.0 + entries.len() as u64);
+        let spans = spans_of(first, &entries);
+        let body = Body::Entries { epoch, plan, after, upto, spans, committed };
+        let events = entries.iter().map(|entry| events(&entry.body)).sum();
+        Entries { message: Message { from, body }, plan, first, entries, events }
     }
 
     fn head(&self) -> Vec<u8> {
@@ -302,7 +281,6 @@ fn malformed(reason: &str) -> FrameError {
 mod tests {
     use super::*;
     use crate::ha::link::frame::HEAD_BYTES;
-    use crate::ha::protocol::Incarnation;
     use crate::ha::protocol::NodeId;
     use proptest::prelude::*;
 
@@ -312,16 +290,8 @@ mod tests {
             .iter()
             .map(|(epoch, body)| Entry { epoch: Epoch(*epoch), body: Bytes::from_static(body) })
             .collect();
-        let body = Body::Entries {
-            epoch: Epoch(9),
-            plan: Plan(3),
-            after: Position(6),
-            upto: Position(6 + entries.len() as u64),
-            spans: spans_of(first, &entries),
-            committed: Position(5),
-        };
-        let message = Message { from: Incarnation(4), body };
-        Entries { message, plan: Plan(3), first, events: 10 * entries.len() as u64, entries }
+        let (by, committed) = ((Incarnation(4), Epoch(9)), Position(5));
+        Entries::of(by, Plan(3), first, entries, committed, |_| 10)
     }
 
     fn samples() -> Vec<Freight> {
@@ -358,30 +328,6 @@ mod tests {
             let body = Bytes::copy_from_slice(&frame[HEAD_BYTES..]);
             assert_eq!(Freight::decode(kind(&frame), body), Ok(Some(freight)));
         }
-    }
-
-    #[test]
-    fn cut_entries_are_the_same_entries_with_messages_that_fit_them() {
-        let whole = entries(&[(1, b"12345"), (1, b"123"), (2, b"12"), (2, b"1234567"), (3, b"1")]);
-        let cuts = whole.clone().cut(8);
-        let parts: Vec<_> = cuts.iter().map(|cut| cut.entries.len()).collect();
-        assert_eq!(parts, [2, 1, 2]);
-        assert_eq!(cuts.iter().map(|cut| cut.events).sum::<u64>(), whole.events);
-        let mut after = Position(6);
-        for cut in &cuts {
-            let Body::Entries { after: from, upto, spans, committed, .. } = &cut.message.body
-            else {
-                panic!("{cut:?}");
-            };
-            assert_eq!((*from, cut.first, *committed), (after, after.next(), Position(5)));
-            assert_eq!(spans[0].first, cut.first);
-            assert_eq!(*spans, spans_of(cut.first, &cut.entries));
-            after = *upto;
-        }
-        assert_eq!(after, Position(11));
-        let again: Vec<_> = cuts.into_iter().flat_map(|cut| cut.entries).collect();
-        assert_eq!(again, whole.entries);
-        assert_eq!(whole.clone().cut(1_000), [whole]);
     }
 
     #[test]

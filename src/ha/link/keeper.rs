@@ -45,11 +45,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// stuck behind what was sent before it.
 const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
-/// The link's own thread; nothing here is shared with another but the queue.
+/// Lives on one thread; nothing here is shared with another but the queue.
 pub(super) struct Keeper {
     settings: LinkSettings,
     queue: Arc<Queue>,
-    hear: Arc<dyn Fn(Heard) + Send + Sync>,
+    hear: Rc<dyn Fn(Heard)>,
     current: RefCell<Option<Current>>,
     /// The newest life of the peer that proved itself.
     newest: Cell<Option<Incarnation>>,
@@ -80,7 +80,7 @@ impl Keeper {
     pub(super) fn new(
         settings: LinkSettings,
         queue: Arc<Queue>,
-        hear: Arc<dyn Fn(Heard) + Send + Sync>,
+        hear: Rc<dyn Fn(Heard)>,
     ) -> Rc<Keeper> {
         Rc::new(Keeper {
             settings,
@@ -207,7 +207,7 @@ impl Keeper {
         (self.hear)(Heard::Joined(Peer { name, node, incarnation, address }));
         let session = Session {
             queue: Arc::clone(&self.queue),
-            hear: Arc::clone(&self.hear),
+            hear: Rc::clone(&self.hear),
             windows: self.settings.identity.windows,
             idle: self.settings.idle,
         };

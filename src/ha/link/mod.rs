@@ -1,9 +1,10 @@
 //! The link: one connection between the two nodes of a pair, over TCP.
 //!
-//! A [`Link`] runs on a thread of its own. It listens and dials until a connection stands, makes
-//! sure of the peer ([`greeting`]), and begins anew whenever the connection ends. What is sent
-//! while there is none is dropped: the protocol sends again what matters. What comes is handed to a
-//! function; it must not block.
+//! A [`Link`] runs among the tasks of the thread that starts it, so that whoever lives there hears
+//! and says things without another thread being woken for it. It listens and dials until a
+//! connection stands, makes sure of the peer ([`greeting`]), and begins anew whenever the
+//! connection ends. What is sent while there is none is dropped: the protocol sends again what
+//! matters. What comes is handed to a function; while that works, nothing is read or sent.
 //!
 //! Messages of the protocol overtake freight (entries, files), and freight is only sent as far as
 //! the other end has room: whoever is handed freight is handed a [`Hold`] with it, and the room is
@@ -48,6 +49,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tokio::task::spawn_local;
 use tracing::error;
 use tracing::warn;
 
@@ -171,15 +174,12 @@ pub struct Link {
 }
 
 impl Link {
-    /// Listens, and starts the thread that keeps the connection. `hear` is called from that thread
-    /// and must not block.
+    /// Listens, and begins to keep a connection among the tasks of this thread, which has to run a
+    /// [`LocalSet`]. `hear` is called on this thread.
     ///
     /// # Errors
-    /// The address cannot be listened on, or the system gives no thread.
-    pub fn start(
-        settings: LinkSettings,
-        hear: impl Fn(Heard) + Send + Sync + 'static,
-    ) -> io::Result<Link> {
+    /// The address cannot be listened on.
+    pub fn start(settings: LinkSettings, hear: impl Fn(Heard) + 'static) -> io::Result<Link> {
         let listener = TcpListener::bind(settings.listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -193,7 +193,6 @@ impl Link {
             Some(tls) => tls.warn_of_doubt(),
         }
         let queue = Arc::new(Queue::new(settings.outgoing));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let waiting = Arc::clone(&queue);
         let hear = move |heard| {
@@ -202,20 +201,21 @@ impl Link {
                 error!("what the peer said was not handled: the handler panicked");
             }
         };
-        let work = move || {
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, async move {
-                let listener = tokio::net::TcpListener::from_std(listener)
-                    .expect("the listener is in order and the runtime looks after sockets");
-                let keeper = Keeper::new(settings, waiting, Arc::new(hear));
+        spawn_local(async move {
+            let listener = tokio::net::TcpListener::from_std(listener)
+                .expect("the listener is in order and the runtime looks after sockets");
+            let keeper = Keeper::new(settings, waiting, Rc::new(hear));
+            // Its tasks end with it, whatever else this thread does.
+            let tasks = LocalSet::new();
+            let kept = tasks.run_until(async {
                 tokio::select! {
                     () = Rc::clone(&keeper).listen(listener) => {}
                     () = Rc::clone(&keeper).dial() => {}
                     _ = stopped => {}
                 }
             });
-        };
-        std::thread::Builder::new().name("link".to_owned()).spawn(work)?;
+            kept.await;
+        });
         Ok(Link { queue, address, _stop: stop })
     }
 
@@ -240,8 +240,7 @@ impl Link {
     /// dropped.
     ///
     /// # Errors
-    /// It is too long for a frame; entries can be [cut](freight::Entries::cut), files sent in
-    /// smaller pieces.
+    /// It is too long for a frame; entries and files can be sent in smaller pieces.
     pub fn ship(&self, freight: &Freight) -> Result<Shipped, FrameError> {
         if !self.queue.is_open() {
             return Ok(Shipped::NoPeer);
@@ -251,6 +250,12 @@ impl Link {
             Freight::Entries(_) | Freight::Confirmed(_) | Freight::Parcel(_) => Lane::Entries,
         };
         Ok(self.queue.ship(lane, freight, freight.encode()?))
+    }
+
+    /// Whether it is worth while to ship more entries: less than so many bytes of them are shipped
+    /// and not consumed at the other end, as far as it said, and both ends have room.
+    pub fn has_room_for_entries(&self, most: u64) -> bool {
+        self.queue.has_room(Lane::Entries, most)
     }
 
     /// Whether entries wait to be sent. Messages sent meanwhile overtake them; later ones do not.

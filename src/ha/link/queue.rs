@@ -104,19 +104,25 @@ impl Consumed {
         self.wake.notify_one();
     }
 
-    /// A lane whose consumption is worth telling: an eighth of the window, or all there was.
-    fn news(&self, windows: &[Window; 2]) -> Option<(Lane, Amount)> {
+    /// A lane whose consumption is worth telling: an eighth of the window; or anything, where it
+    /// costs little. So what comes one by one is not told one by one.
+    fn news(&self, windows: &[Window; 2], along: bool) -> Option<(Lane, Amount)> {
         let mut lanes = self.lanes();
         for lane in LANES {
             let (state, window) = (&mut lanes[lane.index()], windows[lane.index()]);
             let untold = state.consumed.less(state.told);
             let much = untold.bytes >= window.bytes / 8 || untold.events >= window.events / 8;
-            if untold != Amount::default() && (much || state.consumed == state.received) {
+            if untold != Amount::default() && (much || along) {
                 state.told = state.consumed;
                 return Some((lane, state.consumed));
             }
         }
         None
+    }
+
+    /// Whether the peer was not told of all that was consumed.
+    pub(super) fn is_untold(&self) -> bool {
+        self.lanes().iter().any(|lane| lane.consumed != lane.told)
     }
 }
 
@@ -201,6 +207,18 @@ impl Queue {
         !self.inner().lanes[lane.index()].frames.is_empty()
     }
 
+    /// Whether of a lane less than so many bytes, and than there is room for, wait here, are on
+    /// their way or wait at the peer.
+    pub(super) fn has_room(&self, lane: Lane, most: u64) -> bool {
+        let inner = self.inner();
+        let (bound, lane) = (inner.bound, &inner.lanes[lane.index()]);
+        let mut held = lane.sent.less(lane.consumed);
+        held.add(lane.waiting);
+        held == Amount::default()
+            || held.bytes < most.min(bound.bytes).min(lane.window.bytes)
+                && held.events < bound.events.min(lane.window.events)
+    }
+
     pub(super) fn figures(&self) -> Figures {
         self.inner().figures
     }
@@ -251,15 +269,21 @@ impl Queue {
         possible
     }
 
-    /// The next frame to be sent, if there is one that may be.
-    pub(super) fn next(&self, consumed: &Consumed, windows: &[Window; 2]) -> Option<Vec<u8>> {
+    /// The next frame to be sent, if there is one that may be. `along` says that it costs little to
+    /// tell the peer of what was consumed: other frames are sent with it, or it is late.
+    pub(super) fn next(
+        &self,
+        consumed: &Consumed,
+        windows: &[Window; 2],
+        along: bool,
+    ) -> Option<Vec<u8>> {
         let mut inner = self.inner();
         if let Some(frame) = inner.messages.pop_front() {
             inner.message_bytes -= frame.len();
             inner.figures.messages_sent += 1;
             return Some(frame);
         }
-        if let Some(news) = consumed.news(windows) {
+        if let Some(news) = consumed.news(windows, along) {
             let frame = frame::encode(Kind::Credit, &[&to_bytes(&news)]);
             return Some(frame.expect("four numbers are short"));
         }
@@ -319,7 +343,8 @@ mod tests {
     }
 
     fn drain(queue: &Queue, consumed: &Consumed) -> Vec<Kind> {
-        std::iter::from_fn(|| queue.next(consumed, &[WIDE; 2])).map(|frame| kind(&frame)).collect()
+        let next = || queue.next(consumed, &[WIDE; 2], false);
+        std::iter::from_fn(next).map(|frame| kind(&frame)).collect()
     }
 
     #[test]
@@ -377,7 +402,7 @@ mod tests {
             queue.send(frame::encode(Kind::Message, &[&number.to_le_bytes()]).unwrap());
         }
         assert_eq!(queue.figures().messages_dropped, 1);
-        let first = queue.next(&Consumed::default(), &[WIDE; 2]).unwrap();
+        let first = queue.next(&Consumed::default(), &[WIDE; 2], false).unwrap();
         assert!(first.ends_with(&1_usize.to_le_bytes()), "the oldest was dropped");
         queue.close();
         queue.open([WIDE; 2]);
@@ -394,11 +419,14 @@ mod tests {
         }
         assert!(!consumed.arrive(Lane::Entries, amount(700), windows[0]), "beyond the window");
         consumed.consume(Lane::Entries, amount(60));
-        assert_eq!(consumed.news(&windows), None);
+        assert_eq!(consumed.news(&windows, false), None);
         consumed.consume(Lane::Entries, amount(60));
-        assert_eq!(consumed.news(&windows), Some((Lane::Entries, amount(120))));
-        assert_eq!(consumed.news(&windows), None);
-        consumed.consume(Lane::Entries, amount(760));
-        assert_eq!(consumed.news(&windows), Some((Lane::Entries, amount(880))));
+        assert_eq!(consumed.news(&windows, false), Some((Lane::Entries, amount(120))));
+        assert_eq!(consumed.news(&windows, true), None);
+        consumed.consume(Lane::Entries, amount(10));
+        assert_eq!(consumed.news(&windows, false), None, "it is little");
+        assert!(consumed.is_untold());
+        assert_eq!(consumed.news(&windows, true), Some((Lane::Entries, amount(130))));
+        assert!(!consumed.is_untold());
     }
 }

@@ -19,6 +19,7 @@ use crate::ha::protocol::Message;
 use bytes::Bytes;
 use bytes::BytesMut;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -26,10 +27,24 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::ReadHalf;
 use tokio::io::WriteHalf;
 use tokio::io::split;
+use tokio::time::Instant;
 use tokio::time::timeout;
 
 /// Read at once at most; memory for a long frame grows as it arrives.
 const STEP: usize = 1 << 20;
+
+/// There is room for so much at least where something is read, so that frames that come together
+/// are read together.
+const ROOM: usize = 64 << 10;
+/// Room is made anew when it is less than that, or than what the frame at hand needs.
+const ROOM_LEAST: usize = 4 << 10;
+
+/// Bytes of frames that are sent together.
+const TOGETHER: usize = 16 << 10;
+
+/// After so long the peer is told of everything that was consumed, however little, though nothing
+/// else is sent.
+const CREDIT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +66,7 @@ pub(super) enum SessionError {
 /// What a connection needs of its link.
 pub(super) struct Session {
     pub queue: Arc<Queue>,
-    pub hear: Arc<dyn Fn(Heard) + Send + Sync>,
+    pub hear: Rc<dyn Fn(Heard)>,
     /// What there is room for at this end.
     pub windows: [Window; 2],
     /// So long may the peer be silent.
@@ -79,13 +94,32 @@ impl Session {
         consumed: &Consumed,
     ) -> Result<std::convert::Infallible, SessionError> {
         let ping = frame::encode(Kind::Ping, &[]).expect("it has no body");
+        let mut small = Vec::new();
+        let mut untold: Option<Instant> = None;
         loop {
-            while let Some(frame) = self.queue.next(consumed, &self.windows) {
-                to.write_all(&frame).await?;
+            let late = untold.is_some_and(|since| since.elapsed() >= CREDIT_PAUSE);
+            // What was consumed travels along with whatever else is sent.
+            let along = |small: &Vec<u8>| late || !small.is_empty();
+            while let Some(frame) = self.queue.next(consumed, &self.windows, along(&small)) {
+                if small.is_empty() {
+                    small = frame;
+                } else {
+                    small.extend_from_slice(&frame);
+                }
+                if small.len() >= TOGETHER {
+                    to.write_all(&small).await?;
+                    small.clear();
+                }
+            }
+            if !small.is_empty() {
+                to.write_all(&small).await?;
+                small.clear();
             }
             // TLS keeps back what the kernel did not take at once.
             to.flush().await?;
-            if timeout(self.idle / 4, self.queue.wake.notified()).await.is_err() {
+            untold = consumed.is_untold().then(|| untold.unwrap_or_else(Instant::now));
+            let wait = if untold.is_some() { CREDIT_PAUSE } else { self.idle / 4 };
+            if timeout(wait, self.queue.wake.notified()).await.is_err() && untold.is_none() {
                 to.write_all(&ping).await?;
                 to.flush().await?;
             }
@@ -117,7 +151,10 @@ impl Session {
         length: usize,
     ) -> Result<(), SessionError> {
         while buffer.len() < length {
-            buffer.reserve((length - buffer.len()).min(STEP));
+            let lacking = length - buffer.len();
+            if buffer.capacity() - buffer.len() < lacking.clamp(ROOM_LEAST, STEP) {
+                buffer.reserve(lacking.clamp(ROOM, STEP));
+            }
             match timeout(self.idle, from.read_buf(buffer)).await {
                 Err(_) => return Err(SessionError::Silent(self.idle)),
                 Ok(Ok(0)) => return Err(SessionError::Closed),

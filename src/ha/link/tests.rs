@@ -78,9 +78,19 @@ fn settings(node: NodeId, peer: &str) -> LinkSettings {
 impl End {
     fn start(settings: LinkSettings) -> End {
         let (tell, heard) = mpsc::channel();
-        // A test that has seen enough no longer listens.
-        let link = Link::start(settings, move |heard| drop(tell.send(heard))).unwrap();
-        End { link, heard }
+        let (give, taken) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.unwrap();
+            let tasks = tokio::task::LocalSet::new();
+            tasks.block_on(&runtime, async {
+                // A test that has seen enough no longer listens.
+                let link = Link::start(settings, move |heard| drop(tell.send(heard)));
+                give.send(link.unwrap()).unwrap();
+            });
+            runtime.block_on(tasks);
+        });
+        End { link: taken.recv().unwrap(), heard }
     }
 
     fn next(&self) -> Heard {

@@ -83,6 +83,17 @@ impl Member {
         Some(Needs { disk, peer })
     }
 
+    /// Whether anything waits for entries of a plan to be on this node's disk.
+    #[must_use]
+    pub fn needs_disk(&self, plan: Plan) -> bool {
+        let ack = self.settings.ack;
+        match self.active() {
+            Some(_) if matches!(ack, AckMode::Disk | AckMode::PeerDisk) => true,
+            Some(active) => self.needs(active, plan).is_none_or(|needs| needs.disk),
+            None => ack == AckMode::PeerDisk,
+        }
+    }
+
     /// Lets producers be answered as far as the mode allows.
     pub(super) fn answer(&mut self, plan: Plan, actions: &mut Vec<Action>) {
         let Part::Active(active) = &self.part else { return };

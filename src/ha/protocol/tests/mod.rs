@@ -4,6 +4,7 @@ mod pair;
 mod plans;
 mod rare;
 
+use crate::ha::protocol::AckMode;
 use crate::ha::protocol::Action;
 use crate::ha::protocol::Asking;
 use crate::ha::protocol::Incarnation;
@@ -57,6 +58,34 @@ fn alone_an_entry_is_committed_once_it_is_on_disk() {
     assert_eq!(pair.committed(NodeId::A, PLAN), 10);
     pair.sync(NodeId::A, PLAN, 17);
     assert_eq!(pair.committed(NodeId::A, PLAN), 17);
+}
+
+#[test]
+fn the_disk_is_waited_for_alone_and_where_the_mode_says_so() {
+    let awaits =
+        |pair: &Pair| [NodeId::A, NodeId::B].map(|node| pair.member(node).needs_disk(PLAN));
+    for (ack, both) in [
+        (AckMode::Memory, [false, false]),
+        (AckMode::Peer, [false, false]),
+        (AckMode::Disk, [true, false]),
+        (AckMode::PeerDisk, [true, true]),
+    ] {
+        let mut pair = Pair::new(Settings { ack, ..Settings::default() });
+        assert_eq!(awaits(&pair), both, "{ack:?}");
+        pair.kill(NodeId::B);
+        pair.run(1_500);
+        assert_eq!(pair.records[0].in_sync, None);
+        assert!(pair.member(NodeId::A).needs_disk(PLAN), "{ack:?}");
+        pair.start(NodeId::B, Journal::Sound);
+        let mut named = false;
+        while pair.records[0].in_sync.is_none() {
+            let waits = pair.member(NodeId::A).needs_disk(PLAN);
+            assert!(waits, "the record still says that nobody else has the plan: {ack:?}");
+            pair.run(STEP);
+            named = true;
+        }
+        assert!(named);
+    }
 }
 
 #[test]
