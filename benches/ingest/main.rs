@@ -5,6 +5,11 @@
 //! one request after the answer to the one before, and prints events a second, the node's memory
 //! and its processor time. Bodies lie ready before the clock starts. At the end the node is asked
 //! how many events it took: all of them.
+//!
+//! Then both are sent requests of 100 events at a steady rate (`--rate N`, a second), whether those
+//! before were answered or not, three times in turn. Printed are the processor time an event of the
+//! process that answers, how long an answer takes from the moment the request was due, and how many
+//! times a node alone the active of the pair costs.
 
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
@@ -22,6 +27,9 @@ use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -35,11 +43,18 @@ from S[price > 50.0 and volume > 100] select symbol, price * volume as amount in
 ";
 /// Different bodies, sent in turn.
 const BODIES: usize = 64;
+/// Events of a request that is sent at a steady rate.
+const STEADY_ROWS: usize = 100;
+/// Connections over which they are sent.
+const STEADY_CLIENTS: usize = 16;
+/// How often both are measured.
+const TURNS: usize = 3;
 
 struct Settings {
     seconds: u64,
     rows: usize,
     clients: usize,
+    rate: usize,
 }
 
 fn main() {
@@ -59,6 +74,65 @@ fn main() {
     let (pair, active) = Pair::start("load.siddhi", PLAN, "");
     let of_pair = measure(&settings, "applied", &pair.nodes[active]);
     println!("processor time an event: {:.2} times that of a node alone", of_pair / alone);
+    drop(pair);
+    mirroring(&settings);
+}
+
+/// What it costs to mirror events, by turns alone and in a pair.
+fn mirroring(settings: &Settings) {
+    let (seconds, rate) = (settings.seconds, settings.rate);
+    println!("{rate} requests/s of {STEADY_ROWS} events for {seconds} s each:");
+    let mut costs = [0.0; 2];
+    for _ in 0..TURNS {
+        let node = Node::start(&[("load.siddhi", PLAN)], "");
+        node.wait_for_plan("load");
+        costs[0] += steady(settings, "alone, `ack = 'disk'`", &node);
+        drop(node);
+        let (pair, active) = Pair::start("load.siddhi", PLAN, "");
+        costs[1] += steady(settings, "active, `ha.ack = 'peer'`", &pair.nodes[active]);
+    }
+    println!("processor time an event: {:.2} times that of a node alone", costs[1] / costs[0]);
+}
+
+/// Sends at a steady rate; gives the microseconds of processor time that an event cost the node.
+fn steady(settings: &Settings, what: &str, node: &Node) -> f64 {
+    let bodies = Arc::new(bodies(STEADY_ROWS, "applied"));
+    let (requests, rate) = (settings.seconds as usize * settings.rate, settings.rate as f64);
+    let next = Arc::new(AtomicUsize::new(0));
+    let (begin, used) = (Instant::now(), processor_time(node));
+    let clients: Vec<_> = (0..STEADY_CLIENTS)
+        .map(|_| {
+            let (bodies, next, address) = (Arc::clone(&bodies), Arc::clone(&next), node.address());
+            thread::spawn(move || {
+                let mut stream = connect(address);
+                let mut waits = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= requests {
+                        return waits;
+                    }
+                    let due = begin + Duration::from_secs_f64(number as f64 / rate);
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    ask(&mut stream, &bodies[number % BODIES]);
+                    waits.push(due.elapsed());
+                }
+            })
+        })
+        .collect();
+    let sent = clients.into_iter().map(|client| client.join().expect("sent"));
+    let mut waits: Vec<Duration> = sent.flatten().collect();
+    let cost = (processor_time(node) - used) * 1e6 / (requests * STEADY_ROWS) as f64;
+    waits.sort_unstable();
+    let wait =
+        |per_mille: usize| waits[(waits.len() - 1) * per_mille / 1000].as_secs_f64() * 1000.0;
+    println!(
+        "{what}: {cost:.2} µs of processor time an event; answered after {:.2} ms (median), \
+         {:.2} ms (99 of 100), {:.2} ms (999 of 1000)",
+        wait(500),
+        wait(990),
+        wait(999),
+    );
+    cost
 }
 
 /// Sends for a while; gives the microseconds of processor time that an event cost the node.
@@ -110,7 +184,7 @@ fn processor_time(node: &Node) -> f64 {
 }
 
 fn settings() -> Settings {
-    let mut settings = Settings { seconds: 20, rows: 500, clients: 1 };
+    let mut settings = Settings { seconds: 20, rows: 500, clients: 1, rate: 500 };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
@@ -118,9 +192,10 @@ fn settings() -> Settings {
             "--seconds" => settings.seconds = number() as u64,
             "--rows" => settings.rows = number(),
             "--clients" => settings.clients = number(),
+            "--rate" => settings.rate = number(),
             // What `cargo bench` adds by itself.
             "--bench" => {}
-            other => panic!("expected --seconds, --rows or --clients, found {other}"),
+            other => panic!("expected --seconds, --rows, --clients or --rate, found {other}"),
         }
     }
     settings
@@ -155,24 +230,33 @@ fn bodies(rows: usize, ack: &str) -> Vec<Vec<u8>> {
 
 /// Sends until the end; the number of requests that were accepted.
 fn send(address: SocketAddr, bodies: &[Vec<u8>], end: Instant) -> usize {
-    let mut stream = TcpStream::connect(address).expect("the node listens");
-    stream.set_nodelay(true).expect("a TCP socket has the option");
-    let mut buffer = [0; 4096];
+    let mut stream = connect(address);
     let mut requests = 0;
     while Instant::now() < end {
-        stream.write_all(&bodies[requests % bodies.len()]).expect("the node reads");
-        let mut length = 0;
-        // Answers are short: head and body come at once or nearly so.
-        while !is_whole(&buffer[..length]) {
-            let read = stream.read(&mut buffer[length..]).expect("the node answers");
-            assert!(read > 0, "the node closed the connection");
-            length += read;
-        }
-        let answer = String::from_utf8_lossy(&buffer[..length]);
-        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+        ask(&mut stream, &bodies[requests % bodies.len()]);
         requests += 1;
     }
     requests
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the node listens");
+    stream.set_nodelay(true).expect("a TCP socket has the option");
+    stream
+}
+
+/// Sends a request and waits until it is accepted.
+fn ask(stream: &mut TcpStream, request: &[u8]) {
+    stream.write_all(request).expect("the node reads");
+    let (mut buffer, mut length) = ([0; 4096], 0);
+    // Answers are short: head and body come at once or nearly so.
+    while !is_whole(&buffer[..length]) {
+        let read = stream.read(&mut buffer[length..]).expect("the node answers");
+        assert!(read > 0, "the node closed the connection");
+        length += read;
+    }
+    let answer = String::from_utf8_lossy(&buffer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
 }
 
 fn is_whole(answer: &[u8]) -> bool {
