@@ -55,6 +55,8 @@ pub struct PlanView {
     pub version: Option<Arc<Version>>,
     /// Events that wait for it.
     pub waiting: usize,
+    /// Bytes of its state, when they were counted last, and how many it may have.
+    pub state_bytes: (u64, u64),
     /// A file that wants to be this plan and was refused; a version from before may be running.
     pub refused: Option<RefusedFile>,
 }
@@ -113,6 +115,7 @@ impl Handle {
                 file: slot.file(),
                 version: Some(slot.station.version()),
                 waiting: slot.station.inbox.events(),
+                state_bytes: (slot.station.budget.bytes(), slot.station.budget.max()),
                 refused: mine.map(|index| refused.remove(index)),
                 name,
             });
@@ -123,6 +126,7 @@ impl Handle {
             file: refused.file.clone(),
             version: None,
             waiting: 0,
+            state_bytes: (0, 0),
             refused: Some(refused),
         }));
         views.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));

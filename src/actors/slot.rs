@@ -176,6 +176,7 @@ impl Slot {
         };
         let mut kept = kept.map_err(|error| error.to_string())?;
         kept.bounds = bounds(&config.dead_letters);
+        kept.state_bytes_max = config.plans.state_bytes_max as u64;
         kept.waker.set(&inbox);
         let (draft, number, secret) = match &kept.deployment {
             Some(deployment) => {

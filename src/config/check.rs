@@ -58,6 +58,7 @@ impl Check<'_> {
                 poll: self.time("plans.poll", Duration::from_millis(50)..=hour),
                 file_bytes_max: self.size("plans.file_bytes_max", 1 << 10..=64 << 20),
                 entry_time_max: self.time("plans.entry_time_max", second..=hour),
+                state_bytes_max: self.size("plans.state_bytes_max", 1 << 20..=usize::MAX),
             },
             http: Http {
                 listen: self.address("http.listen"),

@@ -78,6 +78,8 @@ pub struct Plans {
     pub file_bytes_max: usize,
     /// A plan that is at one entry for longer is given up.
     pub entry_time_max: Duration,
+    /// A plan whose state has more bytes takes no more events.
+    pub state_bytes_max: usize,
 }
 
 /// The API.

@@ -116,6 +116,15 @@ pub const SETTINGS: &[Setting] = &[
         ],
     },
     Setting {
+        key: "plans.state_bytes_max",
+        default: "\"2GiB\"",
+        help: &[
+            "A plan whose state is larger, counted as a snapshot would hold it, takes no more",
+            "events until it is smaller; who sends them waits. Equal at both nodes of a pair. At",
+            "least 1MiB.",
+        ],
+    },
+    Setting {
         key: "http.listen",
         default: "\"127.0.0.1:8080\"",
         help: &[

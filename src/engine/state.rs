@@ -93,16 +93,27 @@ impl<T: Encode + Send + Sync> Written for List<T> {
     }
 }
 
-/// Takes state while the engine stands still.
+/// Takes state while the engine stands still, or only counts its bytes.
 #[derive(Debug, Default)]
 pub struct StateWriter {
     sections: Vec<(String, Vec<Part>)>,
+    /// Where bytes are only counted: how many there are.
+    counted: Option<u64>,
 }
 
 impl StateWriter {
+    /// One that takes nothing and only counts: what is large is not gone through for that, save
+    /// texts and records.
+    pub fn counting() -> StateWriter {
+        StateWriter { sections: Vec::new(), counted: Some(head(0).len() as u64) }
+    }
+
     /// Begins the section of an operator; all that follows belongs to it.
     pub fn section(&mut self, id: impl Into<String>, version: u16) {
-        self.sections.push((id.into(), Vec::new()));
+        match &mut self.counted {
+            Some(bytes) => *bytes += section_head(&id.into(), 0).len() as u64,
+            None => self.sections.push((id.into(), Vec::new())),
+        }
         self.put(&version);
     }
 
@@ -111,6 +122,10 @@ impl StateWriter {
     /// # Panics
     /// If no section was begun.
     pub fn put<T: Encode>(&mut self, item: &T) {
+        if let Some(bytes) = &mut self.counted {
+            *bytes += item.encoded_bytes();
+            return;
+        }
         let (_, parts) = self.sections.last_mut().expect("a section is begun before state is put");
         if let Some(Part::Bytes(bytes)) = parts.last_mut() {
             return item.encode(bytes);
@@ -125,6 +140,10 @@ impl StateWriter {
     /// # Panics
     /// If no section was begun.
     pub fn share(&mut self, rows: &Arc<Batch>) {
+        if let Some(bytes) = &mut self.counted {
+            *bytes += rows.encoded_bytes();
+            return;
+        }
         let (_, parts) = self.sections.last_mut().expect("a section is begun before state is put");
         parts.push(Part::Rows(Arc::clone(rows)));
     }
@@ -134,8 +153,17 @@ impl StateWriter {
     /// # Panics
     /// If no section was begun.
     pub fn share_list<T: Encode + Send + Sync + 'static>(&mut self, records: &Arc<Vec<T>>) {
+        if let Some(bytes) = &mut self.counted {
+            *bytes += records.encoded_bytes();
+            return;
+        }
         let (_, parts) = self.sections.last_mut().expect("a section is begun before state is put");
         parts.push(Part::List(Arc::new(List(Arc::clone(records)))));
+    }
+
+    /// The bytes counted, as many as [`Frozen::measure`] would find; 0 where none were.
+    pub fn counted(&self) -> u64 {
+        self.counted.unwrap_or(0)
     }
 
     /// Ends the taking.
@@ -165,7 +193,7 @@ impl Frozen {
     /// Goes through all of the state, holding little of it at a time.
     pub fn measure(&self) -> Measure {
         let mut lengths = Vec::with_capacity(self.sections.len());
-        let (mut head, mut fingerprint) = (self.head().len(), 0);
+        let (mut head, mut fingerprint) = (head(self.sections.len()).len(), 0);
         for (id, parts) in &self.sections {
             let mut length = 0;
             let each = |piece: &[u8]| {
@@ -190,7 +218,7 @@ impl Frozen {
         measure: &Measure,
         mut put: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        put(&self.head())?;
+        put(&head(self.sections.len()))?;
         for ((id, parts), length) in self.sections.iter().zip(&measure.lengths) {
             put(&section_head(id, *length))?;
             each_piece(parts, &mut put)?;
@@ -207,13 +235,13 @@ impl Frozen {
         });
         bytes
     }
+}
 
-    fn head(&self) -> Vec<u8> {
-        let mut head = Vec::new();
-        FORMAT.encode(&mut head);
-        (self.sections.len() as u32).encode(&mut head);
-        head
-    }
+fn head(sections: usize) -> Vec<u8> {
+    let mut head = Vec::new();
+    FORMAT.encode(&mut head);
+    (sections as u32).encode(&mut head);
+    head
 }
 
 fn section_head(id: &str, length: u64) -> Vec<u8> {
@@ -443,6 +471,11 @@ mod tests {
     /// Sections of all kinds of parts; one is longer than a piece, one has nothing.
     fn frozen(rows: &Arc<Batch>) -> Frozen {
         let mut state = StateWriter::default();
+        write(&mut state, rows);
+        state.freeze()
+    }
+
+    fn write(state: &mut StateWriter, rows: &Arc<Batch>) {
         state.section("small", 1);
         state.put(&7u64);
         state.section("none", 3);
@@ -451,7 +484,6 @@ mod tests {
         (0..3).for_each(|_| state.share(rows));
         state.share_list(&Arc::new((0..1000).collect::<Vec<u64>>()));
         state.put(&Text::from("the end"));
-        state.freeze()
     }
 
     fn in_pieces(bytes: &[u8], length: usize) -> Pieces {
@@ -524,6 +556,14 @@ mod tests {
         let newer = LoadError::Newer { found: 2, known: 1 };
         let mut saved = SavedState::coming(in_pieces(&bytes, 100)).unwrap();
         assert_eq!(saved.load("large", 1, |_| Ok(())), Err(newer));
+    }
+
+    #[test]
+    fn bytes_are_counted_without_being_made() {
+        let rows = rows(5000);
+        let mut counted = StateWriter::counting();
+        write(&mut counted, &rows);
+        assert_eq!(counted.counted(), frozen(&rows).measure().bytes);
     }
 
     #[test]

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Objects may hold objects; deeper than this is refused when read.
 const DEPTH_MAX: usize = 64;
 
+/// Bytes of the length of what has one.
+const LENGTH_BYTES: u64 = size_of::<u32>() as u64;
+
 /// The bytes are not what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -35,6 +38,12 @@ impl std::error::Error for Malformed {}
 pub trait Encode: Sized {
     /// Appends the bytes.
     fn encode(&self, out: &mut Vec<u8>);
+    /// How many bytes [`Encode::encode`] appends. What is large says so without making them.
+    fn encoded_bytes(&self) -> u64 {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes.len() as u64
+    }
     /// Takes the bytes off the front of `from`.
     ///
     /// # Errors
@@ -61,6 +70,10 @@ macro_rules! encode_numbers {
             fn encode(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
+            #[inline]
+            fn encoded_bytes(&self) -> u64 {
+                size_of::<$ty>() as u64
+            }
             fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
                 let bytes = take(from, size_of::<$ty>())?;
                 Ok(<$ty>::from_le_bytes(bytes.try_into().map_err(|_| Malformed)?))
@@ -74,6 +87,10 @@ impl Encode for usize {
     fn encode(&self, out: &mut Vec<u8>) {
         (*self as u64).encode(out);
     }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        size_of::<u64>() as u64
+    }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         usize::try_from(u64::decode(from)?).map_err(|_| Malformed)
     }
@@ -82,6 +99,10 @@ impl Encode for usize {
 impl Encode for bool {
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
+    }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        1
     }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         match u8::decode(from)? {
@@ -97,6 +118,10 @@ impl Encode for Text {
         (self.len() as u32).encode(out);
         out.extend_from_slice(self.as_bytes());
     }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        LENGTH_BYTES + self.len() as u64
+    }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let length = u32::decode(from)? as usize;
         std::str::from_utf8(take(from, length)?).map(Text::from).map_err(|_| Malformed)
@@ -107,6 +132,9 @@ impl<T: Encode> Encode for Vec<T> {
     fn encode(&self, out: &mut Vec<u8>) {
         (self.len() as u32).encode(out);
         self.iter().for_each(|item| item.encode(out));
+    }
+    fn encoded_bytes(&self) -> u64 {
+        LENGTH_BYTES + self.iter().map(T::encoded_bytes).sum::<u64>()
     }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let length = u32::decode(from)? as usize;
@@ -126,6 +154,9 @@ impl<T: Encode> Encode for Option<T> {
             item.encode(out);
         }
     }
+    fn encoded_bytes(&self) -> u64 {
+        1 + self.as_ref().map_or(0, T::encoded_bytes)
+    }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         bool::decode(from)?.then(|| T::decode(from)).transpose()
     }
@@ -136,6 +167,10 @@ impl<A: Encode, B: Encode> Encode for (A, B) {
         self.0.encode(out);
         self.1.encode(out);
     }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        self.0.encoded_bytes() + self.1.encoded_bytes()
+    }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         Ok((A::decode(from)?, B::decode(from)?))
     }
@@ -144,6 +179,10 @@ impl<A: Encode, B: Encode> Encode for (A, B) {
 impl Encode for Kind {
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(*self as u8);
+    }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        1
     }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         match u8::decode(from)? {
@@ -159,6 +198,10 @@ impl Encode for DataType {
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(*self as u8);
     }
+    #[inline]
+    fn encoded_bytes(&self) -> u64 {
+        1
+    }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         DataType::ALL.get(u8::decode(from)? as usize).copied().ok_or(Malformed)
     }
@@ -167,13 +210,21 @@ impl Encode for DataType {
 impl Encode for Bits {
     fn encode(&self, out: &mut Vec<u8>) {
         // Words without marks at the end say nothing: equal sets give equal bytes.
-        let words = self.words();
-        let marked = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
-        words[..marked].to_vec().encode(out);
+        marked(self).to_vec().encode(out);
+    }
+    fn encoded_bytes(&self) -> u64 {
+        LENGTH_BYTES + size_of_val(marked(self)) as u64
     }
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         Vec::<u64>::decode(from).map(Bits::from_words)
     }
+}
+
+/// The words of a set up to the last that holds anything.
+fn marked(bits: &Bits) -> &[u64] {
+    let words = bits.words();
+    let count = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+    &words[..count]
 }
 
 impl Encode for Value {
@@ -210,6 +261,24 @@ impl Encode for Value {
         }
     }
 
+    fn encoded_bytes(&self) -> u64 {
+        let kind = 1;
+        kind + match self {
+            Value::Null => 0,
+            Value::Int(value) => value.encoded_bytes(),
+            Value::Long(value) => value.encoded_bytes(),
+            Value::Float(value) => value.encoded_bytes(),
+            Value::Double(value) => value.encoded_bytes(),
+            Value::Bool(value) => value.encoded_bytes(),
+            Value::Text(value) => value.encoded_bytes(),
+            Value::Object(value) => match &**value {
+                Structure::Set(items) | Structure::List(items) => items.encoded_bytes(),
+                Structure::Map(entries) => entries.encoded_bytes(),
+                Structure::Error(text) => text.encoded_bytes(),
+            },
+        }
+    }
+
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         decode_value(from, DEPTH_MAX)
     }
@@ -242,13 +311,21 @@ fn decode_value(from: &mut &[u8], depth: usize) -> Result<Value, Malformed> {
     })
 }
 
+/// Where a column is null. What is not kept is not read again, and so are its marks.
+fn marks(column: &Column) -> &Bits {
+    column.values.data_type().map_or(const { &Bits::new() }, |_| &column.nulls)
+}
+
 impl Encode for Column {
     fn encode(&self, out: &mut Vec<u8>) {
         self.values.data_type().encode(out);
-        // What is not kept is not read again, and so are its marks.
-        let marks = self.values.data_type().map_or(const { &Bits::new() }, |_| &self.nulls);
-        marks.encode(out);
+        marks(self).encode(out);
         for_values!(&self.values, vector => vector.encode(out), absent => ());
+    }
+
+    fn encoded_bytes(&self) -> u64 {
+        let values = for_values!(&self.values, vector => vector.encoded_bytes(), absent => 0);
+        self.values.data_type().encoded_bytes() + marks(self).encoded_bytes() + values
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
@@ -278,6 +355,15 @@ impl Encode for Batch {
         self.continues.encode(out);
         self.send_continues.encode(out);
         self.slots.encode(out);
+    }
+
+    fn encoded_bytes(&self) -> u64 {
+        self.columns.encoded_bytes()
+            + self.timestamps.encoded_bytes()
+            + self.kinds.encoded_bytes()
+            + self.continues.encoded_bytes()
+            + self.send_continues.encoded_bytes()
+            + self.slots.encoded_bytes()
     }
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
@@ -328,6 +414,7 @@ mod tests {
             batch.join_chunk(rows.len() / 2);
             let mut bytes = Vec::new();
             batch.encode(&mut bytes);
+            prop_assert_eq!(batch.encoded_bytes(), bytes.len() as u64);
             prop_assert_eq!(Batch::decode(&mut bytes.as_slice()).expect("own bytes"), batch);
             for cut in 0..bytes.len() {
                 prop_assert!(Batch::decode(&mut &bytes[..cut]).is_err());

@@ -254,6 +254,10 @@ pub struct Plan {
     pub events_out: u64,
     /// Events that wait for it.
     pub waiting: usize,
+    /// Bytes of its state as a snapshot would hold it, when they were counted last.
+    pub state_bytes: u64,
+    /// With more it takes no events until it has less.
+    pub state_bytes_max: u64,
     /// Warnings about the version that runs.
     pub warnings: usize,
     /// Why it stopped, if it did.

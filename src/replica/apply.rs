@@ -31,6 +31,8 @@ use crate::replica::LogEntry;
 use crate::replica::Machine;
 use crate::replica::Producers;
 use crate::replica::Results;
+use crate::replica::Tally;
+use crate::replica::tally::News;
 
 /// Entries kept to take one back before the state is frozen anew.
 const KEPT_ENTRIES_MAX: usize = 1024;
@@ -133,6 +135,7 @@ pub struct Replica {
     /// Entries that were skipped and whose skip has not come yet, with what they held.
     pub(super) skipped: BTreeMap<u64, Option<LogEntry>>,
     pub(super) letters: Letters,
+    pub(super) tally: Tally,
     /// Rows of a dead letter that a publisher is given again by the entry at hand.
     pub(super) again: Option<Again>,
     base: Base,
@@ -185,6 +188,7 @@ impl Replica {
             copies: Copies::default(),
             skipped: BTreeMap::new(),
             letters: Letters::default(),
+            tally: Tally::default(),
             again: None,
             base: Base::Started(0),
             since: Vec::new(),
@@ -294,6 +298,7 @@ impl Replica {
         }
         self.results.clear();
         self.letters.expire(now);
+        let news = News::of(&entry);
         let outcome = match &entry.body {
             Body::Deploy(deployment) => {
                 self.deploy(now, deployment)?;
@@ -303,6 +308,8 @@ impl Replica {
         };
         self.position = position;
         self.now = now;
+        // Not before: an entry that is skipped counts for nothing, wherever that is known.
+        self.count(news);
         self.number(outputs);
         notes.append(&mut self.results.notes);
         Ok(outcome)

@@ -171,13 +171,6 @@ impl Letter {
 }
 
 impl Letters {
-    /// Whether there never was any: then the state is as it was before there could be.
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        let is_empty = self.given == 0 && self.aside.is_empty();
-        is_empty && self.closed == Closed::default() && self.bounds == Bounds::default()
-    }
-
     /// Those that are open, by number.
     #[must_use]
     pub fn open(&self) -> &BTreeMap<u64, Arc<Letter>> {

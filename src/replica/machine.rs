@@ -39,6 +39,8 @@ pub trait Machine: Send {
     fn freeze(&self) -> Frozen;
     /// Rows in windows, tables and pending matches.
     fn held(&self) -> usize;
+    /// Bytes of its state, as a snapshot would hold it.
+    fn bytes(&self) -> u64;
     /// Tables whose stores have not been asked for their rows yet.
     fn unloaded(&self) -> Vec<TableId> {
         Vec::new()
@@ -171,6 +173,10 @@ impl Machine for Engine {
 
     fn held(&self) -> usize {
         self.0.held() + self.0.table_rows()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.state_bytes()
     }
 
     fn unloaded(&self) -> Vec<TableId> {

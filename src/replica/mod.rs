@@ -23,6 +23,7 @@ mod saved;
 
 #[cfg(test)]
 mod stored_tests;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod unfold;
@@ -59,5 +60,6 @@ pub use machine::Results;
 pub use producers::Producers;
 pub use saved::Extent;
 pub use saved::Saved;
+pub use tally::Tally;
 
 pub use crate::engine::core::WatermarkState;

@@ -19,13 +19,14 @@ use crate::replica::LogEntry;
 use crate::replica::Maker;
 use crate::replica::Producers;
 use crate::replica::Replica;
+use crate::replica::Tally;
 
-/// The version of the bytes; state of a newer one is refused.
-const FORMAT: u8 = 1;
-/// As `FORMAT`, with what is remembered of events that come on both nodes.
-const FORMAT_WITH_COPIES: u8 = 2;
-/// As `FORMAT`, with dead letters, and what is remembered of such events if there is any.
-const FORMAT_WITH_LETTERS: u8 = 3;
+/// The version of the bytes that is written; state of a newer one is refused.
+const FORMAT: u8 = 4;
+/// Before there were dead letters, with what is remembered of events that come on both nodes.
+const WITH_COPIES: u8 = 2;
+/// With neither.
+const PLAIN: u8 = 1;
 
 /// A replica's state. The replica may go on while this is made into bytes.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ pub struct Saved {
     /// The position of the last entry applied.
     pub position: u64,
     head: Vec<u8>,
-    letters: Option<Letters>,
+    letters: Letters,
     copies: Option<Frozen>,
     machine: Frozen,
 }
@@ -93,8 +94,7 @@ impl Saved {
     /// the state is.
     fn write_front<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         put(&self.head)?;
-        let Some(letters) = &self.letters else { return Ok(()) };
-        letters.write(&mut put)?;
+        self.letters.write(&mut put)?;
         put(&[u8::from(self.copies.is_some())])
     }
 
@@ -122,12 +122,8 @@ impl Replica {
     pub fn save(&self) -> Option<Saved> {
         let running = self.running.as_ref()?;
         let copies = (!self.copies.is_empty()).then(|| self.copies.freeze());
-        let letters = (!self.letters.is_untouched()).then(|| self.letters.clone());
-        let mut head = vec![match (&letters, &copies) {
-            (None, None) => FORMAT,
-            (None, Some(_)) => FORMAT_WITH_COPIES,
-            (Some(_), _) => FORMAT_WITH_LETTERS,
-        }];
+        let letters = self.letters.clone();
+        let mut head = vec![FORMAT];
         self.position.encode(&mut head);
         self.now.encode(&mut head);
         running.deployment.encode(&mut head);
@@ -137,6 +133,7 @@ impl Replica {
         marks.encode(&mut head);
         let skipped: Vec<_> = self.skipped.iter().map(|(at, entry)| (*at, entry.clone())).collect();
         skipped.encode(&mut head);
+        self.tally.encode(&mut head);
         let machine = running.machine.freeze();
         Some(Saved { position: self.position, head, letters, copies, machine })
     }
@@ -157,6 +154,7 @@ impl Replica {
         replica.producers = parts.producers;
         replica.marks = parts.marks.into_iter().collect();
         replica.skipped = parts.skipped.into_iter().collect();
+        replica.tally = parts.tally;
         replica.letters = parts.letters;
         replica.copies = parts.copies.unwrap_or_default();
         Ok(replica)
@@ -171,6 +169,7 @@ struct Parts {
     producers: Producers,
     marks: Vec<(Text, Text)>,
     skipped: Vec<(u64, Option<LogEntry>)>,
+    tally: Tally,
     letters: Letters,
     copies: Option<Copies>,
 }
@@ -178,11 +177,10 @@ struct Parts {
 impl Parts {
     fn read(from: &mut Pieces) -> Result<Self, LoadError> {
         let format = from.get::<u8>()?;
-        if format > FORMAT_WITH_LETTERS {
-            let (found, known) = (format.into(), FORMAT_WITH_LETTERS.into());
-            return Err(LoadError::Newer { found, known });
+        if format > FORMAT {
+            return Err(LoadError::Newer { found: format.into(), known: FORMAT.into() });
         }
-        if format < FORMAT {
+        if format < PLAIN {
             return Err(LoadError::Malformed);
         }
         Ok(Self {
@@ -193,13 +191,14 @@ impl Parts {
             producers: from.get()?,
             marks: from.get()?,
             skipped: from.get()?,
+            tally: if format < FORMAT { Tally::default() } else { from.get()? },
             letters: match format {
-                FORMAT_WITH_LETTERS => Letters::read(from)?,
-                _ => Letters::default(),
+                PLAIN | WITH_COPIES => Letters::default(),
+                _ => Letters::read(from)?,
             },
             copies: match format {
-                FORMAT => None,
-                FORMAT_WITH_COPIES => Some(copies(from)?),
+                PLAIN => None,
+                WITH_COPIES => Some(copies(from)?),
                 _ => from.get::<bool>()?.then(|| copies(from)).transpose()?,
             },
         })

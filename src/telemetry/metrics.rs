@@ -47,6 +47,8 @@ struct Inner {
     dead_letters_kept: Family<PlanLabels, Gauge>,
     dead_letters_kept_bytes: Family<PlanLabels, Gauge>,
     held_rows: Family<PlanLabels, Gauge>,
+    state_bytes: Family<PlanLabels, Gauge>,
+    state_bytes_max: Family<PlanLabels, Gauge>,
     snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
     uncertain: Family<QueueLabels, Counter>,
@@ -77,6 +79,8 @@ enum Series {
     DeadLettersKept(PlanLabels),
     DeadLettersKeptBytes(PlanLabels),
     HeldRows(PlanLabels),
+    StateBytes(PlanLabels),
+    StateBytesMax(PlanLabels),
     SnapshotPause(PlanLabels),
     QueueDepth(QueueLabels),
     Uncertain(QueueLabels),
@@ -195,6 +199,8 @@ impl Metrics {
             dead_letters_kept: Family::default(),
             dead_letters_kept_bytes: Family::default(),
             held_rows: Family::default(),
+            state_bytes: Family::default(),
+            state_bytes_max: Family::default(),
             snapshot_pause: Family::default(),
             uncertain: Family::default(),
             pair: PairFigures::default(),
@@ -270,6 +276,22 @@ impl Metrics {
         let labels = PlanLabels { plan: plan.to_owned() };
         self.0.note(plan, Series::HeldRows(labels.clone()));
         self.0.held_rows.get_or_create_owned(&labels)
+    }
+
+    /// Bytes of a plan's state, when they were counted last.
+    #[must_use]
+    pub fn state_bytes(&self, plan: &str) -> Gauge {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::StateBytes(labels.clone()));
+        self.0.state_bytes.get_or_create_owned(&labels)
+    }
+
+    /// Bytes of state that a plan may have.
+    #[must_use]
+    pub fn state_bytes_max(&self, plan: &str) -> Gauge {
+        let labels = PlanLabels { plan: plan.to_owned() };
+        self.0.note(plan, Series::StateBytesMax(labels.clone()));
+        self.0.state_bytes_max.get_or_create_owned(&labels)
     }
 
     /// Seconds for which the last snapshot made a plan stand still.
@@ -405,6 +427,8 @@ impl Inner {
                     self.dead_letters_kept_bytes.remove(&labels)
                 }
                 Series::HeldRows(labels) => self.held_rows.remove(&labels),
+                Series::StateBytes(labels) => self.state_bytes.remove(&labels),
+                Series::StateBytesMax(labels) => self.state_bytes_max.remove(&labels),
                 Series::SnapshotPause(labels) => self.snapshot_pause.remove(&labels),
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
                 Series::Uncertain(labels) => self.uncertain.remove(&labels),
@@ -438,6 +462,10 @@ impl Inner {
         list.register_with_unit("dead_letters_kept", help, Unit::Bytes, bytes);
         let help = "Rows held in windows, tables and pending matches";
         list.register("held_rows", help, self.held_rows.clone());
+        let (help, bytes) = ("State of a plan", self.state_bytes.clone());
+        list.register_with_unit("state", help, Unit::Bytes, bytes);
+        let help = "Bytes of state beyond which a plan takes no events";
+        list.register("state_bytes_max", help, self.state_bytes_max.clone());
         let (help, pause) =
             ("How long a plan stood still for its last snapshot", self.snapshot_pause.clone());
         list.register_with_unit("snapshot_pause", help, Unit::Seconds, pause);

@@ -92,6 +92,11 @@ impl Nodes for Pair {
         let [Some(active), Some(standby)] = &states else {
             return Err("there is no state".to_owned());
         };
+        let machine = self.active.machine().ok_or("there is no machine")?;
+        let (counted, written) = (machine.bytes(), machine.freeze().to_bytes().len());
+        if counted != written as u64 {
+            return Err(format!("{counted} bytes of state are counted, {written} are written"));
+        }
         if active.fingerprint() != standby.fingerprint() {
             let parts = [&self.active, &self.standby].map(sections);
             let [active, standby] = &parts;

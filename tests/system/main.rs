@@ -1,6 +1,7 @@
 //! The whole node as a process: its folder of plans, its API, its failures.
 
 mod bad_input;
+mod budget;
 mod contract;
 mod dead_letters;
 mod deployment;

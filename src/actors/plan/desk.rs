@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::plan::Account;
+use crate::actors::plan::Budget;
 use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Kept;
@@ -84,6 +85,7 @@ pub struct Desk {
     outputs: Vec<Output>,
     notes: Vec<Note>,
     account: Account,
+    pub(super) budget: Arc<Budget>,
     pub(super) letters: LetterDesk,
     /// What waits while the other node of a pair orders.
     pub(super) follow: Follow,
@@ -110,6 +112,7 @@ impl Desk {
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
         let Kept { versions, replica, ledger, suspect, snapshots, pending, bounds, .. } = kept;
+        let budget = Budget::new(kept.state_bytes_max, &version.name, metrics);
         let alone = ledger.mirrored().is_none();
         let is_new = alone && ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
@@ -124,6 +127,7 @@ impl Desk {
             outputs: Vec::new(),
             notes: Vec::new(),
             account: Account::new(&version.name, metrics),
+            budget: Arc::new(budget),
             letters: LetterDesk { shown: Arc::default(), given_up: Arc::default(), bounds },
             follow: Follow::default(),
             loading: Loading::default(),
@@ -138,6 +142,7 @@ impl Desk {
         desk.begin_tails();
         desk.begin_letters();
         desk.send_pending(pending);
+        desk.weigh();
         desk.applied.send_replace(desk.replica.position());
         Ok(desk)
     }
@@ -235,7 +240,7 @@ impl Desk {
             // Time passes by the entries of who orders.
             return self.follow_due();
         }
-        let due = self.replica.next_due()?;
+        let due = self.replica.next_due().into_iter().chain(self.counting_due()).min()?;
         Some(u64::try_from(due.saturating_sub(clock::now_ms())).unwrap_or(0))
     }
 
@@ -356,6 +361,7 @@ impl Desk {
         match entry {
             Some(entry) => {
                 self.apply(entry, told).map_err(Stuck::Broken)?;
+                self.weigh();
                 self.applied.send_replace(self.replica.position());
             }
             None => self.answer(told).map_err(Stuck::Broken)?,

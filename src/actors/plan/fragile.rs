@@ -92,6 +92,10 @@ impl Machine for Fragile {
         self.0.held()
     }
 
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
     fn unloaded(&self) -> Vec<TableId> {
         self.0.unloaded()
     }

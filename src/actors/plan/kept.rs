@@ -64,6 +64,8 @@ pub struct Kept {
     pub is_decayed: bool,
     /// How many dead letters are kept from now on.
     pub bounds: Bounds,
+    /// Bytes of state that the plan may have.
+    pub state_bytes_max: u64,
 }
 
 /// Wakes a plan's thread, once it has an inbox to be woken by.
@@ -169,6 +171,7 @@ impl Kept {
             pending,
             is_decayed,
             bounds: Bounds::default(),
+            state_bytes_max: u64::MAX,
         }
     }
 
@@ -243,6 +246,7 @@ impl Kept {
             pending,
             is_decayed,
             bounds: Bounds::default(),
+            state_bytes_max: u64::MAX,
         })
     }
 }

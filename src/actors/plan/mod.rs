@@ -12,6 +12,7 @@
 
 mod account;
 mod actor;
+mod budget;
 mod busy;
 mod confirmed;
 mod dead_letters;
@@ -46,6 +47,7 @@ mod work;
 
 pub use account::Account;
 pub use actor::PlanActor;
+pub use budget::Budget;
 pub use busy::Busy;
 pub use confirmed::Confirmed;
 pub use confirmed::ConfirmedFile;

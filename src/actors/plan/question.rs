@@ -17,6 +17,7 @@ use crate::language::parse_query;
 use crate::language::source::Source;
 use crate::plan::check_query;
 use crate::plan::logical::OnDemand;
+use crate::plan::logical::Output;
 
 /// How often a question is checked anew because the plan was changed meanwhile.
 const TRIES: usize = 3;
@@ -54,6 +55,9 @@ pub enum AskError {
         /// What is wrong with it.
         diagnostics: Vec<Diagnostic>,
     },
+    /// It would add rows, and the plan has more state than it may.
+    #[error("{0}")]
+    Exceeded(String),
     /// The plan could not run it.
     #[error(transparent)]
     Misfit(#[from] Misfit),
@@ -79,6 +83,11 @@ impl Station {
         loop {
             let version = self.version();
             let query = Arc::new(check(text, &version)?);
+            if adds_rows(&query)
+                && let Some(complaint) = self.budget.complaint()
+            {
+                return Err(AskError::Exceeded(complaint));
+            }
             let (told, answer) = oneshot::channel();
             let question = Question { version, text: text.into(), query: Arc::clone(&query), told };
             self.inbox.put(Work::Ask(question)).await.map_err(|_| Closed)?;
@@ -89,6 +98,11 @@ impl Station {
             }
         }
     }
+}
+
+/// Whether a query adds rows to a table; others are the way to have less.
+fn adds_rows(query: &OnDemand) -> bool {
+    matches!(query.output, Output::Insert(_) | Output::UpdateOrInsert(..))
 }
 
 fn check(text: &str, version: &Version) -> Result<OnDemand, AskError> {

@@ -34,6 +34,9 @@ pub enum LetterError {
     /// Only messages can be mended.
     #[error("it holds rows, which go as they are: expected no body")]
     NotMended,
+    /// The plan has more state than it may.
+    #[error("{0}")]
+    Exceeded(String),
     /// The plan did not take it.
     #[error(transparent)]
     Misfit(#[from] Misfit),
@@ -70,6 +73,9 @@ impl Station {
         rows_max: usize,
     ) -> Result<Underway, LetterError> {
         let letter = self.dead_letters.letter(number).ok_or(LetterError::Unknown(number))?;
+        if let Some(complaint) = self.budget.complaint() {
+            return Err(LetterError::Exceeded(complaint));
+        }
         let rows = match (&letter.payload, mended) {
             (Payload::Message(message), mended) => {
                 Some(self.read(&letter, mended.unwrap_or(message), rows_max)?)

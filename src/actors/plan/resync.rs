@@ -57,6 +57,7 @@ impl Desk {
         self.begin_tails();
         self.begin_letters();
         self.send_pending(pending);
+        self.weigh();
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "going on from the other node's snapshot");
         Ok(())
@@ -71,6 +72,7 @@ impl Desk {
         self.begin_tails();
         self.begin_letters();
         self.send_pending(pending);
+        self.weigh();
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "the log is applied anew from there");
         Ok(())

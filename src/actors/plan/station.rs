@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::actors::clock;
 use crate::actors::gate::Part;
 use crate::actors::plan::Applied;
+use crate::actors::plan::Budget;
 use crate::actors::plan::Busy;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
@@ -53,6 +54,8 @@ pub struct Station {
     pub inbox: Inbox<Work>,
     /// Since when the plan is at an entry.
     pub busy: Arc<Busy>,
+    /// How much state the plan may have, and has.
+    pub budget: Arc<Budget>,
     /// What could not be handled.
     pub dead_letters: Arc<DeadLetters>,
     /// Where publishers put what they give up.
@@ -93,6 +96,7 @@ impl Station {
             name: Arc::clone(&version.name),
             inbox,
             busy: Arc::clone(desk.busy()),
+            budget: Arc::clone(desk.budget()),
             dead_letters: Arc::clone(desk.dead_letters()),
             letter_box: Arc::clone(desk.letter_box()),
             snapshots,
@@ -189,7 +193,7 @@ impl Station {
         self.desk_within(LOOK_TIME)?.standing_of(receiver, node)
     }
 
-    /// Puts rows in, waiting for room.
+    /// Puts rows in, waiting for room and for as long as the plan has too much state.
     ///
     /// # Errors
     /// If the plan takes nothing any more.
@@ -200,13 +204,15 @@ impl Station {
         batch: Batch,
     ) -> Result<(), Closed> {
         let rows = rows(version, stream, batch, None);
+        self.budget.room().await;
         self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)
     }
 
     /// Puts in what a receiver brought if there is room now; `told` is told once it is applied.
     ///
     /// # Errors
-    /// If there is no room, or the plan takes nothing any more; all of it comes back.
+    /// If there is no room or too much state, or the plan takes nothing any more; all of it comes
+    /// back.
     pub fn put_now(
         &self,
         version: &Arc<Version>,
@@ -214,6 +220,9 @@ impl Station {
         brought: Brought,
         told: Option<oneshot::Sender<Result<Applied, Misfit>>>,
     ) -> Result<(), Box<Brought>> {
+        if self.budget.is_exceeded() {
+            return Err(Box::new(brought));
+        }
         let rows = brought.rows(version, stream, told);
         self.inbox.try_put(Work::Rows(Box::new(rows))).map_err(|error| match error {
             PutError::Full(Work::Rows(rows)) | PutError::Closed(Work::Rows(rows)) => {
@@ -236,6 +245,7 @@ impl Station {
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         let (tell, told) = oneshot::channel();
         let rows = brought.rows(version, stream, Some(tell));
+        self.budget.room().await;
         self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
         Ok(told)
     }
@@ -275,6 +285,7 @@ impl Station {
     ) -> Result<oneshot::Receiver<Result<Applied, Misfit>>, Closed> {
         let (tell, told) = oneshot::channel();
         let rows = Rows { sending, ..rows(version, stream, batch, Some(tell)) };
+        self.budget.room().await;
         self.inbox.put(Work::Rows(Box::new(rows))).await.map_err(|_| Closed)?;
         Ok(told)
     }

@@ -97,6 +97,10 @@ impl Machine for Adder {
     fn held(&self) -> usize {
         0
     }
+
+    fn bytes(&self) -> u64 {
+        self.freeze().measure().bytes
+    }
 }
 
 pub(crate) const TEXT: &str = "define stream In (n long);\n\

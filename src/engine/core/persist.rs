@@ -23,6 +23,19 @@ impl PlanCore {
     /// plan may go on at once while another thread turns the state into bytes.
     pub fn freeze(&self) -> Frozen {
         let mut state = StateWriter::default();
+        self.save(&mut state);
+        state.freeze()
+    }
+
+    /// How many bytes the whole state is when written, as it stands. Two engines in the same state
+    /// give the same; what it costs grows with the number of segments, texts, groups and matches.
+    pub fn state_bytes(&self) -> u64 {
+        let mut state = StateWriter::counting();
+        self.save(&mut state);
+        state.counted()
+    }
+
+    fn save(&self, state: &mut StateWriter) {
         state.section("core", VERSION);
         state.put(&self.wall);
         state.put(&self.context.now);
@@ -40,49 +53,48 @@ impl PlanCore {
         state.put(&self.operators);
         if let Some(marks) = &self.watermarks {
             state.section(watermarks::SECTION, watermarks::VERSION);
-            marks.save(&mut state);
+            marks.save(state);
             for waiting in &marks.streams {
                 let name = &self.plan.streams[waiting.stream].name;
                 state.section(watermark_id(name), watermarks::VERSION);
-                waiting.save(&mut state);
+                waiting.save(state);
             }
         }
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
-            table.as_ref().expect("nobody searches now").save(&mut state);
+            table.as_ref().expect("nobody searches now").save(state);
         }
         for (aggregation, known) in self.context.aggregations.iter().zip(&self.plan.aggregations) {
             state.section(format!("aggregation:{}", known.name), VERSION);
-            aggregation.as_ref().expect("nobody reads it now").save(&mut state);
+            aggregation.as_ref().expect("nobody reads it now").save(state);
         }
         for (window, known) in self.context.windows.iter().zip(&self.plan.windows) {
             let window = window.as_ref().expect("no window takes rows now");
             state.section(format!("window:{}", known.name), window.version());
-            window.save(&mut state);
+            window.save(state);
         }
         for (id, partition) in self.partitions.iter().enumerate() {
             state.section(format!("partition:{id}"), VERSION);
-            partition.save(&mut state);
+            partition.save(state);
         }
         for (pipeline, query) in self.pipelines.iter().zip(&self.plan.queries) {
             for (port, way) in pipeline.ports.iter().enumerate() {
                 for (place, step) in way.steps.iter().enumerate() {
                     state.section(step_id(&query.name, port, place), step.version());
-                    step.save(&mut state);
+                    step.save(state);
                 }
             }
             if let Some(pattern) = &pipeline.pattern {
                 state.section(pattern_id(&query.name), PatternStep::VERSION);
-                pattern.step.save(&mut state);
+                pattern.step.save(state);
             }
             state.section(format!("query:{}:select", query.name), VERSION);
-            pipeline.selector.save(&mut state);
+            pipeline.selector.save(state);
             if let Some(limiter) = &pipeline.limiter {
                 state.section(rate_id(&query.name), rates::VERSION);
-                limiter.save(&mut state);
+                limiter.save(state);
             }
         }
-        state.freeze()
     }
 
     /// Takes the state that [`PlanCore::freeze`] gave, of the same plan, in place of what it has.

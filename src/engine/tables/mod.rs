@@ -33,6 +33,8 @@ use std::sync::Arc;
 /// Rows of a segment; a power of two.
 const SEGMENT_ROWS: usize = 1024;
 const SEGMENT_SHIFT: u32 = SEGMENT_ROWS.trailing_zeros();
+/// Fewer dead rows are left where they are.
+const DEAD_MIN: usize = 64;
 
 /// A table's row by number.
 pub type RowNumber = u32;
@@ -251,7 +253,7 @@ impl MemoryTable {
 
     /// Packs the table once most of its rows are dead. Row numbers change: nobody may hold one.
     pub fn pack(&mut self) {
-        if self.dead_count < SEGMENT_ROWS || self.dead_count * 2 < self.rows {
+        if self.dead_count < DEAD_MIN || self.dead_count * 2 < self.rows {
             return;
         }
         let live: Vec<RowNumber> = self.live_rows().collect();

@@ -348,6 +348,9 @@ fn refuse(api: &Api, plan: &str, error: LetterError) -> Refusal {
         LetterError::Unread(Unread::Unmatched) => {
             Refusal::new(problem::UNMATCHED, Unread::Unmatched.to_string())
         }
+        LetterError::Exceeded(complaint) => {
+            Refusal::new(problem::OVERLOADED, format!("`{plan}`: {complaint}"))
+        }
         LetterError::Closed(Closed) => api.not_running(plan),
         LetterError::Misfit(misfit @ (Misfit::Unsure | Misfit::Poison { .. })) => misfit.into(),
         LetterError::NotMended

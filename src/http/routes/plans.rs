@@ -104,6 +104,8 @@ fn overview(views: &[PlanView]) -> documents::Plan {
         events_in: sum(|stream| stream.taken.get()),
         events_out: sum(|stream| stream.put_out.get()),
         waiting: view.waiting,
+        state_bytes: view.state_bytes.0,
+        state_bytes_max: view.state_bytes.1,
         warnings: version.map_or(0, |version| version.warnings.len()),
         failure,
         refused: views.iter().filter_map(|view| view.refused.as_ref()).map(refused).collect(),

@@ -99,6 +99,9 @@ fn refuse(api: &Api, plan: &str, error: AskError) -> Refusal {
         AskError::Refused { source_text, diagnostics } => {
             Refusal::about_text(problem::QUERY_REFUSED, &source_text, &diagnostics)
         }
+        AskError::Exceeded(complaint) => {
+            Refusal::new(problem::OVERLOADED, format!("`{plan}`: {complaint}"))
+        }
         AskError::Misfit(misfit) => misfit.into(),
         AskError::Closed(Closed) => api.not_running(plan),
     }

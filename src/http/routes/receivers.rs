@@ -16,6 +16,7 @@ use crate::http::problem;
 use crate::http::problem::Problem;
 use crate::http::problem::Refusal;
 use crate::http::routes::streams::ROOM_TIME;
+use crate::http::routes::streams::no_room;
 use crate::language::suggest::closest;
 
 /// The paths at which plans take requests by `@source(type='http')`.
@@ -94,9 +95,6 @@ pub async fn send(
             repeated: false,
         })),
         Ok(false) => Err(api.not_running(plan)),
-        Err(_) => {
-            let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");
-            Err(Refusal::new(problem::OVERLOADED, detail))
-        }
+        Err(_) => Err(no_room(plan, &*api.station(plan)?, accepted)),
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::actors::clock;
 use crate::actors::plan::Closed;
+use crate::actors::plan::Station;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Schema;
@@ -110,10 +111,7 @@ pub async fn send(
     let batch = decode(&front.schema, &body, limits.batch_rows_max, clock)?;
     drop(body);
     let accepted = batch.len();
-    let no_room = |_| {
-        let detail = format!("`{plan}` had no room for {accepted} events within {ROOM_TIME:?}");
-        Refusal::new(problem::OVERLOADED, detail)
-    };
+    let no_room = |_| no_room(&plan, &station, accepted);
     let closed = |Closed| api.not_running(&plan);
     if ack == "accepted" && sending.is_none() {
         let put = timeout(ROOM_TIME, station.put(&version, id, batch)).await;
@@ -130,6 +128,14 @@ pub async fn send(
     let applied = told.await.map_err(|_| api.not_running(&plan))??;
     let (position, repeated) = (Some(applied.position), applied.is_repeated);
     Ok(HttpResponse::Ok().json(Accepted { accepted, position, repeated }))
+}
+
+/// The plan did not take events in time.
+pub fn no_room(plan: &str, station: &Station, events: usize) -> Refusal {
+    let complaint = station.budget.complaint();
+    let complaint = complaint.map_or(String::new(), |complaint| format!(": {complaint}"));
+    let detail = format!("`{plan}` had no room for {events} events within {ROOM_TIME:?}");
+    Refusal::new(problem::OVERLOADED, detail + &complaint)
 }
 
 /// Who sends, if it numbers what it sends.

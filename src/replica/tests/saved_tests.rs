@@ -1,9 +1,10 @@
-//! Saved state on its way back: of programs before, cut short, damaged, in pieces of any length.
+//! Saved state on its way back: of programs before, cut short, damaged, in pieces of any length;
+//! and how much of it there is.
 
 use super::*;
 
-/// State as programs before wrote it: plain; with what is remembered of events that come on both
-/// nodes; with dead letters, too.
+/// State as programs before wrote it, without a tally: plain; with what is remembered of events
+/// that come on both nodes; with dead letters, too.
 const SAMPLES: [&[u8]; 3] = [
     include_bytes!("../../../tests/formats/state-v1"),
     include_bytes!("../../../tests/formats/state-v2"),
@@ -41,7 +42,10 @@ fn state_of_programs_before_is_read() {
     for (sample, scene) in SAMPLES.into_iter().zip(scenes()) {
         let here = scene.replica.save().unwrap();
         for length in [1, 7, 1000] {
-            let found = restore(cut(sample, length)).unwrap().save().unwrap();
+            let mut found = restore(cut(sample, length)).unwrap();
+            assert_eq!(found.tally(), Tally::default());
+            found.tally = scene.replica.tally();
+            let found = found.save().unwrap();
             assert_eq!(found.to_bytes(), here.to_bytes());
             assert_eq!(found.fingerprint(), here.fingerprint());
         }
@@ -65,6 +69,7 @@ fn the_extent_is_what_is_written_and_the_fingerprint_is_of_all_of_it() {
         scene.replica.save().unwrap().fingerprint()
     };
     prints.push(with(&|scene| scene.replica.now += 1));
+    prints.push(with(&|scene| scene.replica.tally.take(1)));
     prints.push(with(&|scene| drop(scene.replica.marks.insert("a".into(), "1".into()))));
     prints.push(with(&|scene| scene.replica.copies = Copies::default()));
     prints.push(with(&|scene| drop(scene.replica.letters.close(1, Closing::Discarded))));
@@ -78,7 +83,9 @@ fn the_extent_is_what_is_written_and_the_fingerprint_is_of_all_of_it() {
 
 #[test]
 fn state_that_is_cut_short_or_goes_on_is_refused() {
-    for sample in SAMPLES {
+    let [_, _, scene] = scenes();
+    let here = scene.replica.save().unwrap().to_bytes();
+    for sample in SAMPLES.into_iter().chain([&here[..]]) {
         for length in 0..sample.len() {
             assert!(restore(Pieces::of(&sample[..length])).is_err(), "{length}");
         }
@@ -89,9 +96,10 @@ fn state_that_is_cut_short_or_goes_on_is_refused() {
 
 #[test]
 fn damaged_state_is_refused_or_something_else_but_never_a_panic() {
-    let [_, _, sample] = SAMPLES;
+    let [_, _, scene] = scenes();
+    let sample = scene.replica.save().unwrap().to_bytes();
     for place in 0..sample.len() {
-        let mut bytes = sample.to_vec();
+        let mut bytes = sample.clone();
         bytes[place] ^= [0x01, 0x80, 0xff][place % 3];
         if let Ok(replica) = restore(Pieces::of(bytes)) {
             drop(replica.save().map(|saved| saved.to_bytes()));
@@ -101,11 +109,11 @@ fn damaged_state_is_refused_or_something_else_but_never_a_panic() {
 
 #[test]
 fn state_of_a_newer_program_is_refused_and_says_so() {
-    for format in [0, 4, 0xf0] {
+    for format in [0, 5, 0xf0] {
         let mut bytes = SAMPLES[0].to_vec();
         bytes[0] = format;
         let told = restore(Pieces::of(bytes)).map(drop).unwrap_err();
-        let newer = format!("saved state has format {format}, this version knows up to 3");
+        let newer = format!("saved state has format {format}, this version knows up to 4");
         assert_eq!(told, if format == 0 { "saved state is damaged" } else { &newer });
     }
 }
@@ -120,4 +128,45 @@ fn why_state_does_not_come_is_told() {
         });
         assert_eq!(restore(pieces).map(drop), Err("the disk is gone".to_owned()), "{length}");
     }
+}
+
+#[test]
+fn state_is_counted_when_enough_came_or_is_held_or_time_has_passed() {
+    let mut scene = Scene::new();
+    let bytes = |scene: &Scene| scene.replica.machine().unwrap().freeze().measure().bytes;
+    scene.apply(deploy(1000));
+    let begun = scene.replica.tally().bytes();
+    assert_eq!(begun, bytes(&scene), "a version that takes over is counted");
+    scene.apply(rows(1500, &[1, 2, 3]));
+    assert_eq!(scene.replica.tally().bytes(), begun, "it is good enough");
+    assert!(bytes(&scene) > begun);
+    scene.apply(rows(1500, &(100..4_000).collect::<Vec<_>>()));
+    assert_eq!(scene.replica.tally().bytes(), begun);
+    scene.apply(rows(1500, &(10_000..12_000).collect::<Vec<_>>()));
+    let many = scene.replica.tally().bytes();
+    assert_eq!(many, bytes(&scene), "the table has more rows");
+    assert!(many > begun + 10_000 * 8, "{many}");
+    scene.apply(LogEntry::new(2499, Body::Tick));
+    assert_eq!(scene.replica.tally().bytes(), many);
+    scene.apply(LogEntry::new(2500, Body::Tick));
+    assert_eq!(scene.replica.tally().bytes(), bytes(&scene), "time has passed");
+    assert!(scene.replica.tally().bytes() < many, "the window is empty");
+}
+
+#[test]
+fn what_the_plan_falls_over_counts_for_nothing_wherever_it_is_known() {
+    let (mut live, mut later) = (Scene::new(), Scene::new());
+    let bad = rows(1000, &(1..9_000).chain([POISON]).collect::<Vec<_>>());
+    [&mut live, &mut later].into_iter().for_each(|scene| drop(scene.apply(deploy(1000))));
+    let back = fall(&mut live, bad.clone());
+    live.replica.skip(2);
+    live.apply(back);
+    later.replica.skip(2);
+    later.apply(bad);
+    assert_eq!(live.replica.tally(), later.replica.tally());
+    for scene in [&mut live, &mut later] {
+        let skip = Body::Skip { position: 2, reason: "fell".into() };
+        scene.apply(LogEntry::new(1000, skip));
+    }
+    assert_eq!(live.replica.tally(), later.replica.tally());
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod arbiters;
+mod budget;
 mod copies;
 mod cuts;
 mod dead_letters;
