@@ -5,6 +5,7 @@
 //! that were published and have not settled: they count as having left, in order, once they have,
 //! and are published again if what became of them is not known.
 
+mod answered;
 mod given_up;
 
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ use crate::actors::gate::Gate;
 use crate::actors::gate::RoleNow;
 use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Station;
+use crate::actors::publisher::answered::ANSWERS_UNDER_WAY_MAX;
+use crate::actors::publisher::answered::UnderWay;
 use crate::actors::publisher::given_up::GivenUp;
 use crate::actors::publisher::given_up::LETTERS_UNDER_WAY_MAX;
 use crate::actors::tree::Control;
@@ -136,6 +139,8 @@ pub struct PublisherActor {
     epoch: Option<u64>,
     /// Since when it is to stop.
     stopping: Option<Duration>,
+    /// Answers on their way to the plan's log, in order.
+    answers: VecDeque<UnderWay>,
     waiting: Option<SpawnHandle>,
 }
 
@@ -191,6 +196,7 @@ impl PublisherActor {
             unflushed: false,
             epoch: None,
             stopping: None,
+            answers: VecDeque::new(),
             waiting: None,
         }
     }
@@ -293,7 +299,9 @@ impl PublisherActor {
         let gate = Arc::clone(&self.job.gate);
         loop {
             self.settle(built);
-            if self.letters_under_way() > LETTERS_UNDER_WAY_MAX {
+            if self.letters_under_way() > LETTERS_UNDER_WAY_MAX
+                || self.answers.len() > ANSWERS_UNDER_WAY_MAX
+            {
                 return Pause::Unsettled;
             }
             let Some(mut at_hand) = self.next_parcel(built.on_error) else { break };
@@ -340,6 +348,7 @@ impl PublisherActor {
                 }
                 Err(error) if !error.transient && error.rows.is_some() => {
                     let part = part(&parcel, error.rows.clone().unwrap_or_default());
+                    built.publisher.abandon(&part, &error.message);
                     let letter = self.give_up(built.on_error, &part, &error);
                     self.attach(letter);
                     // The rest of the parcel has its tries still before it.
@@ -360,6 +369,7 @@ impl PublisherActor {
                         }
                         return Pause::Later(wait);
                     }
+                    built.publisher.abandon(&parcel, &error.message);
                     let letter = self.give_up(built.on_error, &parcel, &error);
                     self.attach(letter);
                     given_up = true;
@@ -381,6 +391,7 @@ impl PublisherActor {
                 return Pause::Later(wait);
             }
         }
+        self.settle(built);
         if self.line().said.is_empty() { Pause::Idle } else { Pause::Unsettled }
     }
 
@@ -393,9 +404,11 @@ impl PublisherActor {
     }
 
     /// Confirms what has settled, in order; what was lost is next again.
-    fn settle(&self, built: &mut Built) {
+    fn settle(&mut self, built: &mut Built) {
+        self.send_answers(built);
+        let unheard = self.look_at_answers();
         let mut line = self.line();
-        if built.publisher.is_lost() {
+        if built.publisher.is_lost() || unheard {
             line.recall();
         }
         if let Some(at_hand) = &mut line.at_hand {
@@ -408,6 +421,7 @@ impl PublisherActor {
                 let number = at_hand.parcel.message.number;
                 if !self.letters_are_safe(at_hand)
                     || !at_hand.given_up && !built.publisher.settled(number)
+                    || !self.is_answered(number + at_hand.parcel.message.batch.len() as u64 - 1)
                 {
                     break;
                 }

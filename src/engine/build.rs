@@ -4,6 +4,9 @@ use crate::engine::aggregators::Aggregator;
 use crate::engine::aggregators::AggregatorSetup;
 use crate::engine::expressions::Kernel;
 use crate::engine::expressions::compile_with;
+use crate::engine::external::ExternalFilter;
+use crate::engine::external::ExternalJoin;
+use crate::engine::external::ExternalWriter;
 use crate::engine::library::Library;
 use crate::engine::needs;
 use crate::engine::operators::Filter;
@@ -32,6 +35,7 @@ use crate::plan::expression::Expr;
 use crate::plan::logical::AggregationId;
 use crate::plan::logical::Findable;
 use crate::plan::logical::KeyBy;
+use crate::plan::logical::Lookup;
 use crate::plan::logical::NamedWindow;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Output;
@@ -45,6 +49,8 @@ use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::TableId;
 use crate::plan::logical::WindowCall;
+use crate::plan::outside::Act;
+use crate::plan::outside::external_ins;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Trait;
 use std::borrow::Cow;
@@ -129,7 +135,9 @@ impl<'a> Builder<'a> {
     /// Types of the columns of something that can be looked up.
     pub fn findable_types(&self, with: Findable) -> Vec<DataType> {
         match with {
-            Findable::Table(table) => self.plan.tables[table].schema.types(),
+            Findable::Table(table) | Findable::External(table) => {
+                self.plan.tables[table].schema.types()
+            }
             Findable::Window(window) => self.plan.windows[window].schema.types(),
             Findable::Aggregation(id) => self.plan.aggregations[id].schema.types(),
             // Only joins look into a port, and they know what they find there.
@@ -292,6 +300,11 @@ impl<'a> Builder<'a> {
             let keep = &needs[place + 1];
             buffers.push(Batch::keeping(after, keep));
             steps.push(match stage {
+                Stage::Filter(condition) if !external_ins(condition).is_empty() => {
+                    let counts = counts && stages[..place].iter().all(passes_rows);
+                    let filter = ExternalFilter::build(condition, before, counts, self)?;
+                    Step::Plain(Box::new(filter))
+                }
                 Stage::Filter(condition) => {
                     let counts = counts && stages[..place].iter().all(passes_rows);
                     let condition = self.kernel(condition, &[before.len()])?;
@@ -308,6 +321,9 @@ impl<'a> Builder<'a> {
                     let definition =
                         definition.ok_or_else(|| unknown("stream function", &call.name))?;
                     Step::Plain((definition.build)(call, self.library)?)
+                }
+                Stage::Lookup(lookup @ Lookup { with: Findable::External(table), .. }) => {
+                    Step::Plain(Box::new(ExternalJoin::build(*table, lookup, before, self)?))
                 }
                 Stage::Lookup(lookup) => {
                     Step::Plain(Box::new(LookupStep::build(lookup, before, self)?))
@@ -348,6 +364,26 @@ impl<'a> Builder<'a> {
         output: &Output,
         outputs: &[DataType],
     ) -> Result<Option<TableWriter>, BuildError> {
+        let external = |table: TableId, act, on, sets| {
+            ExternalWriter::build(table, act, on, sets, outputs, self)
+                .map(|writer| Some(TableWriter::external(table, writer)))
+        };
+        let is_external = |table: &TableId| self.plan.tables[*table].is_external;
+        match output {
+            Output::Insert(table) if is_external(table) => {
+                return external(*table, Act::Insert, None, &[]);
+            }
+            Output::Delete(table, on) if is_external(table) => {
+                return external(*table, Act::Delete, on.as_ref(), &[]);
+            }
+            Output::Update(table, on, sets) if is_external(table) => {
+                return external(*table, Act::Update, on.as_ref(), sets);
+            }
+            Output::UpdateOrInsert(table, on, sets) if is_external(table) => {
+                return external(*table, Act::UpdateOrInsert, on.as_ref(), sets);
+            }
+            _ => {}
+        }
         Ok(Some(match output {
             Output::Insert(table) => TableWriter::insert(*table),
             Output::Delete(table, on) => TableWriter::delete(*table, on.as_ref(), outputs, self)?,

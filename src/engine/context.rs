@@ -1,12 +1,16 @@
 //! What all steps of a plan share while they run: the clock, timers, tables, named windows, faults.
 
 use crate::engine::aggregations::RunningAggregation;
+use crate::engine::external::Errands;
+use crate::engine::external::Failed;
 use crate::engine::tables::MemoryTable;
 use crate::engine::timers::Timer;
 use crate::engine::timers::Timers;
 use crate::engine::windows::Window;
 use crate::event::Millis;
 use crate::event::Slot;
+use crate::plan::answers::Answers;
+use std::sync::Arc;
 
 /// Shared by all steps of a plan; each step gets it with every call.
 #[derive(Default)]
@@ -38,6 +42,14 @@ pub struct Context {
     pub notes: Vec<Note>,
     /// From where chance is drawn.
     pub entropy: Entropy,
+    /// What is to be done with external tables.
+    pub errands: Errands,
+    /// The answers at hand of an external table.
+    pub answers: Option<Arc<Answers>>,
+    /// Rows that waited for an answer and fail, since the caller last looked.
+    pub failed: Failed,
+    /// Rows that waited leave one chunk at a time; whether more could.
+    pub by_one: Option<bool>,
 }
 
 /// A line for the node's log.
@@ -122,6 +134,26 @@ impl Context {
     pub fn wake_at(&mut self, due: Millis, slot: Slot) {
         let birth = self.births.get(slot as usize).copied().unwrap_or_default();
         self.timers.set(Timer { due, operator: self.operator, birth, slot });
+    }
+
+    /// How many of the rows that are ready leave now, of which the first chunk has so many.
+    pub fn released(&mut self, ready: usize, first: usize) -> usize {
+        match &mut self.by_one {
+            Some(more) if ready > first => {
+                *more = true;
+                first
+            }
+            _ => ready,
+        }
+    }
+
+    /// The faults since there were `before` of them, one a row, which are no longer the caller's.
+    pub fn own_faults(&mut self, before: usize) -> Vec<Fault> {
+        if self.faults.len() == before {
+            return Vec::new();
+        }
+        self.one_fault_a_row(before);
+        self.faults.split_off(before)
     }
 
     /// Notes that a row of the batch at hand could not be computed.

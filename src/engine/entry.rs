@@ -3,9 +3,11 @@
 use crate::engine::context::Note;
 use crate::event::Batch;
 use crate::event::Millis;
+use crate::plan::answers::Answers;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::WindowId;
+use std::sync::Arc;
 
 /// One entry of a plan's log.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub enum Input<'a> {
         /// The rows.
         batch: &'a Batch,
     },
+    /// What an external table was found to hold.
+    Answers(&'a Arc<Answers>),
 }
 
 /// Takes what leaves a plan while an entry is applied.

@@ -11,6 +11,7 @@ pub mod core;
 pub mod cron;
 pub mod entry;
 pub mod expressions;
+pub mod external;
 pub mod functions;
 pub mod identity;
 pub mod library;

@@ -5,11 +5,13 @@ use crate::engine::library::Library;
 use crate::event::DataType;
 use crate::plan::aggregation::Buckets;
 use crate::plan::expression::Expr;
+use crate::plan::logical::Findable;
 use crate::plan::logical::Lookup;
 use crate::plan::logical::Port;
 use crate::plan::logical::Query;
 use crate::plan::logical::Selection;
 use crate::plan::logical::Stage;
+use crate::plan::outside::external_ins;
 use crate::plan::signature::Trait;
 
 /// The columns of a port that are read before each stage, and after the last; and those that are
@@ -97,6 +99,9 @@ fn before_each(
         }
         needed.truncate(types[place].len());
         match stage {
+            // A row that waits in vain goes to the fault stream, whole.
+            Stage::Filter(condition) if !external_ins(condition).is_empty() => needed.fill(true),
+            Stage::Lookup(Lookup { with: Findable::External(_), .. }) => needed.fill(true),
             Stage::Filter(condition) => mark(std::iter::once(condition), &mut needed),
             Stage::Window(_) => {}
             // A stream function may show the whole row.

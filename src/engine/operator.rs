@@ -7,6 +7,7 @@ use crate::engine::state::StateWriter;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Slot;
+use crate::plan::logical::TableId;
 
 /// A step of a query.
 ///
@@ -35,6 +36,16 @@ pub trait Operator: Send {
     /// Whether [`Operator::end_send`] matters to this step.
     fn gathers_sends(&self) -> bool {
         false
+    }
+
+    /// The external table that the step asks, if it does.
+    fn asks(&self) -> Option<TableId> {
+        None
+    }
+
+    /// [`Context::answers`] came from a table that the step asks, or more of what waits can leave.
+    fn answered(&mut self, context: &mut Context, output: &mut Batch) {
+        let _ = (context, output);
     }
 
     /// Drops the state of a partition key, whose number may be given to another key later.

@@ -127,6 +127,8 @@ pub enum Cause<'a> {
     Timer(usize, Millis, Slot),
     /// A send has ended, for the step at this place.
     SendEnd(usize),
+    /// Answers of an external table came for the step at this place.
+    Answered(usize),
     /// A period of the output rate ends; the moment from which to go on, if some are left out.
     Rate(Millis, Slot, Option<Millis>),
 }
@@ -165,7 +167,7 @@ impl Pipeline {
                 Cause::Timer(state, due, slot) => {
                     pattern.step.wake(state, due, slot, context, rows);
                 }
-                Cause::SendEnd(_) | Cause::Rate(..) => {}
+                Cause::SendEnd(_) | Cause::Answered(_) | Cause::Rate(..) => {}
             }
             if !rows.is_empty() {
                 select(&mut self.selector, &mut self.limiter, rows, context, selected);
@@ -178,7 +180,7 @@ impl Pipeline {
         match cause {
             Cause::Rows(rows) => input = Some(rows),
             Cause::Rate(..) => {}
-            Cause::Timer(place, ..) | Cause::SendEnd(place) => {
+            Cause::Timer(place, ..) | Cause::SendEnd(place) | Cause::Answered(place) => {
                 context.operator = way.first_operator + place as u32;
                 let output = &mut way.buffers[place];
                 output.clear();
@@ -186,6 +188,7 @@ impl Pipeline {
                     Cause::Timer(_, due, slot) => {
                         way.steps[place].wake(due, slot, context, output);
                     }
+                    Cause::Answered(_) => way.steps[place].answered(context, output),
                     _ => way.steps[place].end_send(context, output),
                 }
                 if output.is_empty() {

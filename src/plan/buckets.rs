@@ -44,10 +44,8 @@ impl Checker<'_> {
     ) -> Option<Option<Buckets>> {
         let id = match (with, range) {
             (Findable::Aggregation(id), _) => id,
-            (Findable::Table(_) | Findable::Window(_) | Findable::Port(_), None) => {
-                return Some(None);
-            }
-            (Findable::Table(_) | Findable::Window(_) | Findable::Port(_), Some(range)) => {
+            (_, None) => return Some(None),
+            (_, Some(range)) => {
                 let message = "only aggregations have buckets to choose from";
                 let fault = Diagnostic::error(codes::BAD_RANGE, range.span, message);
                 self.report(fault.help("take `within .. per ..` out").suggest(range.span, ""));

@@ -82,9 +82,9 @@ impl<'a> Canonical<'a> {
 
     pub(super) fn findable(&mut self, with: Findable) {
         match with {
-            Findable::Table(table) => {
+            Findable::Table(table) | Findable::External(table) => {
+                self.word(if with == Findable::Table(table) { "table" } else { "external" });
                 let table = &self.plan.tables[table];
-                self.word("table");
                 self.name(&table.name);
                 self.schema(&table.schema);
             }

@@ -67,6 +67,8 @@ pub(super) struct Checker<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// How many function calls have been met.
     pub(super) sites: u32,
+    /// Where conditions of the query at hand ask external tables by `in`.
+    pub(super) external_ins: Vec<Span>,
 }
 
 /// How far a check had come.
@@ -103,6 +105,7 @@ impl<'a> Checker<'a> {
             channels: true,
             diagnostics: Vec::new(),
             sites: 0,
+            external_ins: Vec::new(),
         }
     }
 

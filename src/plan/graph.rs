@@ -89,7 +89,7 @@ fn source(source: Source) -> Node {
 /// What is looked into; a port's window is filled by its own query.
 fn store(findable: Findable) -> Option<Node> {
     match findable {
-        Findable::Table(id) => Some(Node::Table(id)),
+        Findable::Table(id) | Findable::External(id) => Some(Node::Table(id)),
         Findable::Window(id) => Some(Node::Window(id)),
         Findable::Aggregation(id) => Some(Node::Aggregation(id)),
         Findable::Port(_) => None,

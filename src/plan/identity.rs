@@ -150,7 +150,7 @@ impl Identities {
         let partitions = units.len();
         units.extend((0..plan.partitions.len()).map(|id| partition(plan, id)));
         let in_units = |with| match with {
-            Findable::Table(table) => Some(table),
+            Findable::Table(table) | Findable::External(table) => Some(table),
             Findable::Window(window) => Some(plan.tables.len() + window),
             Findable::Aggregation(aggregation) => Some(first_aggregation + aggregation),
             // Its rows are the query's own.

@@ -75,7 +75,8 @@ impl Checker<'_> {
                 let schema = self.shared_schema(GraphNode::Table(id));
                 let own = side.input.alias.as_ref().unwrap_or(&name.name);
                 let member = Member::new(&own.text, schema, 0);
-                Some(Side::Store(Store { with: Findable::Table(id), member, side }))
+                let with = self.table_found(id);
+                Some(Side::Store(Store { with, member, side }))
             }
             Some(Meaning::Aggregation(id)) => {
                 let schema = self.shared_schema(GraphNode::Aggregation(id));
@@ -273,6 +274,18 @@ impl Side<'_> {
             Side::Flow(flow) => &flow.member,
             Side::Store(store) => &store.member,
         }
+    }
+}
+
+impl Lookup {
+    /// Where the first of the rows' own columns stands in what is left.
+    pub fn own_base(&self) -> usize {
+        if self.found_first { self.types.len() } else { 0 }
+    }
+
+    /// Where the first column of what is found stands.
+    pub fn found_base(&self) -> usize {
+        if self.found_first { 0 } else { self.width }
     }
 }
 

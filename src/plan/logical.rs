@@ -105,7 +105,7 @@ impl Stream {
         match self.origin {
             Origin::Fault(_) => format!("!{}", self.name),
             Origin::Inner(_) => format!("#{}", self.name),
-            Origin::Changes(_) => format!("store:{}", self.name),
+            Origin::Changes(_) | Origin::Errands(_) => format!("store:{}", self.name),
             Origin::Defined | Origin::Implicit | Origin::Trigger => self.name.to_string(),
         }
     }
@@ -118,6 +118,7 @@ impl Stream {
         });
         let role = match self.origin {
             Origin::Changes(_) => Role::Changes,
+            Origin::Errands(_) => Role::Errands,
             _ => Role::Events,
         };
         let store = self.store.iter().map(move |endpoint| WayOut {
@@ -144,6 +145,8 @@ pub enum Origin {
     Trigger,
     /// The changes of a table that is kept in a store; no query reads them.
     Changes(TableId),
+    /// The errands of an external table; no query reads them.
+    Errands(TableId),
 }
 
 /// A `@source`, `@sink` or `@store` with its mapping, as written; the receivers and publishers know
@@ -197,8 +200,10 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// Columns of `@index`.
     pub indexes: Vec<usize>,
-    /// The stream of its changes, where it is kept in a store.
+    /// Where it is kept in a store: the stream of its changes, or of its errands if it is external.
     pub changes: Option<StreamId>,
+    /// Whether its rows are in its store alone.
+    pub is_external: bool,
     /// Where it is defined.
     pub span: Span,
 }
@@ -404,6 +409,8 @@ pub struct FunctionCall {
 pub enum Findable {
     /// A table.
     Table(TableId),
+    /// A table whose rows are in its store alone.
+    External(TableId),
     /// A named window.
     Window(WindowId),
     /// An aggregation; which of its buckets, is said beside.
@@ -531,18 +538,6 @@ pub struct OnDemand {
     pub output: Output,
 }
 
-impl Lookup {
-    /// Where the first of the rows' own columns stands in what is left.
-    pub fn own_base(&self) -> usize {
-        if self.found_first { self.types.len() } else { 0 }
-    }
-
-    /// Where the first column of what is found stands.
-    pub fn found_base(&self) -> usize {
-        if self.found_first { 0 } else { self.width }
-    }
-}
-
 impl Query {
     /// The look-up that finds rows in the window of a port, if there is one.
     pub fn lookup_into(&self, port: usize) -> Option<&Lookup> {
@@ -585,7 +580,7 @@ impl Plan {
         self.streams.iter().position(|stream| {
             let visible = match stream.origin {
                 Origin::Fault(_) => fault,
-                Origin::Inner(_) | Origin::Changes(_) => false,
+                Origin::Inner(_) | Origin::Changes(_) | Origin::Errands(_) => false,
                 _ => !fault,
             };
             visible && stream.name == bare

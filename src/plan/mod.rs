@@ -7,6 +7,7 @@
 mod aggregating;
 pub mod aggregation;
 mod annotations;
+pub mod answers;
 mod batching;
 mod buckets;
 pub mod calendar;
@@ -19,6 +20,7 @@ pub mod difference;
 mod endpoints;
 mod events;
 pub mod expression;
+mod external;
 mod functions;
 mod graph;
 mod growth;
@@ -30,6 +32,7 @@ pub mod logical;
 mod names;
 mod on_demand;
 mod outputs;
+pub mod outside;
 mod partitions;
 pub mod pattern;
 mod patterns;
@@ -109,6 +112,7 @@ pub fn check(parsed: &tree::Plan, text: &str, catalog: &dyn Catalog) -> Checked 
     });
     for (id, aggregation) in aggregations.enumerate().take(checker.plan.aggregations.len()) {
         checker.aggregation(aggregation, id);
+        checker.refuse_external_ins();
     }
     let mut number = 0;
     for element in &parsed.elements {

@@ -33,7 +33,8 @@ impl Checker<'_> {
                 Origin::Defined | Origin::Implicit | Origin::Trigger => {
                     self.names.set(&stream.name, Meaning::Stream(id), stream.span);
                 }
-                Origin::Inner(_) | Origin::Fault(_) | Origin::Changes(_) => {}
+                Origin::Inner(_) | Origin::Fault(_) => {}
+                Origin::Changes(_) | Origin::Errands(_) => {}
             }
         }
         for (id, table) in plan.tables.iter().enumerate() {
@@ -54,11 +55,21 @@ impl Checker<'_> {
 
     /// The checked form of an on-demand query; nothing if a message says why not.
     pub(super) fn on_demand(&mut self, tree: &OnDemandQuery) -> Option<OnDemand> {
+        let query = self.asked_once(tree)?;
+        self.refuse_external_ins();
+        self.external_writes(&query.output, query.selection.schema.len(), tree.span);
+        Some(query)
+    }
+
+    fn asked_once(&mut self, tree: &OnDemandQuery) -> Option<OnDemand> {
         let selection = tree.selection.as_ref();
         match &tree.kind {
             OnDemandKind::Find { source, alias, on, range } => {
                 let name = alias.as_ref().unwrap_or(source);
                 let from = self.read(source)?;
+                if matches!(from.0, Findable::External(_)) {
+                    self.not_supported(source.span, "on-demand queries that read external tables");
+                }
                 let buckets =
                     self.buckets(from.0, range.as_ref(), &Scope::default(), source.span)?;
                 let found = self.find_rows(from, name, on.as_ref(), selection, tree.span)?;
@@ -95,7 +106,7 @@ impl Checker<'_> {
     /// What is asked, and what its rows hold.
     fn read(&mut self, source: &Identifier) -> Option<(Findable, Rc<Schema>)> {
         let (with, node) = match self.names.get(&source.text).map(|known| known.meaning) {
-            Some(Meaning::Table(id)) => (Findable::Table(id), Node::Table(id)),
+            Some(Meaning::Table(id)) => (self.table_found(id), Node::Table(id)),
             Some(Meaning::Window(id)) => (Findable::Window(id), Node::Window(id)),
             Some(Meaning::Aggregation(id)) => (Findable::Aggregation(id), Node::Aggregation(id)),
             other => {

@@ -78,7 +78,7 @@ impl Checker<'_> {
         self.selection_growth(tree, &reading.ports, &selection);
         self.rate_growth(tree, rate, &reading.ports, &selection);
         self.targets.push(tree.output.span);
-        self.plan.queries.push(Query {
+        let query = Query {
             name,
             ports: reading.ports,
             pattern: reading.pattern,
@@ -88,7 +88,9 @@ impl Checker<'_> {
             rate,
             partition: self.partition,
             span: tree.span,
-        });
+        };
+        self.external_tables(&query, tree.input.span(), tree.output.span);
+        self.plan.queries.push(query);
     }
 
     fn input(&mut self, input: &Input) -> Option<Reading> {

@@ -21,6 +21,7 @@ use crate::plan::logical::EndpointOption;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Table;
 use crate::plan::logical::TableId;
+use crate::plan::outside::errand_schema;
 
 /// The first attribute of a table's changes: what was done, as the code of a [`Change`].
 pub const CHANGE: &str = "_change";
@@ -30,6 +31,9 @@ pub const ROW: &str = "_row";
 pub const PRIMARY_KEYS: &str = "primary.keys";
 /// The option that names the columns of indexes, one each.
 pub const INDICES: &str = "indices";
+
+/// The option that says whether the rows are in the store alone.
+pub const EXTERNAL: &str = "external";
 
 /// Something that takes the rows of a stream out of the plan.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub enum Role {
     Events,
     /// Changes of a table, for its `@store`.
     Changes,
+    /// What is to be done with an external table, for its `@store`.
+    Errands,
 }
 
 /// What was done to a row of a table.
@@ -88,10 +94,11 @@ impl Checker<'_> {
         let annotation = store.or(older)?;
         let is_older = store.is_none();
         let mut options = Vec::new();
+        let mut cache = None;
         for element in &annotation.elements {
             match element {
                 AnnotationElement::Annotation(inner) if is(inner, "cache") => {
-                    self.no_effect(inner.span, "`@cache`");
+                    cache = Some(inner.span);
                 }
                 AnnotationElement::Annotation(inner) => {
                     self.unknown_inside(inner, &annotation.name.text, &["cache"]);
@@ -114,17 +121,22 @@ impl Checker<'_> {
             return None;
         };
         let kind = options.remove(place).value;
-        Some(Endpoint { kind, options, map: None, span: annotation.span })
+        let store = Endpoint { kind, options, map: None, span: annotation.span };
+        match cache {
+            Some(span) if is_external(&store) => {
+                let message = "`@cache` has no effect yet: the table is asked each time";
+                self.report(Diagnostic::warning(codes::UNKNOWN_ANNOTATION, span, message));
+            }
+            Some(span) => self.no_effect(span, "`@cache`"),
+            None => {}
+        }
+        Some(store)
     }
 
     /// An option as it is to be read; nothing if it has no effect.
     fn known(&mut self, mut option: EndpointOption, is_older: bool) -> Option<EndpointOption> {
         let key = option.key.to_ascii_lowercase();
-        if key == "external" && option.value.eq_ignore_ascii_case("true") {
-            self.not_supported(option.span, "tables that other programs write to, too");
-            return None;
-        }
-        if key == "external" && option.value.eq_ignore_ascii_case("false") {
+        if key == EXTERNAL && option.value.eq_ignore_ascii_case("false") {
             return None;
         }
         if is_older {
@@ -185,6 +197,14 @@ impl Checker<'_> {
             }
         }
         store.options.extend(given);
+        if is_external(&store) {
+            let schema = errand_schema(&schema);
+            let errands = self.add_stream(&name, schema, Origin::Errands(table), span);
+            self.plan.streams[errands].store = Some(store);
+            self.plan.tables[table].changes = Some(errands);
+            self.plan.tables[table].is_external = true;
+            return;
+        }
         let mut attributes = vec![Attribute { name: CHANGE.into(), ty: DataType::Int }];
         attributes.extend(schema.attributes);
         if primary_key.is_empty() {
@@ -196,10 +216,20 @@ impl Checker<'_> {
     }
 }
 
+/// Whether the rows are in the store alone.
+pub(super) fn is_external(store: &Endpoint) -> bool {
+    let says = |option: &EndpointOption| {
+        option.key.eq_ignore_ascii_case(EXTERNAL) && option.value.eq_ignore_ascii_case("true")
+    };
+    store.options.iter().any(says)
+}
+
 /// In which table of which database a store is: another place is another table.
 pub(super) fn place_of(store: &Endpoint) -> (String, Vec<(String, String)>) {
     let tells = |option: &&EndpointOption| {
-        ["datasource", "table.name"].iter().any(|key| option.key.eq_ignore_ascii_case(key))
+        ["datasource", "table.name", EXTERNAL]
+            .iter()
+            .any(|key| option.key.eq_ignore_ascii_case(key))
     };
     let options = store.options.iter().filter(tells);
     let mut options: Vec<_> =

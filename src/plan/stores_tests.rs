@@ -93,7 +93,6 @@ fn what_is_wrong_with_a_store_is_said_at_its_place() {
         ("@store(type='rdbms', @map(type='x')) define table T (a int);", "P0602", "cannot stand"),
         ("@store(type='rdbms') define table T (a object);", "P0603", "`a` is an object"),
         ("@store(type='rdbms') define stream T (a object);", "P0603", "`a` is an object"),
-        ("@store(type='rdbms', external='true') define table T (a int);", "P0801", "to, too"),
         ("@store(type='rdbms', primary.keys='b') define table T (a int);", "P0102", "`b`"),
         ("@store(type='rdbms', indices='b') define table T (a int);", "P0102", "`b`"),
         (
@@ -114,4 +113,59 @@ fn what_is_wrong_with_a_store_is_said_at_its_place() {
     }
     let found = said("@store(type='rdbms', @cache(size='9')) define table T (a int);");
     assert!(found.iter().all(|each| !each.is_error()) && found.len() == 1, "{found:?}");
+}
+
+#[test]
+fn an_external_table_has_a_stream_of_errands() {
+    let plan = checked(
+        "@store(type='rdbms', datasource='D', external='TRUE') @primaryKey('k')
+         define table T (k string, v double);
+         @store(type='rdbms', datasource='D', external='false') define table U (v double);",
+    );
+    let errands = plan.tables[0].changes.unwrap();
+    assert!(plan.tables[0].is_external && !plan.tables[1].is_external);
+    assert_eq!(plan.streams[errands].origin, Origin::Errands(0));
+    assert_eq!(plan.streams[errands].shown(), "store:T");
+    let names: Vec<&str> = plan.streams[errands].schema.names().collect();
+    assert_eq!(names, ["_do", "_number", "_with", "k", "v"]);
+    assert!(plan.stream("store:T").is_none(), "nobody can send to it");
+}
+
+#[test]
+fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
+    let head = "define stream S (k string, v float, n int);
+        @store(type='rdbms', datasource='D', external='true')
+        define table T (k string, v float, n int); ";
+    let join = "from S join T on S.k == T.k select S.k as k insert into O;";
+    let update = "from S update T set T.n = T.n + n on T.k == k;";
+    for (text, words) in [
+        (format!("{head} partition with (k of S) begin {join} end;"), "inside of a partition"),
+        (format!("@app:playback {head} {join}"), "moved by events"),
+        (format!("{head} from S select k == T.k in T as has insert into O;"), "`in`"),
+        (format!("{head} from S#window.length(2)[k == T.k in T] select k insert into O;"), "`in`"),
+        (format!("{head} from S select k having k == T.k in T insert into O;"), "`in`"),
+        (
+            format!("{head} from e1=S[k == T.k in T] -> e2=S select e1.k as k insert into O;"),
+            "`in`",
+        ),
+        (format!("{head} from S delete T on T.v == v;"), "does not understand"),
+        (format!("{head} from S delete T on T.n + 1 == n;"), "does not understand"),
+        (format!("{head} {update}"), "from what stands in the table"),
+    ] {
+        let found = said(&text);
+        let fits = |each: &Diagnostic| each.not_supported && each.message.contains(words);
+        assert!(found.iter().any(fits), "{text}: {found:?}");
+        let line = |each: &&Diagnostic| each.primary.span.start > 0;
+        assert!(found.iter().filter(|each| each.is_error()).all(|each| line(&each)), "{found:?}");
+    }
+    for text in [
+        "from S[k == T.k in T]#window.length(2) select k insert into O;",
+        "from S[not (k == T.k in T) or n > 2] select k insert into O;",
+        "from S left outer join T on S.k == T.k and T.v > 2.0f select S.k as k insert into O;",
+        "from S update or insert into T on T.k == k and (T.n > n or T.k is null);",
+        "from S delete T on not (T.k == k);",
+    ] {
+        let found = said(&format!("{head} {text}"));
+        assert!(found.iter().all(|each| !each.is_error()), "{text}: {found:?}");
+    }
 }

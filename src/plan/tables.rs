@@ -64,6 +64,7 @@ impl Checker<'_> {
                 primary_key: keys?,
                 indexes,
                 changes: None,
+                is_external: false,
                 span: name.span,
             })
         });

@@ -299,7 +299,12 @@ impl Checker<'_> {
         place: &mut Place<'_>,
     ) -> Option<Expr> {
         let (with, node) = match self.names.get(&table.text).map(|name| name.meaning) {
-            Some(Meaning::Table(id)) => (Findable::Table(id), GraphNode::Table(id)),
+            Some(Meaning::Table(id)) => {
+                if self.plan.tables[id].is_external {
+                    self.external_ins.push(table.span);
+                }
+                (self.table_found(id), GraphNode::Table(id))
+            }
             Some(Meaning::Window(id)) => (Findable::Window(id), GraphNode::Window(id)),
             Some(Meaning::Broken) => return None,
             other => {

@@ -44,6 +44,7 @@ use crate::mappers::options::OptionDefinition;
 use crate::mappers::options::Options;
 use crate::mappers::options::option;
 use crate::mappers::unknown_type;
+use crate::plan::answers::Answers;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::Role;
 #[cfg(feature = "node")]
@@ -126,6 +127,15 @@ pub trait Publisher {
         false
     }
 
+    /// What came back for what was asked, since this was last called. A parcel that asked has left
+    /// only when the plan's log has its answers.
+    fn answers(&mut self) -> Vec<Answered> {
+        Vec::new()
+    }
+
+    /// A parcel is given up, for this reason: what it asked is to be answered all the same.
+    fn abandon(&mut self, _parcel: &Parcel, _reason: &str) {}
+
     /// Ends in order, after the last flush.
     fn close(&mut self) {}
 
@@ -133,6 +143,15 @@ pub trait Publisher {
     fn detail(&self) -> String {
         String::new()
     }
+}
+
+/// What came back for what a publisher asked.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The number of the first row that it may be for.
+    pub first: u64,
+    /// It.
+    pub answers: Arc<Answers>,
 }
 
 /// Why a publisher could not do its work.
@@ -316,7 +335,7 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let kind = endpoint.kind.as_str();
     let (what, all, not_yet) = match setup.role {
         Role::Sink => ("publisher", ALL, NOT_YET),
-        Role::Changes => ("store", TABLE_STORES, STORES_NOT_YET),
+        Role::Changes | Role::Errands => ("store", TABLE_STORES, STORES_NOT_YET),
         Role::Events => ("store", EVENT_STORES, STORES_NOT_YET),
     };
     let known = all.iter().find(|kinds| kinds.options.name.eq_ignore_ascii_case(kind));

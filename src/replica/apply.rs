@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::context::Note;
 use crate::engine::core::Carried;
+use crate::engine::core::external::fits_answers;
 use crate::engine::library::Library;
 use crate::engine::state::Frozen;
 use crate::engine::state::SavedState;
@@ -393,6 +394,7 @@ impl Replica {
         self.since_bytes += match &entry.body {
             Body::Rows { batch, .. } | Body::Load { batch, .. } => batch.bytes(),
             Body::Write { query, .. } => query.len(),
+            Body::Answers(answers) => answers.rows.bytes() + 12 * answers.numbers.len(),
             // What else there is has become one of these by now.
             _ => 0,
         };
@@ -446,8 +448,9 @@ impl Replica {
             results.clear();
         }
         results.clear();
-        let skippable =
-            |entry: &LogEntry| matches!(entry.body, Body::Rows { .. } | Body::Write { .. });
+        let skippable = |entry: &LogEntry| {
+            matches!(entry.body, Body::Rows { .. } | Body::Write { .. } | Body::Answers(_))
+        };
         Ok(self.at_hand.take().filter(skippable))
     }
 
@@ -507,6 +510,13 @@ impl Running {
                 self.machine.apply(now, None, results);
             }
             Body::Load { .. } => return self.load(now, body, results),
+            Body::Answers(answers) => {
+                if !fits_answers(&self.made.plan, answers) {
+                    let reason = format!("no external table `{}` of these columns", answers.table);
+                    return Outcome::Refused(reason);
+                }
+                self.machine.answer(now, answers, results);
+            }
             // What else there is has become one of these by now.
             _ => self.machine.apply(now, None, results),
         }

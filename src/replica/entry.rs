@@ -1,10 +1,13 @@
 //! What stands in a plan's log: everything that can change the plan's state, as bytes and back.
 
+use std::sync::Arc;
+
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use crate::plan::answers::Answers;
 use crate::replica::Bounds;
 use crate::replica::Letter;
 
@@ -61,6 +64,9 @@ pub enum Body {
         /// Columns of the table; without primary key, then the numbers of the rows.
         batch: Batch,
     },
+    /// What an external table was found to hold, for rows that wait for it. Of several answers to a
+    /// question the first counts.
+    Answers(Arc<Answers>),
     /// An earlier entry that the plan cannot process has no effect; its rows go to the fault
     /// stream, if there is one.
     Skip {
@@ -174,6 +180,7 @@ impl Body {
             | Self::Tick
             | Self::Compare
             | Self::Load { .. }
+            | Self::Answers(_)
             | Self::Skip { .. } => None,
         }
     }
@@ -230,7 +237,7 @@ impl LogEntry {
     #[must_use]
     pub fn events(mut bytes: &[u8]) -> u64 {
         match head(&mut bytes) {
-            Ok((_, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE)) => {
+            Ok((_, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE | ANSWERS)) => {
                 u64::decode(&mut bytes).unwrap_or(1).max(1)
             }
             _ => 1,
@@ -267,6 +274,8 @@ const COPIED_ROWS: u8 = 10;
 const PUT_ASIDE: u8 = 11;
 const TAKE_UP: u8 = 12;
 const DISCARD: u8 = 13;
+/// The number of questions stands first.
+const ANSWERS: u8 = 14;
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -312,6 +321,11 @@ impl Encode for LogEntry {
                 (*is_first, *is_last).encode(out);
                 batch.encode(out);
             }
+            Body::Answers(answers) => {
+                ANSWERS.encode(out);
+                (answers.numbers.len() as u64).encode(out);
+                answers.encode(out);
+            }
             Body::Skip { position, reason } => {
                 SKIP.encode(out);
                 position.encode(out);
@@ -339,7 +353,7 @@ impl Encode for LogEntry {
 
     fn decode(from: &mut &[u8]) -> Result<Self, Malformed> {
         let (at, kind) = head(from)?;
-        if matches!(kind, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE) {
+        if matches!(kind, COUNTED_ROWS | COPIED_ROWS | LOAD | PUT_ASIDE | ANSWERS) {
             u64::decode(from)?;
         }
         let body = match kind {
@@ -366,6 +380,7 @@ impl Encode for LogEntry {
                 let (is_first, is_last) = Encode::decode(from)?;
                 Body::Load { table, is_first, is_last, batch: Batch::decode(from)? }
             }
+            ANSWERS => Body::Answers(Arc::new(Answers::decode(from)?)),
             SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
             PUT_ASIDE => Body::PutAside(Box::new(PutAside::decode(from)?)),
             TAKE_UP => Body::TakeUp {

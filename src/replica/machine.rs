@@ -16,6 +16,7 @@ use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::answers::Answers;
 use crate::plan::difference::Dropped;
 use crate::plan::logical::OnDemand;
 use crate::plan::logical::Origin;
@@ -28,6 +29,10 @@ use crate::plan::logical::TableId;
 pub trait Machine: Send {
     /// Lets time pass up to `at`, by the wall clock, then takes rows, if there are any.
     fn apply(&mut self, at: Millis, rows: Option<(StreamId, &Batch)>, results: &mut Results);
+    /// Lets time pass up to `at`, then takes what an external table was found to hold.
+    fn answer(&mut self, at: Millis, _answers: &Arc<Answers>, results: &mut Results) {
+        self.apply(at, None, results);
+    }
     /// Answers a query on the state as it stands, or writes to a table, which gives no rows.
     ///
     /// # Errors
@@ -157,6 +162,12 @@ impl Machine for Engine {
         };
         let plan = Arc::clone(self.0.plan());
         self.0.apply(&Entry { at, input }, &mut Gather { plan: &plan, results });
+    }
+
+    fn answer(&mut self, at: Millis, answers: &Arc<Answers>, results: &mut Results) {
+        let plan = Arc::clone(self.0.plan());
+        let entry = Entry { at, input: Input::Answers(answers) };
+        self.0.apply(&entry, &mut Gather { plan: &plan, results });
     }
 
     fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {

@@ -14,6 +14,8 @@ mod copies;
 #[cfg(test)]
 mod copies_tests;
 mod entry;
+#[cfg(test)]
+mod external_tests;
 mod letters;
 mod loading;
 mod machine;

@@ -8,6 +8,7 @@ mod deployment;
 mod documents;
 mod edges;
 mod edits;
+mod external;
 mod faults;
 mod flow;
 mod folder;

@@ -160,7 +160,7 @@ impl Desk {
             // A source that has places brings it again where it is pulled from.
             (body, _) if body.mark().is_some() && body.copied().is_none() => {}
             // Who orders asks the store itself.
-            (Body::Load { .. }, _) => {}
+            (Body::Load { .. } | Body::Answers(_), _) => {}
             (Body::Deploy(_) | Body::Tick | Body::Compare | Body::Skip { .. }, _) => {}
             (_, told) => self.follow.turned.push_back(Unordered { entry, told, room }),
         }

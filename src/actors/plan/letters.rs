@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::actors::plan::DeadLetters;
 use crate::actors::plan::Desk;
 use crate::actors::plan::LetterBox;
+use crate::actors::plan::Posted;
 use crate::actors::plan::Rows;
 use crate::actors::plan::Stuck;
 use crate::actors::plan::Told;
@@ -29,12 +30,15 @@ pub(super) struct LetterDesk {
 }
 
 impl Desk {
-    /// Orders what publishers gave up. This is done also while the plan waits for a publisher: it
-    /// may be the one that waits for this.
+    /// Orders what publishers gave up or were answered. This is done also while the plan waits for
+    /// a publisher: it may be the one that waits for this.
     pub fn order_letters(&mut self) {
-        while let Some((letter, told)) = self.letters.given_up.take() {
-            let aside = self.aside(vec![letter], None);
-            self.order(Body::PutAside(Box::new(aside)), Told::Letter(told), None);
+        while let Some((posted, told)) = self.letters.given_up.take() {
+            let body = match posted {
+                Posted::Letter(letter) => Body::PutAside(Box::new(self.aside(vec![letter], None))),
+                Posted::Answers(answers) => Body::Answers(answers),
+            };
+            self.order(body, Told::Letter(told), None);
         }
     }
 

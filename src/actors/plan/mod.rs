@@ -75,6 +75,7 @@ pub use ledger::Ledger;
 pub use ledger::LedgerError;
 pub use letter_box::LetterBox;
 pub use letter_box::LetterTold;
+pub use letter_box::Posted;
 pub use loading::Loading;
 pub use loading::Reading;
 pub use loading::TableReader;

@@ -23,6 +23,7 @@ use crate::actors::plan::Kept;
 use crate::actors::plan::LetterBox;
 use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
+use crate::actors::plan::Posted;
 use crate::actors::plan::Rows;
 use crate::actors::plan::SnapshotDesk;
 use crate::actors::plan::Standing;
@@ -34,6 +35,7 @@ use crate::actors::plan::Work;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::PutError;
 use crate::event::Batch;
+use crate::plan::answers::Answers;
 use crate::plan::logical::StreamId;
 use crate::replica::Broken;
 use crate::replica::Copied;
@@ -254,7 +256,20 @@ impl Station {
     #[must_use]
     pub fn put_aside(&self, letter: Letter) -> oneshot::Receiver<Result<Applied, Misfit>> {
         let (tell, told) = oneshot::channel();
-        self.letter_box.put(letter, tell);
+        self.letter_box.put(Posted::Letter(letter), tell);
+        self.inbox.nudge();
+        told
+    }
+
+    /// Brings what an external table was found to hold; the answer comes when it is safe in the
+    /// plan's log.
+    #[must_use]
+    pub fn bring_answers(
+        &self,
+        answers: Arc<Answers>,
+    ) -> oneshot::Receiver<Result<Applied, Misfit>> {
+        let (tell, told) = oneshot::channel();
+        self.letter_box.put(Posted::Answers(answers), tell);
         self.inbox.nudge();
         told
     }

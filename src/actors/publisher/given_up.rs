@@ -103,7 +103,7 @@ impl PublisherActor {
 
     /// There is no way out for now: drops what the other node published, and gives up all else, if
     /// that is to be done and this node is the one to do it.
-    pub(super) fn give_all_up(&self, built: &mut Built, error: &PublishError, gives_up: bool) {
+    pub(super) fn give_all_up(&mut self, built: &mut Built, error: &PublishError, gives_up: bool) {
         let gate = Arc::clone(&self.job.gate);
         while self.letters_under_way() <= LETTERS_UNDER_WAY_MAX {
             let Some(mut at_hand) = self.next_parcel(built.on_error) else { break };
@@ -117,6 +117,7 @@ impl PublisherActor {
                 break;
             }
             if !at_hand.given_up && !self.job.end.is_put_aside(parcel) {
+                built.publisher.abandon(parcel, &error.message);
                 at_hand.letters.extend(self.give_up(built.on_error, parcel, error));
             }
             self.line().said.push_back(AtHand { given_up: true, ..at_hand });

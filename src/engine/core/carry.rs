@@ -3,6 +3,7 @@
 
 use crate::engine::core::Address;
 use crate::engine::core::PlanCore;
+use crate::engine::core::persist::ERRANDS;
 use crate::engine::core::persist::Head;
 use crate::engine::core::persist::IDENTITY;
 use crate::engine::core::persist::VERSION;
@@ -180,6 +181,10 @@ impl PlanCore {
         let head = Head::read(&mut before.saved.section("core", VERSION)?)?;
         self.rows = head.rows;
         self.fired = head.fired;
+        if before.saved.has(ERRANDS) {
+            // An answer to a question of before must not be taken for one to another.
+            self.context.errands.go_on_after(before.saved.section(ERRANDS, VERSION)?.get()?);
+        }
         self.in_send = head.in_send;
         if before.identities.clock() != self.identities.clock() {
             return Ok(());

@@ -16,7 +16,7 @@ use crate::plan::logical::QueryId;
 use std::sync::Arc;
 
 /// Set in the number of a cause that is a timer, so that it is no row's number.
-const TIMER_CAUSE: u64 = 1 << 63;
+pub(super) const TIMER_CAUSE: u64 = 1 << 63;
 
 impl PlanCore {
     /// The wall clock at which the plan next wants to be called though nothing comes.

@@ -8,6 +8,7 @@ pub mod bounds;
 mod carry;
 mod clock;
 mod event_time;
+pub mod external;
 mod persist;
 mod query;
 mod start;
@@ -49,6 +50,7 @@ use crate::plan::logical::Plan;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::Source;
 use crate::plan::logical::StreamId;
+use crate::plan::logical::TableId;
 use crate::plan::logical::WindowId;
 use std::sync::Arc;
 
@@ -70,6 +72,8 @@ pub struct PlanCore {
     gatherers: Vec<(QueryId, usize, usize)>,
     /// Named windows that gather rows by sends.
     gathering_windows: Vec<WindowId>,
+    /// Steps that ask external tables.
+    askers: Vec<(TableId, QueryId, usize, usize)>,
     context: Context,
     /// Whether the events' own time moves the engine's clock, under playback or by watermarks.
     events_lead: bool,
@@ -148,8 +152,12 @@ impl PlanCore {
     /// Shows all rows of a stream to the outlet from now on.
     pub fn watch_stream(&mut self, stream: StreamId) {
         self.streams[stream].watched = true;
-        if let Origin::Changes(table) = self.plan.streams[stream].origin {
-            self.context.tables[table].as_mut().expect("nobody searches now").begin_telling();
+        match self.plan.streams[stream].origin {
+            Origin::Changes(table) => {
+                self.context.tables[table].as_mut().expect("nobody searches now").begin_telling();
+            }
+            Origin::Errands(table) => self.context.errands.watch(&self.plan, table),
+            _ => {}
         }
     }
 
@@ -224,6 +232,7 @@ impl PlanCore {
                 debug_assert!(batch.kinds.is_empty() && batch.slots.is_empty());
                 self.take_rows(*stream, batch, outlet);
             }
+            Input::Answers(answers) => self.take_answers(answers, outlet),
         }
         self.tell_changes(outlet);
     }
@@ -402,6 +411,9 @@ impl PlanCore {
         if !self.context.faults.is_empty() || !self.context.notes.is_empty() {
             self.report(query, outlet);
         }
+        if !self.context.failed.reasons.is_empty() {
+            self.report_failed(query, outlet);
+        }
         if self.pipelines[query].selected.as_ref().is_some_and(|rows| !rows.is_empty()) {
             self.emit(query, outlet);
         }
@@ -467,8 +479,8 @@ impl PlanCore {
             Cause::Rows(rows) => window.run(rows, &mut self.context, &mut output),
             Cause::Timer(_, due, slot) => window.wake(due, slot, &mut self.context, &mut output),
             Cause::SendEnd(_) => window.end_send(&mut self.context, &mut output),
-            // Named windows have no output rate.
-            Cause::Rate(..) => {}
+            // Named windows have no output rate, and ask nobody.
+            Cause::Rate(..) | Cause::Answered(_) => {}
         }
         self.context.windows[id] = Some(window);
         if !self.context.faults.is_empty() {

@@ -15,6 +15,9 @@ use crate::event::Millis;
 
 pub(super) const VERSION: u16 = 1;
 
+/// The section that says which question was the last.
+pub(super) const ERRANDS: &str = "errands";
+
 /// The section that says what of the plan holds the state in the others.
 pub(super) const IDENTITY: &str = "identity";
 
@@ -59,6 +62,10 @@ impl PlanCore {
                 state.section(watermark_id(name), watermarks::VERSION);
                 waiting.save(state);
             }
+        }
+        if self.plan.tables.iter().any(|table| table.is_external) {
+            state.section(ERRANDS, VERSION);
+            state.put(&self.context.errands.asked());
         }
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
@@ -119,6 +126,12 @@ impl PlanCore {
                 let id = watermark_id(&self.plan.streams[waiting.stream].name);
                 saved.load(&id, version, |state| waiting.load(state))?;
             }
+        }
+        if self.plan.tables.iter().any(|table| table.is_external) {
+            saved.load(ERRANDS, VERSION, |state| {
+                self.context.errands.go_on_after(state.get()?);
+                Ok(())
+            })?;
         }
         for (table, known) in self.context.tables.iter_mut().zip(&self.plan.tables) {
             let table = table.as_mut().expect("nobody searches now");

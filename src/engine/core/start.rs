@@ -28,6 +28,7 @@ use crate::plan::logical::Output;
 use crate::plan::logical::Plan;
 use crate::plan::logical::Query;
 use crate::plan::logical::Source;
+use crate::plan::logical::Table;
 use crate::plan::logical::TriggerTime;
 use std::sync::Arc;
 
@@ -66,14 +67,7 @@ impl PlanCore {
             operators.push(Address::Window(id));
             context.windows.push(Some(builder.named_window(window)?));
         }
-        for table in &plan.tables {
-            let (types, keys) = (table.schema.types(), &table.primary_key);
-            let made = match table.changes {
-                None => MemoryTable::new(types, keys, &table.indexes),
-                Some(_) => MemoryTable::in_store(types, keys, &table.indexes),
-            };
-            context.tables.push(Some(Box::new(made)));
-        }
+        context.tables = plan.tables.iter().map(|table| Some(Box::new(in_memory(table)))).collect();
         let aggregations = plan.aggregations.iter();
         let aggregations = aggregations.map(|each| Some(Box::new(RunningAggregation::new(each))));
         context.aggregations = aggregations.collect();
@@ -100,12 +94,16 @@ impl PlanCore {
         operators.extend((0..plan.aggregations.len()).map(Address::Discard));
         let mut pipelines: Vec<Pipeline> = Vec::new();
         let mut gatherers = Vec::new();
+        let mut askers = Vec::new();
         for (id, query) in plan.queries.iter().enumerate() {
             let mut next = operators.len() as u32;
             let pipeline = builder.query(query, &mut next)?;
             for (port, way) in pipeline.ports.iter().enumerate() {
                 for (step, operator) in way.steps.iter().enumerate() {
                     operators.push(Address::Step { query: id, port, step });
+                    if let Some(table) = operator.asks() {
+                        askers.push((table, id, port, step));
+                    }
                     if operator.gathers_sends() {
                         gatherers.push((id, port, step));
                     }
@@ -135,6 +133,7 @@ impl PlanCore {
             watermarks: Watermarks::new(&plan),
             gatherers,
             gathering_windows,
+            askers,
             context,
             wall_timers: Timers::default(),
             wall: 0,
@@ -251,6 +250,16 @@ impl PlanCore {
                 self.set_wall_timer(timer);
             }
         }
+    }
+}
+
+/// A table without rows; one that is external never has any.
+fn in_memory(table: &Table) -> MemoryTable {
+    let (types, keys) = (table.schema.types(), &table.primary_key);
+    match table.changes {
+        _ if table.is_external => MemoryTable::new(types, &[], &[]),
+        None => MemoryTable::new(types, keys, &table.indexes),
+        Some(_) => MemoryTable::in_store(types, keys, &table.indexes),
     }
 }
 

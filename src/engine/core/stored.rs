@@ -23,6 +23,11 @@ impl PlanCore {
     /// After an on-demand query this is for who asked to do; else it is part of applying an entry.
     pub fn tell_changes(&mut self, outlet: &mut dyn Outlet) {
         for (id, table) in self.context.tables.iter_mut().enumerate() {
+            if let Some(stream) = self.plan.tables[id].changes
+                && let Some(errands) = self.context.errands.take(id)
+            {
+                outlet.stream(stream, self.context.now, &errands);
+            }
             let table = table.as_mut().expect("nobody searches now");
             if let Some(rows) = table.take_changes()
                 && let Some(stream) = self.plan.tables[id].changes

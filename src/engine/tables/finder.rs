@@ -132,6 +132,10 @@ impl Finder {
         asking: &[DataType],
         builder: &Builder<'_>,
     ) -> Result<Finder, BuildError> {
+        if matches!(with, Findable::External(_)) {
+            let message = "an external table cannot be looked into at once".to_owned();
+            return Err(BuildError { message, not_supported: true });
+        }
         let width = asking.len();
         let mut conjuncts = Vec::new();
         if let Some(condition) = condition {
@@ -141,7 +145,7 @@ impl Finder {
             Findable::Window(_) | Findable::Port(_) => {
                 Check::build(&conjuncts, types, asking, builder)?
             }
-            Findable::Table(_) | Findable::Aggregation(_) => None,
+            Findable::Table(_) | Findable::Aggregation(_) | Findable::External(_) => None,
         };
         let chosen = match with {
             Findable::Table(table) => choose(&builder.index_columns(table), &mut conjuncts, width)
@@ -153,6 +157,7 @@ impl Finder {
                 let chosen = columns.and_then(|keys| choose(&[keys], &mut conjuncts, width));
                 chosen.map(|(_, keys)| (ProbeIndex::Groups, keys))
             }
+            Findable::External(_) => None,
         };
         let probe = match chosen {
             Some((index, keys)) => {
@@ -215,6 +220,8 @@ impl Finder {
             Findable::Window(_) | Findable::Port(_) => {
                 self.find_in_window(batch, range, context, pairs);
             }
+            // None is built.
+            Findable::External(_) => {}
         }
     }
 
@@ -423,7 +430,10 @@ impl Finder {
                 let table = context.tables[table].as_ref().expect("the search has ended");
                 table.gather(column, rows, into);
             }
-            Findable::Window(_) | Findable::Port(_) | Findable::Aggregation(_) => {
+            Findable::Window(_)
+            | Findable::Port(_)
+            | Findable::Aggregation(_)
+            | Findable::External(_) => {
                 self.held.gather(window_of(self.with, context), column, rows, into);
             }
         }
@@ -438,7 +448,7 @@ impl Finder {
 /// The window that is searched.
 fn window_of(with: Findable, context: &Context) -> Option<&dyn Window> {
     match with {
-        Findable::Table(_) | Findable::Aggregation(_) => None,
+        Findable::Table(_) | Findable::Aggregation(_) | Findable::External(_) => None,
         Findable::Window(window) => context.windows[window].as_deref(),
         Findable::Port(_) => context.lent.as_deref(),
     }
@@ -446,7 +456,7 @@ fn window_of(with: Findable, context: &Context) -> Option<&dyn Window> {
 
 fn window_mut(with: Findable, context: &mut Context) -> Option<&mut Box<dyn Window>> {
     match with {
-        Findable::Table(_) | Findable::Aggregation(_) => None,
+        Findable::Table(_) | Findable::Aggregation(_) | Findable::External(_) => None,
         Findable::Window(window) => context.windows[window].as_mut(),
         Findable::Port(_) => context.lent.as_mut(),
     }

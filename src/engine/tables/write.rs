@@ -5,6 +5,7 @@ use crate::engine::build::Builder;
 use crate::engine::context::Context;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
+use crate::engine::external::ExternalWriter;
 use crate::engine::tables::Finder;
 use crate::engine::tables::MemoryTable;
 use crate::engine::tables::finder::Pairs;
@@ -26,6 +27,8 @@ pub struct TableWriter {
     /// One asking row, and one row of the table, for assignments.
     asking: Batch,
     found: Batch,
+    /// Who does it, where the table is external.
+    external: Option<ExternalWriter>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,13 @@ impl TableWriter {
             pairs: Pairs::default(),
             asking: Batch::default(),
             found: Batch::default(),
+            external: None,
         }
+    }
+
+    /// Rows become errands of an external table.
+    pub fn external(table: TableId, writer: ExternalWriter) -> TableWriter {
+        TableWriter { external: Some(writer), ..TableWriter::insert(table) }
     }
 
     /// Rows that match are deleted. `outputs` are the types of the asking rows.
@@ -108,6 +117,10 @@ impl TableWriter {
 
     /// Applies the rows in order; gives the number of rows of the table that were touched.
     pub fn apply(&mut self, rows: &Batch, context: &mut Context) -> usize {
+        if let Some(external) = &mut self.external {
+            external.apply(rows, context);
+            return 0;
+        }
         let mut touched = 0;
         let now = context.now;
         table_of(self.table, context).set_clock(now);

@@ -85,7 +85,9 @@ fn overview(views: &[PlanView]) -> documents::Plan {
     let sum = |count: fn(&StreamFront) -> u64| {
         let streams = |version: &Version| -> u64 {
             let all = version.plan.streams.iter().zip(&version.streams);
-            let own = all.filter(|(stream, _)| !matches!(stream.origin, Origin::Changes(_)));
+            let own = all.filter(|(stream, _)| {
+                !matches!(stream.origin, Origin::Changes(_) | Origin::Errands(_))
+            });
             own.map(|(_, front)| count(front)).sum()
         };
         version.map_or(0, streams)
@@ -169,7 +171,8 @@ fn detail(views: &[PlanView]) -> PlanDetail {
 /// The streams that can be seen from outside; a fault stream with its `!`.
 fn streams(version: &Version) -> Vec<documents::Stream> {
     let all = version.plan.streams.iter().zip(&version.streams);
-    let hidden = |origin| matches!(origin, Origin::Inner(_) | Origin::Changes(_));
+    let hidden =
+        |origin| matches!(origin, Origin::Inner(_) | Origin::Changes(_) | Origin::Errands(_));
     let seen = all.filter(|(stream, _)| !hidden(stream.origin));
     seen.map(|(stream, front)| {
         let latest = front.tail.latest();

@@ -5,6 +5,8 @@
 //! store that is away is waited for.
 
 mod batches;
+#[cfg(feature = "node")]
+mod errands;
 mod options;
 #[cfg(feature = "node")]
 mod read;
@@ -54,6 +56,10 @@ fn publisher(
     #[cfg(feature = "node")]
     if setup.stores.is_some() {
         let store = store(setup, options, faults)?;
+        if matches!(job, Job::Errands) {
+            let errands = errands::Errands::new(store, setup.plan, setup.stream, table(place));
+            return Some(Box::new(errands));
+        }
         return Some(Box::new(write::Rdbms::new(store, setup.plan, table(place), job)));
     }
     // A build without a node has no stores.

@@ -16,6 +16,8 @@ use crate::mappers::options::needed;
 use crate::mappers::options::option;
 use crate::mappers::options::optional;
 use crate::plan::logical::Role;
+use crate::plan::outside::OWN;
+use crate::plan::stores::EXTERNAL;
 use crate::plan::stores::INDICES;
 use crate::plan::stores::PRIMARY_KEYS;
 use crate::plan::stores::ROW;
@@ -78,6 +80,13 @@ pub const TABLE: Definition = Definition {
             TABLE_NAME,
             FIELD_LENGTH,
             RETRY,
+            option(
+                EXTERNAL,
+                Form::Bool,
+                "false",
+                "Whether the rows are in the database alone, and asked for each time: for tables \
+                 that others write to, too, or that are too large for memory.",
+            ),
             optional(PRIMARY_KEYS, Form::Text, "As `@primaryKey`, in older plans."),
             optional(INDICES, Form::Text, "As `@index` of each, in older plans."),
         ],
@@ -166,6 +175,8 @@ fn build(
 pub enum Job {
     /// They are changes of a table.
     Changes,
+    /// They say what is to be done with an external table.
+    Errands,
     /// They are events to be kept.
     Events {
         /// Whether an attribute holds their time; else it is put before the others.
@@ -199,6 +210,7 @@ pub struct Place {
 fn job(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>) -> Option<Job> {
     Some(match setup.role {
         Role::Changes => Job::Changes,
+        Role::Errands => Job::Errands,
         Role::Events => {
             let time = |key: &str| options.number(key);
             let interval = time("purge.interval")?;
@@ -248,7 +260,7 @@ pub fn place(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>)
     let (name, key, indexes) = (name.to_owned(), Vec::new(), Vec::new());
     let mut table = Place { name, schema, key, indexes, lengths: lengths_of };
     let (key, indices) = match setup.role {
-        Role::Changes => (PRIMARY_KEYS, Some(INDICES)),
+        Role::Changes | Role::Errands => (PRIMARY_KEYS, Some(INDICES)),
         Role::Events => ("", Some(INDICES)),
         Role::Sink => ("keys", None),
     };
@@ -277,6 +289,7 @@ fn columns(setup: &Setup<'_>) -> Schema {
     match setup.role {
         // The first one says what was done.
         Role::Changes => drop(attributes.remove(0)),
+        Role::Errands => drop(attributes.drain(..OWN)),
         Role::Events if setup.schema.position(TIMESTAMP).is_none() => {
             attributes.insert(0, Attribute { name: TIMESTAMP.into(), ty: DataType::Long });
         }

@@ -203,6 +203,8 @@ impl Rdbms {
             Job::Events { has_time: false, .. } => (Change::Insert, batches::with_time(rows)),
             Job::Events { .. } | Job::Insert => (Change::Insert, rows),
             Job::Upsert => (Change::Upsert, rows),
+            // Others do these.
+            Job::Errands => return Ok(()),
         };
         session.change(change, table, &rows, skip..rows.len()).map(|_| ())
     }
@@ -253,7 +255,9 @@ impl Rdbms {
 }
 
 /// Works in a thread of its own: a session must not be used in one that drives an actor.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+pub(super) fn apart<T: Send>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send,
+) -> Result<T, StoreError> {
     thread::scope(|scope| {
         let begun =
             thread::Builder::new().name("store-writer".to_owned()).spawn_scoped(scope, work);
@@ -263,7 +267,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result
 }
 
 /// Whether rows are refused for what they are.
-fn blames_rows(error: &StoreError) -> bool {
+pub(super) fn blames_rows(error: &StoreError) -> bool {
     matches!(error.kind, Kind::Refused | Kind::Conflict)
 }
 

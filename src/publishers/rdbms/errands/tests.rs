@@ -1,0 +1,251 @@
+//! Errands at a table of SQLite in a file.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::event::DataType;
+use crate::event::Schema;
+use crate::event::Structure;
+use crate::event::Value;
+use crate::plan::logical::Role;
+use crate::plan::outside::errand_schema;
+use crate::publishers::Parcel;
+use crate::publishers::Publisher;
+use crate::publishers::harness::Sink;
+use crate::publishers::rdbms::errands::ask::FOUND_MAX;
+use crate::store::Session;
+use crate::store::Stores;
+
+struct Scene {
+    _folder: TempDir,
+    stores: Stores,
+    sink: Sink,
+    store: Box<dyn Publisher>,
+    next: u64,
+}
+
+fn schema() -> Schema {
+    Schema::new([("k", DataType::Text), ("n", DataType::Int)])
+}
+
+fn row(text: &str, number: Option<u64>, with: Vec<Value>, put: [Value; 2]) -> Vec<Value> {
+    let number = number.map_or(Value::Null, |number| Value::Long(number as i64));
+    let [k, n] = put;
+    vec![text.into(), number, Value::Object(Arc::new(Structure::List(with))), k, n]
+}
+
+fn question(text: &str, number: u64, with: Vec<Value>) -> Vec<Value> {
+    row(text, Some(number), with, [Value::Null, Value::Null])
+}
+
+fn by_key(number: u64, key: &str) -> Vec<Value> {
+    question("ask 0 = 0 0", number, vec![key.into()])
+}
+
+fn insert(key: &str, n: i32) -> Vec<Value> {
+    row("insert 0", None, Vec::new(), [key.into(), Value::Int(n)])
+}
+
+/// An update or insert of the whole row by its key.
+fn upsert(key: &str, n: i32) -> Vec<Value> {
+    let put = [Value::from(key), Value::Int(n)];
+    row("upsert 2 0 0 1 1 = 0 0", None, put.to_vec(), put)
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::in_file("D", &folder.path().join("d.db"));
+        let sink = Sink::new("rdbms", &errand_schema(&schema()))
+            .option("datasource", "D")
+            .option("table.name", "t")
+            .option("external", "true")
+            .option("primary.keys", "k");
+        let sink = Sink { role: Role::Errands, stores: Some(stores.clone()), ..sink };
+        let store = sink.build();
+        Scene { _folder: folder, stores, sink, store, next: 1 }
+    }
+
+    fn session(&self) -> Session {
+        self.stores.get("D").unwrap().session().unwrap()
+    }
+
+    fn parcel(&mut self, rows: &[Vec<Value>]) -> Parcel {
+        let all: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        let parcel = Parcel { publisher: "store:T".into(), ..self.sink.parcel(self.next, &all) };
+        self.next += rows.len() as u64;
+        parcel
+    }
+
+    fn send(&mut self, rows: &[Vec<Value>]) {
+        let parcel = self.parcel(rows);
+        self.store.publish(&parcel).unwrap();
+        self.store.flush().unwrap();
+    }
+
+    /// What came back: `number: rows`, or why not.
+    fn answers(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for answered in self.store.answers() {
+            let answers = answered.answers;
+            assert!(answers.is_whole() && *answers.table == *"S");
+            let mut at = 0;
+            for (number, count) in answers.numbers.iter().zip(&answers.counts) {
+                let rows: Vec<String> =
+                    (at..at + *count as usize).map(|row| shown(&answers.rows.row(row))).collect();
+                at += *count as usize;
+                let text = answers.failure.as_ref().map_or(rows.join(", "), ToString::to_string);
+                all.push(format!("{number}: {text}"));
+            }
+        }
+        all
+    }
+
+    fn table(&self) -> Vec<String> {
+        let types = schema().types();
+        let rows = self.session().query("SELECT k, n FROM t ORDER BY k", &[], &types).unwrap();
+        (0..rows.len()).map(|row| shown(&rows.row(row))).collect()
+    }
+}
+
+fn shown(values: &[Value]) -> String {
+    let one = |value: &Value| {
+        let mut text = String::new();
+        value.write_text(&mut text);
+        text
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn questions_see_the_writes_before_them_and_not_those_after() {
+    let mut scene = Scene::new();
+    scene.send(&[
+        by_key(1, "a"),
+        insert("a", 1),
+        insert("b", 2),
+        by_key(2, "a"),
+        upsert("a", 3),
+        by_key(3, "b"),
+        by_key(4, "a"),
+        by_key(5, "x"),
+    ]);
+    assert_eq!(scene.answers(), ["1: ", "2: a 1", "3: b 2", "4: a 3", "5: "]);
+    assert!(scene.store.settled(8) && scene.store.is_lost(), "a life begins with asking again");
+    assert!(scene.answers().is_empty() && !scene.store.is_lost());
+    assert_eq!(scene.table(), ["a 3", "b 2"]);
+}
+
+#[test]
+fn questions_of_any_condition_are_answered() {
+    let mut scene = Scene::new();
+    let rows: Vec<_> = (0..20).map(|n| insert(&format!("k{n:02}"), n)).collect();
+    scene.send(&rows);
+    scene.send(&[
+        question("ask 0 and > 1 0 not = 1 1", 1, vec![Value::Int(16), Value::Int(18)]),
+        question("ask 0 and = 0 0 < 1 1", 2, vec!["k03".into(), Value::Int(3)]),
+        question("ask 0 or = 0 0 null 1", 3, vec!["k05".into()]),
+        question("ask 0 = 1 0", 4, vec![Value::Null]),
+        question("ask 0 holds 0", 5, vec![Value::Bool(false)]),
+        question("ask 0 = 1 0", 6, vec![Value::Double(7.0)]),
+    ]);
+    let mut answers = scene.answers();
+    answers.sort();
+    // The engine looks at the rest of what equal columns find.
+    let expected = ["1: k17 17, k19 19", "2: k03 3", "3: k05 5", "4: ", "5: ", "6: k07 7"];
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn what_finds_too_much_is_not_answered() {
+    let mut scene = Scene::new();
+    scene.send(&[]);
+    scene.send(&[insert("a", 0)]);
+    let sql = format!(
+        "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c \
+         WHERE n < {FOUND_MAX}) SELECT 'k' || n, 7 FROM c"
+    );
+    scene.session().run(&sql).unwrap();
+    let seven = Value::Int(7);
+    scene.send(&[question("ask 0", 1, vec![]), question("ask 0 = 1 0", 2, vec![seven])]);
+    let answers = scene.answers();
+    assert!(answers[0].starts_with("1: more than 10000 rows"), "{}", answers[0]);
+    assert!(answers[1].starts_with("2: k1 7, k10 7"), "{}", &answers[1][..40]);
+    scene.session().run("INSERT INTO t VALUES ('more', 7)").unwrap();
+    scene.send(&[question("ask 0 = 1 0", 3, vec![Value::Int(7)])]);
+    assert!(scene.answers()[0].starts_with("3: more than 10000 rows"));
+}
+
+#[test]
+fn many_questions_are_asked_together() {
+    let mut scene = Scene::new();
+    let rows: Vec<_> = (0..3_000).map(|n| insert(&format!("k{n}"), n)).collect();
+    scene.send(&rows);
+    let asked: Vec<_> = (0..1_300u64).map(|n| by_key(n + 1, &format!("k{}", n * 3))).collect();
+    scene.send(&asked);
+    let answers = scene.answers();
+    assert_eq!(answers.len(), 1_300);
+    assert_eq!((&*answers[0], &*answers[999]), ("1: k0 0", "1000: k2997 2997"));
+    assert_eq!(answers[1_000], "1001: ");
+}
+
+#[test]
+fn rows_are_changed_as_a_plan_says() {
+    let mut scene = Scene::new();
+    let none = || [Value::Null, Value::Null];
+    scene.send(&[insert("a", 1), insert("b", 2), insert("c", 3)]);
+    let (two, nine) = (Value::Int(2), Value::Int(9));
+    scene.send(&[
+        row("update 1 1 0 >= 1 1", None, vec![nine.clone(), two.clone()], none()),
+        row("delete 0 not = 1 0", None, vec![nine], none()),
+        row("upsert 1 1 0 = 0 1", None, vec![two, "d".into()], ["d".into(), Value::Int(5)]),
+        row("upsert 1 1 0 = 0 1", None, vec![Value::Int(4), "b".into()], none()),
+    ]);
+    assert_eq!(scene.table(), ["b 4", "c 9", "d 5"]);
+}
+
+#[test]
+fn writes_are_done_once_and_a_late_node_is_refused() {
+    let mut scene = Scene::new();
+    let first = scene.parcel(&[insert("a", 1), insert("b", 2), by_key(1, "a")]);
+    let later = |epoch| Parcel { epoch, ..first.clone() };
+    scene.store.publish(&later(1)).unwrap();
+    scene.store.flush().unwrap();
+    // The node that takes over does it again.
+    let mut new = scene.sink.build();
+    new.publish(&later(2)).unwrap();
+    new.flush().unwrap();
+    assert_eq!(new.answers().len(), 1);
+    assert_eq!(scene.table(), ["a 1", "b 2"]);
+    let next = scene.parcel(&[insert("c", 3)]);
+    new.publish(&Parcel { epoch: 2, ..next.clone() }).unwrap();
+    new.flush().unwrap();
+    let more = Parcel { epoch: 1, ..next };
+    scene.store.publish(&more).unwrap();
+    let error = scene.store.flush().unwrap_err();
+    assert!(error.deposed, "{error:?}");
+}
+
+#[test]
+fn a_row_that_is_refused_is_left_out_and_all_others_are_done() {
+    let mut scene = Scene::new();
+    scene.send(&[insert("a", 1)]);
+    let parcel = scene.parcel(&[insert("b", 2), insert("a", 3), insert("c", 4), by_key(1, "a")]);
+    scene.store.publish(&parcel).unwrap();
+    assert!(scene.store.flush().unwrap_err().transient);
+    let error = scene.store.publish(&parcel).unwrap_err();
+    assert_eq!((error.transient, error.rows), (false, Some(1..2)));
+    scene.store.publish(&parcel).unwrap();
+    scene.store.flush().unwrap();
+    assert_eq!(scene.table(), ["a 1", "b 2", "c 4"]);
+    assert_eq!(scene.answers(), ["1: a 1"]);
+}
+
+#[test]
+fn what_is_given_up_is_answered_with_the_reason() {
+    let mut scene = Scene::new();
+    let parcel = scene.parcel(&[insert("b", 2), by_key(4, "a"), by_key(5, "b")]);
+    scene.store.abandon(&parcel, "away");
+    assert_eq!(scene.answers(), ["4: away", "5: away"]);
+}

@@ -1,0 +1,305 @@
+//! Rows that wait for answers: order, what counts of an answer, failing, and state.
+
+use crate::engine::context::Note;
+use crate::engine::core::PlanCore;
+use crate::engine::entry::Entry;
+use crate::engine::entry::Input;
+use crate::engine::entry::Outlet;
+use crate::engine::external::WAIT_MAX;
+use crate::engine::library::Library;
+use crate::event::Batch;
+use crate::event::Millis;
+use crate::event::Structure;
+use crate::event::Value;
+use crate::language;
+use crate::plan;
+use crate::plan::answers::Answers;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Plan;
+use crate::plan::logical::QueryId;
+use crate::plan::logical::StreamId;
+use std::sync::Arc;
+
+const HEAD: &str = "define stream S (k string, n int);
+    define stream W (k string, v double);
+    @store(type='rdbms', datasource='D', external='true') @primaryKey('k')
+    define table T (k string, v double); ";
+
+/// A plan whose errands are kept, and whose results are shown as text.
+struct Scene {
+    plan: Arc<Plan>,
+    core: PlanCore,
+    seen: Seen,
+    now: Millis,
+}
+
+#[derive(Default)]
+struct Seen {
+    plan: Option<Arc<Plan>>,
+    /// What is to be done, with the question's number and the parameters.
+    errands: Vec<(String, Option<u64>, Vec<Value>)>,
+    out: Vec<String>,
+}
+
+impl Outlet for Seen {
+    fn stream(&mut self, stream: StreamId, _: Millis, rows: &Batch) {
+        let plan = self.plan.as_ref().unwrap();
+        for row in 0..rows.len() {
+            let mut values = rows.row(row);
+            if matches!(plan.streams[stream].origin, Origin::Errands(_)) {
+                let Value::Object(with) = values.remove(2) else { panic!() };
+                let Structure::List(with) = &*with else { panic!() };
+                let number = values[1].as_long().map(i64::cast_unsigned);
+                self.errands.push((values[0].as_text().unwrap().to_owned(), number, with.clone()));
+                continue;
+            }
+            let text: Vec<String> = values.iter().map(shown).collect();
+            self.out.push(format!("{} {}", plan.streams[stream].shown(), text.join(" ")));
+        }
+    }
+
+    fn query(&mut self, _: QueryId, _: Millis, _: &Batch) {}
+
+    fn note(&mut self, note: Note) {
+        self.out.push(format!("note {}", note.text));
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Object(object) => match &**object {
+            Structure::Error(text) => format!("`{text}`"),
+            other => format!("{other:?}"),
+        },
+        other => {
+            let mut text = String::new();
+            other.write_text(&mut text);
+            text
+        }
+    }
+}
+
+impl Scene {
+    fn new(queries: &str) -> Scene {
+        let text = format!("{HEAD}{queries}");
+        let parsed = language::parse(&text);
+        let checked = plan::check(&parsed.tree, &text, &Library::standard());
+        let plan = Arc::new(checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)));
+        let core = PlanCore::build(Arc::clone(&plan), 7).unwrap();
+        let seen = Seen { plan: Some(Arc::clone(&plan)), ..Seen::default() };
+        let mut scene = Scene { plan, core, seen, now: 0 };
+        scene.watch();
+        scene.core.start(0);
+        scene
+    }
+
+    fn watch(&mut self) {
+        for (id, stream) in self.plan.streams.iter().enumerate() {
+            if !matches!(stream.origin, Origin::Defined) || stream.name == "O" {
+                self.core.watch_stream(id);
+            }
+        }
+    }
+
+    fn send(&mut self, stream: &str, rows: &[&[Value]]) {
+        let id = self.plan.stream(stream).unwrap();
+        let mut batch = Batch::new(&self.plan.streams[id].schema.types());
+        rows.iter().for_each(|row| batch.push_row(self.now, row));
+        let input = Input::Rows { stream: id, batch: &batch };
+        self.core.apply(&Entry { at: self.now, input }, &mut self.seen);
+    }
+
+    /// Rows of `S`.
+    fn ask(&mut self, rows: &[(&str, i32)]) {
+        let rows: Vec<[Value; 2]> =
+            rows.iter().map(|(key, n)| [Value::from(*key), Value::Int(*n)]).collect();
+        let rows: Vec<&[Value]> = rows.iter().map(|row| &row[..]).collect();
+        self.send("S", &rows);
+    }
+
+    fn wait(&mut self, time: Millis) {
+        self.now += time;
+        self.core.apply(&Entry { at: self.now, input: Input::Tick }, &mut self.seen);
+    }
+
+    /// Answers questions with rows of the table.
+    fn answer(&mut self, answers: &[(u64, &[(&str, f64)])], failure: Option<&str>) {
+        let mut rows = Batch::new(&self.plan.tables[0].schema.types());
+        for (key, v) in answers.iter().flat_map(|(_, rows)| *rows) {
+            rows.push_row(0, &[Value::from(*key), Value::Double(*v)]);
+        }
+        let answers = Arc::new(Answers {
+            table: "T".into(),
+            numbers: answers.iter().map(|(number, _)| *number).collect(),
+            counts: answers.iter().map(|(_, rows)| rows.len() as u32).collect(),
+            rows,
+            failure: failure.map(Into::into),
+        });
+        let entry = Entry { at: self.now, input: Input::Answers(&answers) };
+        self.core.apply(&entry, &mut self.seen);
+    }
+
+    /// Goes on in an engine that took the saved state.
+    fn change_engine(&mut self) {
+        let bytes = self.core.freeze().to_bytes();
+        let mut fresh = PlanCore::build(Arc::clone(&self.plan), 7).unwrap();
+        fresh.load(&bytes).unwrap();
+        assert_eq!(fresh.held(), self.core.held());
+        self.core = fresh;
+        self.watch();
+    }
+
+    #[track_caller]
+    fn expect(&mut self, lines: &[&str]) {
+        assert_eq!(std::mem::take(&mut self.seen.out), lines);
+    }
+
+    fn errands(&mut self) -> Vec<(String, Option<u64>, Vec<Value>)> {
+        std::mem::take(&mut self.seen.errands)
+    }
+}
+
+const JOIN: &str =
+    "from S join T on S.k == T.k and T.v > 1.0 select S.k as k, S.n as n, T.v as v insert into O;";
+
+#[test]
+fn rows_wait_for_their_answers_and_leave_in_order() {
+    let mut scene = Scene::new(JOIN);
+    scene.ask(&[("a", 1), ("b", 2)]);
+    scene.ask(&[("c", 3)]);
+    scene.expect(&[]);
+    let errands = scene.errands();
+    let texts: Vec<_> = errands.iter().map(|errand| (&*errand.0, errand.1)).collect();
+    let text = "ask 0 and = 0 0 > 1 1";
+    assert_eq!(texts, [(text, Some(1)), (text, Some(2)), (text, Some(3))]);
+    assert_eq!(errands[1].2[0].as_text(), Some("b"));
+    scene.answer(&[(2, &[("b", 20.0)])], None);
+    scene.expect(&[]);
+    // What the database gives may be more than was asked for.
+    scene.answer(&[(1, &[("A", 5.0), ("a", 10.0), ("a", 0.5)]), (3, &[])], None);
+    scene.expect(&["O a 1 10.0", "O b 2 20.0"]);
+    assert_eq!(scene.core.held(), 0);
+}
+
+#[test]
+fn one_answer_counts_and_others_have_no_effect() {
+    let mut scene = Scene::new(JOIN);
+    scene.ask(&[("a", 1), ("b", 2)]);
+    scene.answer(&[(2, &[("b", 2.0)])], None);
+    scene.answer(&[(2, &[("b", 3.0)]), (7, &[("b", 3.0)])], None);
+    scene.answer(&[(1, &[])], None);
+    scene.expect(&["O b 2 2.0"]);
+    scene.answer(&[(1, &[("a", 9.0)])], None);
+    scene.expect(&[]);
+}
+
+#[test]
+fn what_waits_goes_on_in_another_engine() {
+    let mut scene = Scene::new(JOIN);
+    scene.ask(&[("a", 1), ("b", 2), ("c", 3)]);
+    scene.answer(&[(2, &[("b", 2.0)])], None);
+    scene.change_engine();
+    scene.answer(&[(1, &[("a", 3.0)])], None);
+    scene.expect(&["O a 1 3.0", "O b 2 2.0"]);
+    scene.change_engine();
+    scene.ask(&[("d", 4)]);
+    assert_eq!(scene.errands().last().unwrap().1, Some(4));
+    scene.answer(&[(4, &[("d", 4.0)]), (3, &[("c", 5.0)])], None);
+    scene.expect(&["O c 3 5.0", "O d 4 4.0"]);
+}
+
+#[test]
+fn a_row_without_match_stands_in_an_outer_join() {
+    let mut scene = Scene::new(
+        "from S left outer join T on S.k == T.k select S.k as k, T.v as v insert into O;",
+    );
+    scene.ask(&[("a", 1), ("b", 2)]);
+    scene.answer(&[(1, &[]), (2, &[("b", 2.0), ("b", 3.0)])], None);
+    scene.expect(&["O a null", "O b 2.0", "O b 3.0"]);
+}
+
+#[test]
+fn a_row_fails_that_gets_no_answer_or_cannot_get_one() {
+    let mut scene = Scene::new(JOIN);
+    scene.ask(&[("a", 1)]);
+    scene.wait(WAIT_MAX - 1);
+    scene.ask(&[("b", 2)]);
+    scene.expect(&[]);
+    scene.wait(1);
+    let late = "no answer of the table's store came within 60 s";
+    scene.expect(&[&format!("note query `query_1` could not compute 1 rows: {late}")]);
+    scene.answer(&[(1, &[("a", 3.0)])], None);
+    scene.expect(&[]);
+    scene.answer(&[(2, &[])], Some("no"));
+    scene.expect(&["note query `query_1` could not compute 1 rows: no"]);
+    assert_eq!((scene.core.drops().fault, scene.core.held()), (2, 0));
+    scene.ask(&[("c", 3)]);
+    scene.wait(WAIT_MAX);
+    assert_eq!(scene.core.drops().fault, 3);
+}
+
+#[test]
+fn rows_that_fail_go_to_the_fault_stream_whole() {
+    let text = "@OnError(action='STREAM') define stream F (x int, k string, y int);
+        @store(type='rdbms', datasource='D', external='true') define table U (k string);
+        from F[k == U.k in U] select k insert into O;
+        from !F select x, k, y, _error insert into P;";
+    let mut scene = Scene::new(text);
+    let row = [Value::Int(1), Value::from("a"), Value::Int(2)];
+    scene.send("F", &[&row]);
+    scene.wait(WAIT_MAX);
+    let late = "`no answer of the table's store came within 60 s`";
+    let fault = format!("!F 1 a 2 {late}");
+    scene.expect(&[&fault, &format!("P 1 a 2 {late}")]);
+}
+
+#[test]
+fn a_filter_asks_and_passes_what_it_finds() {
+    let mut scene = Scene::new(
+        "from S[n > 1 and not (k == T.k in T)]#window.length(2) select k, count() as c
+         insert into O;",
+    );
+    scene.ask(&[("a", 1), ("b", 2), ("c", 3)]);
+    let errands = scene.errands();
+    assert_eq!((errands.len(), &*errands[0].0), (3, "ask 0 = 0 0"));
+    scene.answer(&[(1, &[]), (2, &[("b", 1.0)]), (3, &[("x", 1.0)])], None);
+    scene.expect(&["O c 1"]);
+    let left_out: Vec<u64> = scene.core.left_out().map(|each| each.2).collect();
+    assert_eq!(left_out, [2]);
+}
+
+#[test]
+fn writes_leave_in_order_with_questions() {
+    let mut scene = Scene::new(&format!(
+        "{JOIN} from W select k, v insert into T;
+         from W[v > 1.0] select k, v update or insert into T set T.v = v on T.k == k;
+         from W[v < 0.0] delete T on T.k == k and T.v != v;"
+    ));
+    scene.ask(&[("a", 1)]);
+    scene.send("W", &[&[Value::from("a"), Value::Double(2.0)]]);
+    scene.send("W", &[&[Value::from("b"), Value::Double(-1.0)]]);
+    let texts: Vec<String> = scene.errands().into_iter().map(|errand| errand.0).collect();
+    let expected = [
+        "ask 0 and = 0 0 > 1 1",
+        "insert 0",
+        "upsert 1 1 1 = 0 0",
+        "insert 0",
+        "delete 0 and = 0 0 != 1 1",
+    ];
+    assert_eq!(texts, expected);
+    assert_eq!(scene.core.table_rows(), 0, "nothing is kept");
+}
+
+#[test]
+fn where_paths_meet_rows_that_waited_leave_one_by_one() {
+    let mut scene = Scene::new(
+        "from S join T on S.k == T.k select S.k as k, T.v as v insert into A;
+         from A select k insert into O; from A select k insert into O;",
+    );
+    scene.ask(&[("a", 1), ("b", 2)]);
+    scene.answer(&[(1, &[("a", 1.0)]), (2, &[("b", 1.0)])], None);
+    let out: Vec<String> = std::mem::take(&mut scene.seen.out);
+    let out: Vec<&String> = out.iter().filter(|line| line.starts_with('O')).collect();
+    assert_eq!(out, ["O a", "O a", "O b", "O b"]);
+}
