@@ -427,7 +427,8 @@ impl PublisherActor {
                 }
                 let parcel = &at_hand.parcel.message;
                 end.confirm(parcel);
-                self.job.station.published();
+                // A receiver that keeps ids is told again, if need be, what it knows.
+                self.job.station.published(!built.publisher.bears_ids());
             }
             line.said.pop_front();
         }
@@ -439,7 +440,7 @@ impl PublisherActor {
         let (end, mirrored) = (&self.job.end, self.job.station.mirrored());
         let known = mirrored.is_none_or(|mirrored| mirrored.is_known(&end.name, end.confirmed()));
         if !known && let Some(mirrored) = mirrored {
-            mirrored.look();
+            mirrored.results_left(true);
         }
         known
     }

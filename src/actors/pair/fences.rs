@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::actors::pair::HaManager;
+use crate::actors::pair::hub::Log;
 use crate::actors::wire;
 use crate::ha::link::Shipped;
 use crate::ha::link::freight::Confirmed;
@@ -132,6 +133,24 @@ impl HaManager {
         if self.estate.hub.wire.ship(&Freight::Confirmed(news)) != Shipped::Queued {
             // Told anew with the next look.
             self.fences.told.retain(|(of, _), _| *of != plan);
+            log.mirrored.results_left(false);
+        }
+    }
+
+    /// The same where results have left. Without a connection nobody can be told, and a new one
+    /// begins with everything.
+    pub(super) fn confirm_left(&mut self, log: &Log) {
+        let member = self.life.as_ref().map(|life| &life.member);
+        let acts = member.is_some_and(|member| member.epoch().is_some());
+        if acts && self.status.linked && log.mirrored.take_left() {
+            self.confirm(log.mirrored.plan);
+        }
+    }
+
+    /// The same of all plans.
+    pub(super) fn confirm_all_left(&mut self) {
+        for log in self.hub().logs() {
+            self.confirm_left(&log);
         }
     }
 

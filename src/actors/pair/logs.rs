@@ -53,7 +53,7 @@ impl HaManager {
         if base > trimmed {
             self.give(Input::Trimmed { plan, base: Position(base) }, None);
         }
-        self.confirm(plan);
+        self.confirm_left(&log);
     }
 
     pub(super) fn attached(&mut self, plan: Plan) {

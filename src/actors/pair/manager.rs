@@ -325,6 +325,7 @@ impl HaManager {
         self.give(Input::EntriesWait(wait), None);
         self.give(Input::Tick, None);
         self.ease_syncs();
+        self.confirm_all_left();
         self.reach();
         self.fence_tick();
         self.hand_over_where_broken();

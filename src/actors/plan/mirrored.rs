@@ -47,6 +47,8 @@ pub struct Mirrored {
     follows: AtomicBool,
     /// How far the publishers have come.
     results: Option<Arc<ConfirmedFile>>,
+    /// Results have left of which the other node may not have been told.
+    left: AtomicBool,
     /// Up to which number the other node knows that each publisher's results have left.
     known: Mutex<BTreeMap<String, u64>>,
     learnt: watch::Sender<u64>,
@@ -195,6 +197,7 @@ impl Mirrored {
             broken: AtomicBool::new(false),
             follows: AtomicBool::new(false),
             results,
+            left: AtomicBool::new(false),
             known: Mutex::default(),
             learnt: watch::Sender::new(0),
             gate,
@@ -229,6 +232,19 @@ impl Mirrored {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
+    }
+
+    /// Results have left: the other node is told soon, or at once where something waits for that.
+    pub fn results_left(&self, is_awaited: bool) {
+        self.left.store(true, Ordering::Release);
+        if is_awaited {
+            self.look();
+        }
+    }
+
+    /// Whether results have left since this was asked last.
+    pub fn take_left(&self) -> bool {
+        self.left.swap(false, Ordering::AcqRel)
     }
 
     /// Up to which number each publisher's results have left.

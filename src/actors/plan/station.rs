@@ -134,9 +134,10 @@ impl Station {
     }
 
     /// A publisher is done with a parcel: the other node of a pair need not hold it any more.
-    pub fn published(&self) {
+    /// `is_awaited` says that the next one is not begun before the other node knows.
+    pub fn published(&self, is_awaited: bool) {
         if let Some(mirrored) = &self.mirrored {
-            mirrored.look();
+            mirrored.results_left(is_awaited);
         }
     }
 
