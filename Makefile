@@ -33,10 +33,11 @@ TIME ?= 60
 simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENTRIES=real or bare
 	SEEDS=$(SEEDS) BASE=$(BASE) $(SIMULATION) every_seed -- --nocapture
 
-soak: ## the long form: every rule of the pair left out has to be noticed, and pairs that die often
+soak: ## the long form: every rule of the pair left out has to be noticed; pairs and databases that die often
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
 	KILLS=20 CUTS=5 FLAPS=100 HALT=30 HALTS=20 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
 		cargo test --release --locked --test system pair:: -- --nocapture
+	KILLS=10 HALT=20 cargo test --release --locked --test system stores:: -- --nocapture
 
 fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, checker, builder or all
 	FUZZ_SECONDS=$(TIME) SEED=$(BASE) PART=$(PART) \

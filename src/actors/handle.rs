@@ -33,6 +33,7 @@ use crate::ha::protocol::Refusal;
 use crate::ha::protocol::Word;
 use crate::receivers::http::Paths;
 use crate::rehearsal::Reading;
+use crate::store::Stores;
 use crate::telemetry::metrics::Metrics;
 
 /// A node that runs.
@@ -131,6 +132,12 @@ impl Handle {
         }));
         views.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
         views
+    }
+
+    /// The stores of the node.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.office.ports.stores
     }
 
     /// The paths at which plans take requests by `@source(type='http')`.

@@ -89,7 +89,7 @@ impl Office {
         lock: NodeLock,
         deployments: Arc<Deployments>,
     ) -> Self {
-        let stores = Stores::new(&config.stores);
+        let stores = Stores::counted(&config.stores, |store| around.metrics.store(store));
         deployments.know_stores(stores.clone());
         // Its connections end with the process: a thread that drives actors cannot close them.
         std::mem::forget(stores.clone());

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -82,6 +83,8 @@ pub struct PublisherJob {
     pub end: Arc<PublisherEnd>,
     /// Shows how many events wait.
     pub depth: Gauge,
+    /// Shows for how many seconds the oldest of them has been here.
+    age: Gauge<f64, AtomicU64>,
     /// Where it says what it does.
     pub voice: Voice,
     /// Whether it may publish.
@@ -103,6 +106,8 @@ struct Line {
 
 struct AtHand {
     parcel: Taken<Parcel>,
+    /// When it was taken out of the inbox.
+    since: Duration,
     tries: u32,
     /// It was put aside: nothing is to be done but to confirm it in its turn.
     given_up: bool,
@@ -119,10 +124,11 @@ impl PublisherJob {
         around: &Surroundings,
     ) -> Self {
         let depth = around.metrics.queue_depth(&station.name, &end.name);
+        let age = around.metrics.queue_age(&station.name, &end.name);
         let voice = around.registry.voice(format!("plans/{}/{}", station.name, end.name));
         let uncertain = around.metrics.uncertain(&station.name, &end.name);
         let (gate, line) = (Arc::clone(&around.gate), Arc::default());
-        Self { make, station, end, depth, voice, gate, uncertain, line }
+        Self { make, station, end, depth, age, voice, gate, uncertain, line }
     }
 }
 
@@ -165,6 +171,12 @@ enum Pause {
 impl Line {
     fn is_empty(&self) -> bool {
         self.said.is_empty() && self.again.is_empty() && self.at_hand.is_none()
+    }
+
+    /// Since when the oldest of them is here.
+    fn oldest(&self) -> Option<Duration> {
+        let first = self.said.front().or(self.at_hand.as_ref()).or(self.again.front());
+        first.map(|at_hand| at_hand.since)
     }
 
     /// The parcel that is to be published next, of those taken before.
@@ -211,6 +223,9 @@ impl PublisherActor {
         let pause = self.shift(&mut built);
         let depth = self.job.end.inbox.events();
         self.job.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        let oldest = self.line().oldest();
+        let age = oldest.map(|since| clock::elapsed().saturating_sub(since)).unwrap_or_default();
+        self.job.age.set(age.as_secs_f64());
         self.job.voice.say(built.publisher.detail());
         let lingers = |since: Duration| clock::elapsed().saturating_sub(since) < LINGER;
         match pause {
@@ -483,7 +498,8 @@ impl PublisherActor {
             Some(begun) => Some(begun),
             None => {
                 let parcel = self.job.end.inbox.take()?;
-                Some(AtHand { parcel, tries: 0, given_up: false, letters: Vec::new() })
+                let since = clock::elapsed();
+                Some(AtHand { parcel, since, tries: 0, given_up: false, letters: Vec::new() })
             }
         }
     }

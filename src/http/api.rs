@@ -53,7 +53,7 @@ impl Api {
         let bodies = (limits.body_bytes_max * BODIES).div_ceil(BODY_UNIT);
         Self {
             plan_bytes_max: handle.config().plans.file_bytes_max,
-            stores: Stores::new(&handle.config().stores),
+            stores: handle.stores().clone(),
             statements: Statements::default(),
             handle,
             bodies: Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)),

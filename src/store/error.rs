@@ -34,6 +34,22 @@ pub enum Kind {
     Broken,
 }
 
+impl Kind {
+    /// The word for it in figures.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Lost => "lost",
+            Kind::Busy => "busy",
+            Kind::Slow => "slow",
+            Kind::Stopped => "stopped",
+            Kind::Conflict => "conflict",
+            Kind::Refused => "refused",
+            Kind::Deposed => "deposed",
+            Kind::Broken => "broken",
+        }
+    }
+}
+
 impl StoreError {
     /// An error of this kind.
     pub fn new(kind: Kind, message: impl fmt::Display) -> StoreError {

@@ -49,7 +49,7 @@ pub fn write_once(
     count: usize,
     apply: impl FnOnce(&mut Session, usize) -> Result<(), StoreError>,
 ) -> Result<usize, StoreError> {
-    session.transaction(|session| {
+    let written = session.transaction(|session| {
         let mark = lock(session, writer)?;
         if mark.epoch > epoch {
             let text = format!(
@@ -68,7 +68,9 @@ pub fn write_once(
         apply(session, skip)?;
         set(session, writer, Mark { generation, epoch, number: end - 1 })?;
         Ok(count - skip)
-    })
+    })?;
+    session.count_written(written);
+    Ok(written)
 }
 
 /// How far a writer has come; `None` where it never wrote.

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::store::Kind;
 use crate::store::StoreError;
 use crate::store::driver::Driver;
+use crate::telemetry::stores::StoreFigures;
 
 /// Makes a connection; blocks.
 type Open = Box<dyn Fn() -> Result<Box<dyn Driver>, StoreError> + Send + Sync>;
@@ -33,6 +34,7 @@ pub(super) struct Pool {
     name: String,
     limits: Limits,
     open: Open,
+    figures: StoreFigures,
     state: Mutex<State>,
     /// Told when a connection came back or its place became free.
     freed: Condvar,
@@ -58,9 +60,9 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(super) fn new(name: &str, limits: Limits, open: Open) -> Pool {
+    pub(super) fn new(name: &str, limits: Limits, open: Open, figures: StoreFigures) -> Pool {
         let name = name.to_owned();
-        Pool { name, limits, open, state: Mutex::default(), freed: Condvar::new() }
+        Pool { name, limits, open, figures, state: Mutex::default(), freed: Condvar::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -74,6 +76,7 @@ impl Pool {
         let mut state = self.state();
         loop {
             if let Some(resting) = state.resting.pop() {
+                self.show(&state);
                 drop(state);
                 if let Some(driver) = self.tried(resting) {
                     return Ok(driver);
@@ -81,17 +84,17 @@ impl Pool {
                 state = self.state();
             } else if state.count < self.limits.connections_max {
                 state.count += 1;
+                self.show(&state);
                 drop(state);
-                return (self.open)().map_err(|error| {
-                    self.free_a_place();
-                    error.of(&self.name)
-                });
+                return self.opened();
             } else {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return Err(self.all_in_use());
                 }
+                self.figures.waiting.inc();
                 let waited = self.freed.wait_timeout(state, left);
+                self.figures.waiting.dec();
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
@@ -105,9 +108,11 @@ impl Pool {
         if lost {
             gone = std::mem::take(&mut state.resting);
             state.count -= gone.len() + 1;
+            self.figures.lost.inc_by(gone.len() as u64 + 1);
         } else {
             state.resting.push(Resting { driver, since: Instant::now() });
         }
+        self.show(&state);
         drop(state);
         self.freed.notify_all();
         // Closed here, where nobody waits for the lock.
@@ -119,6 +124,7 @@ impl Pool {
         let fresh = since.elapsed() < self.limits.validation_interval;
         match &self.limits.validation_query {
             Some(query) if !fresh && driver.run(query).is_err() => {
+                self.figures.lost.inc();
                 self.free_a_place();
                 None
             }
@@ -126,8 +132,35 @@ impl Pool {
         }
     }
 
+    /// A new connection; its place is counted already.
+    fn opened(&self) -> Result<Box<dyn Driver>, StoreError> {
+        let opened = (self.open)();
+        match &opened {
+            Ok(_) => drop(self.figures.opened.inc()),
+            Err(error) => {
+                self.figures.failed(error.kind.word());
+                self.free_a_place();
+            }
+        }
+        opened.map_err(|error| error.of(&self.name))
+    }
+
+    /// How it is used, to be counted by whoever uses it.
+    pub(super) fn figures(&self) -> &StoreFigures {
+        &self.figures
+    }
+
+    fn show(&self, state: &State) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.figures.in_use.set(number(state.count - state.resting.len()));
+        self.figures.resting.set(number(state.resting.len()));
+    }
+
     fn free_a_place(&self) {
-        self.state().count -= 1;
+        let mut state = self.state();
+        state.count -= 1;
+        self.show(&state);
+        drop(state);
         self.freed.notify_one();
     }
 

@@ -189,6 +189,11 @@ impl Session {
         self.with(|driver| driver.change(change, table, batch, rows))
     }
 
+    /// So many rows are written for good.
+    pub(super) fn count_written(&self, rows: usize) {
+        self.pool.figures().rows.inc_by(rows as u64);
+    }
+
     /// An error of this store that says why it does not do something.
     pub(super) fn refused(&self, message: &str) -> StoreError {
         StoreError::refused(message).of(self.pool.name())
@@ -203,7 +208,9 @@ impl Session {
             return Err(error.of(self.pool.name()));
         }
         let driver = self.driver.as_mut().expect(LENT);
+        self.pool.figures().requests.inc();
         work(driver.as_mut()).map_err(|error| {
+            self.pool.figures().failed(error.kind.word());
             self.lost |= error.kind == Kind::Lost;
             error.of(self.pool.name())
         })

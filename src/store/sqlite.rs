@@ -39,6 +39,9 @@ const STATEMENTS: usize = 100;
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 10_000;
 
+/// Each row is a statement; so many share the time of one, which is long.
+const ROWS_A_TIME: usize = 64;
+
 /// A connection to a file.
 pub(super) struct Sqlite {
     connection: Connection,
@@ -85,14 +88,19 @@ impl Sqlite {
     }
 
     fn timed<T>(
-        &mut self,
+        &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let set = |moment| *self.until.lock().unwrap_or_else(PoisonError::into_inner) = moment;
-        set(Some(Instant::now() + self.limit));
+        self.begin_time();
         let done = work(&self.connection);
-        set(None);
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
         done
+    }
+
+    /// A statement begins: its time counts from now.
+    fn begin_time(&self) {
+        let until = Instant::now() + self.limit;
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 }
 
@@ -141,7 +149,10 @@ impl Driver for Sqlite {
         self.timed(|connection| {
             let mut statement = connection.prepare_cached(&sql).map_err(explain)?;
             let mut changed = 0;
-            for row in rows {
+            for (count, row) in rows.enumerate() {
+                if count.is_multiple_of(ROWS_A_TIME) {
+                    self.begin_time();
+                }
                 for (place, &column) in takes.iter().enumerate() {
                     let cell = Cell { column: &batch.columns[column], row };
                     statement.raw_bind_parameter(place + 1, cell).map_err(explain)?;

@@ -18,6 +18,7 @@ use crate::store::pool::Limits;
 use crate::store::pool::Pool;
 use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
+use crate::telemetry::stores::StoreFigures;
 
 /// All stores of a node. A clone is the same stores.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +30,16 @@ impl Stores {
     /// The stores of the settings. Nothing is opened yet.
     #[must_use]
     pub fn new(settings: &[Settings]) -> Stores {
-        let store = |settings: &Settings| (settings.name.clone(), Store::new(settings.clone()));
+        Stores::counted(settings, |_| StoreFigures::default())
+    }
+
+    /// The same; how each is used is shown by the figures that its name stands for.
+    #[must_use]
+    pub fn counted(settings: &[Settings], figures: impl Fn(&str) -> StoreFigures) -> Stores {
+        let store = |settings: &Settings| {
+            let figures = figures(&settings.name);
+            (settings.name.clone(), Store::counted(settings.clone(), figures))
+        };
         Stores { stores: Arc::new(settings.iter().map(store).collect()) }
     }
 
@@ -76,6 +86,10 @@ impl Store {
     /// A store; nothing is opened yet.
     #[must_use]
     pub fn new(settings: Settings) -> Store {
+        Store::counted(settings, StoreFigures::default())
+    }
+
+    fn counted(settings: Settings, figures: StoreFigures) -> Store {
         let limits = Limits {
             connections_max: settings.connections_max,
             wait_max: settings.wait_max,
@@ -84,7 +98,7 @@ impl Store {
         };
         let settings = Arc::new(settings);
         let of = Arc::clone(&settings);
-        let pool = Pool::new(&settings.name, limits, Box::new(move || open(&of)));
+        let pool = Pool::new(&settings.name, limits, Box::new(move || open(&of)), figures);
         Store { pool: Arc::new(pool), settings, ready: Arc::default() }
     }
 

@@ -21,6 +21,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
+use crate::telemetry::stores::OfStores;
+use crate::telemetry::stores::StoreFigures;
+
 /// The media type of [`Metrics::print`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,6 +54,8 @@ struct Inner {
     state_bytes_max: Family<PlanLabels, Gauge>,
     snapshot_pause: Family<PlanLabels, Gauge<f64, AtomicU64>>,
     queue_depth: Family<QueueLabels, Gauge>,
+    queue_age: Family<QueueLabels, Gauge<f64, AtomicU64>>,
+    stores: OfStores,
     uncertain: Family<QueueLabels, Counter>,
     pair: PairFigures,
     latency: Family<StreamLabels, Histogram, fn() -> Histogram>,
@@ -83,6 +88,7 @@ enum Series {
     StateBytesMax(PlanLabels),
     SnapshotPause(PlanLabels),
     QueueDepth(QueueLabels),
+    QueueAge(QueueLabels),
     Uncertain(QueueLabels),
     Latency(StreamLabels),
     Watermark(StreamLabels),
@@ -205,6 +211,8 @@ impl Metrics {
             uncertain: Family::default(),
             pair: PairFigures::default(),
             queue_depth: Family::default(),
+            queue_age: Family::default(),
+            stores: OfStores::default(),
             latency: Family::new_with_constructor(latency_histogram),
             watermark: Default::default(),
             event_clock: Family::default(),
@@ -324,6 +332,20 @@ impl Metrics {
         self.0.queue_depth.get_or_create_owned(&labels)
     }
 
+    /// Seconds for which the oldest of the events at a publisher has been with it.
+    #[must_use]
+    pub fn queue_age(&self, plan: &str, queue: &str) -> Gauge<f64, AtomicU64> {
+        let labels = QueueLabels { plan: plan.to_owned(), queue: queue.to_owned() };
+        self.0.note(plan, Series::QueueAge(labels.clone()));
+        self.0.queue_age.get_or_create_owned(&labels)
+    }
+
+    /// How a store is used.
+    #[must_use]
+    pub fn store(&self, store: &str) -> StoreFigures {
+        self.0.stores.of(store)
+    }
+
     /// Seconds from acceptance of an event until the plan has applied it, per input stream.
     #[must_use]
     pub fn latency(&self, plan: &str, stream: &str) -> Histogram {
@@ -431,6 +453,7 @@ impl Inner {
                 Series::StateBytesMax(labels) => self.state_bytes_max.remove(&labels),
                 Series::SnapshotPause(labels) => self.snapshot_pause.remove(&labels),
                 Series::QueueDepth(labels) => self.queue_depth.remove(&labels),
+                Series::QueueAge(labels) => self.queue_age.remove(&labels),
                 Series::Uncertain(labels) => self.uncertain.remove(&labels),
                 Series::Latency(labels) => self.latency.remove(&labels),
                 Series::Watermark(labels) => {
@@ -484,6 +507,9 @@ impl Inner {
         list.register("lag_entries", "Entries that the other node lacks", pair.lag.clone());
         let help = "Events waiting in a queue";
         list.register("queue_depth", help, self.queue_depth.clone());
+        let help = "For how long the oldest of the events at a publisher has been with it";
+        list.register_with_unit("queue_age", help, Unit::Seconds, self.queue_age.clone());
+        self.stores.list(list);
         let help = "From acceptance of an event until its plan has applied it";
         list.register_with_unit("latency", help, Unit::Seconds, self.latency.clone());
         for (family, (name, help)) in self.watermark.iter().zip(WATERMARK) {
@@ -526,6 +552,9 @@ mod tests {
         metrics.dead_letters("alerts", "publisher").inc();
         metrics.held_rows("alerts").set(7);
         metrics.queue_depth("alerts", "inbox").set(4);
+        metrics.queue_age("alerts", "store:T").set(1.5);
+        metrics.store("S").resting.set(2);
+        metrics.store("S").failed("lost");
         metrics.latency("alerts", "Logins").observe(0.002);
         metrics.watermark("alerts", "Logins").lag.set(250);
         metrics.event_clock("alerts").set(9_000);
@@ -538,6 +567,10 @@ mod tests {
             "twinflow_dead_letters_total{plan=\"alerts\",reason=\"publisher\"} 1",
             "twinflow_held_rows{plan=\"alerts\"} 7",
             "twinflow_queue_depth{plan=\"alerts\",queue=\"inbox\"} 4",
+            "twinflow_queue_age_seconds{plan=\"alerts\",queue=\"store:T\"} 1.5",
+            "twinflow_store_connections{store=\"S\",state=\"resting\"} 2",
+            "twinflow_store_errors_total{store=\"S\",kind=\"lost\"} 1",
+            "twinflow_store_rows_written_total{store=\"S\"} 0",
             "twinflow_latency_seconds_count{plan=\"alerts\",stream=\"Logins\"} 1",
             "twinflow_actor_restarts_total{actor=\"plans/alerts\"} 1",
             "twinflow_watermark_lag_milliseconds{plan=\"alerts\",stream=\"Logins\"} 250",
@@ -563,6 +596,7 @@ mod tests {
             metrics.dead_letters_kept_bytes(plan).set(1);
             metrics.held_rows(plan).set(1);
             metrics.queue_depth(plan, "inbox").set(1);
+            metrics.queue_age(plan, "store:T").set(1.0);
             metrics.latency(plan, "S").observe(1.0);
             metrics.watermark(plan, "S").waiting.set(1);
             metrics.event_clock(plan).set(1);

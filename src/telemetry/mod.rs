@@ -5,5 +5,7 @@
 mod log;
 #[cfg(feature = "node")]
 pub mod metrics;
+#[cfg(feature = "node")]
+pub mod stores;
 
 pub use log::start_log;

@@ -10,6 +10,7 @@ mod migrations;
 #[path = "../system/node.rs"]
 mod node;
 mod once;
+#[allow(dead_code, reason = "the tests of the pair use the rest")]
 #[path = "../system/pair/proxy.rs"]
 mod proxy;
 mod servers;

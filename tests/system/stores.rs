@@ -21,6 +21,7 @@ use crate::pair::load::Report;
 use crate::pair::load::counts;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
+use crate::pair::say;
 use crate::servers::Place;
 use crate::servers::Server;
 use crate::servers::Which;
@@ -122,6 +123,13 @@ fn pair(place: &Place) -> Pair {
     Pair::start(Plot { settings, plans: &[("kept.siddhi", PLAN)], ..Plot::default() })
 }
 
+/// The sum of the figures of stores whose names begin so.
+fn figure(node: &Node, name: &str) -> f64 {
+    let (text, name) = (node.get("/metrics").text(), format!("twinflow_store_{name}"));
+    let lines = text.lines().filter(|line| line.starts_with(&name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
 fn what_a_plan_keeps_is_in_the_store(place: &Place) {
     let node = node(place);
     let load = load(&node, Rate::default());
@@ -131,6 +139,21 @@ fn what_a_plan_keeps_is_in_the_store(place: &Place) {
     let totals = node.query("kept", "from Totals select sum(n) as n");
     let all = report.requests() * report.rate.events;
     assert_eq!(totals["rows"], json!([[all]]));
+    let numbers = "SELECT CAST(sum(number) AS BIGINT) FROM twinflow_writers";
+    let numbers = match place.which {
+        Which::Mariadb => numbers.replace("BIGINT", "SIGNED"),
+        _ => numbers.to_owned(),
+    };
+    let written = place.session().query(&numbers, &[], &[DataType::Long]).expect("a number");
+    let written = written.columns[0].value(0).as_long().expect("a number");
+    assert_eq!(figure(&node, "rows_written_total{store=\"D\"}"), written as f64);
+    assert_eq!(figure(&node, "errors_total{store=\"D\""), 0.0);
+    assert!(figure(&node, "requests_total{store=\"D\"}") > 0.0);
+    let opened = figure(&node, "connections_opened_total{store=\"D\"}");
+    assert!((1.0..=10.0).contains(&opened), "{opened}");
+    let at_work = figure(&node, "connections{store=\"D\",state=\"in_use\"}");
+    let resting = figure(&node, "connections{store=\"D\",state=\"resting\"}");
+    assert_eq!((at_work, resting, figure(&node, "waiting{store=\"D\"}")), (0.0, opened, 0.0));
     assert_eq!(node.stop(), Some(0));
 }
 
@@ -191,7 +214,10 @@ fn killed_nodes_lose_nothing_and_write_nothing_twice(place: &Place) {
     pair.wait_in_sync();
     sleep(WHILE);
     let report = load.stop();
-    expect(place, &sent(&report), &|| pair.tell());
+    let sent = sent(&report);
+    expect(place, &sent, &|| pair.tell());
+    let events: i64 = sent.values().sum();
+    say(&format!("{:?}, {kills} kills: {events} events, each kept once", place.which));
 }
 
 /// Keeps whoever writes waiting inside of its transaction, where the database can lock a row.
@@ -229,7 +255,10 @@ fn a_node_that_halts_in_a_transaction_is_late_when_it_goes_on(place: &Place) {
     pair.wait_in_sync();
     sleep(WHILE);
     let report = load.stop();
-    expect(place, &sent(&report), &|| pair.tell());
+    let sent = sent(&report);
+    expect(place, &sent, &|| pair.tell());
+    let events: i64 = sent.values().sum();
+    say(&format!("{:?}, halted for {seconds} s: {events} events, each kept once", place.which));
 }
 
 /// A server that dies while rows are written, and comes back.
@@ -247,6 +276,12 @@ fn a_server_that_dies_is_waited_for(which: Which) {
     server.kill();
     // Nobody knows what became of what was under way, and the node dies, too.
     sleep(WHILE);
+    for name in ["connections_lost_total{", "errors_total{store=\"D\",kind=\"lost\"}"] {
+        assert!(figure(&node, name) > 0.0, "{name}: {}", node.get("/metrics").text());
+    }
+    let late =
+        |line: &str| line.starts_with("twinflow_queue_age_seconds{") && !line.ends_with(" 0.0");
+    assert!(node.get("/metrics").text().lines().any(late), "{}", node.get("/metrics").text());
     let report = load.stop();
     node.kill_and_start();
     server.start_again();

@@ -8,6 +8,7 @@ use crate::pair::accounts::check;
 use crate::pair::from_environment;
 use crate::pair::load::At;
 use crate::pair::load::Rate;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 use crate::pair::say;
@@ -16,8 +17,8 @@ const WHILE: Duration = Duration::from_millis(400);
 const CUT: Duration = Duration::from_secs(3);
 
 /// Cuts and stalls while both nodes reach the arbiter: the active goes on alone.
-fn the_active_goes_on(witness: bool, cut: (bool, bool)) {
-    let pair = Pair::start(Plot { witness, ..Plot::default() });
+fn the_active_goes_on(arbiter: Arbiter, cut: (bool, bool)) {
+    let pair = Pair::start(Plot { arbiter, ..Plot::default() });
     let active = pair.active();
     let load = pair.load(Rate { at: At::Both, ..Rate::default() });
     sleep(WHILE);
@@ -44,17 +45,17 @@ fn the_active_goes_on(witness: bool, cut: (bool, bool)) {
 
 #[test]
 fn nodes_that_are_cut_apart_do_not_both_act() {
-    the_active_goes_on(false, (true, true));
+    the_active_goes_on(Arbiter::File, (true, true));
 }
 
 #[test]
 fn a_stall_in_one_way_changes_nothing_but_that_the_active_is_alone() {
-    the_active_goes_on(true, (true, false));
+    the_active_goes_on(Arbiter::Witness, (true, false));
 }
 
 #[test]
 fn a_stall_in_the_other_way_changes_nothing_either() {
-    the_active_goes_on(true, (false, true));
+    the_active_goes_on(Arbiter::Witness, (false, true));
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn a_network_that_flaps_loses_nothing() {
 #[test]
 fn a_node_that_is_cut_off_is_replaced_and_begins_nothing_more() {
     let cuts = from_environment("CUTS", 1);
-    let pair = Pair::start(Plot { witness: true, ..Plot::default() });
+    let pair = Pair::start(Plot { arbiter: Arbiter::Witness, ..Plot::default() });
     let load = pair.load(Rate { answer: Duration::from_millis(500), ..Rate::default() });
     let mut times = Vec::new();
     for _ in 0..cuts {
@@ -97,7 +98,7 @@ fn a_node_that_is_cut_off_is_replaced_and_begins_nothing_more() {
         let epoch = pair.epoch(active);
         let cut = Instant::now();
         pair.stall_link(true, true);
-        pair.stall_witness(active, true);
+        pair.stall_arbiter(active, true);
         let first = pair.wait(Duration::from_secs(10), "the other node takes over", || {
             pair.receiver.first_above(epoch)
         });
@@ -109,7 +110,7 @@ fn a_node_that_is_cut_off_is_replaced_and_begins_nothing_more() {
         drop(book);
         pair.stall_link(false, false);
         pair.cut_link();
-        pair.stall_witness(active, false);
+        pair.stall_arbiter(active, false);
         pair.wait_in_sync();
     }
     sleep(WHILE);

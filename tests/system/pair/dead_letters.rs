@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::node::SOON;
 use crate::node::client;
 use crate::node::client::Answer;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 
@@ -27,7 +28,7 @@ from Heard select n insert into Out;
 ";
 
 const PLOT: Plot = Plot {
-    witness: false,
+    arbiter: Arbiter::File,
     shown: "true",
     settings: "",
     ha: "",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::pair::accounts::check;
 use crate::pair::load::Rate;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 use crate::pair::say;
@@ -22,7 +23,7 @@ fn fill_disk(pair: &Pair, node: usize, full: bool) {
 
 fn on_a_full_disk(of_active: bool) {
     // The witness has a disk of its own.
-    let pair = Pair::start(Plot { witness: true, ..Plot::default() });
+    let pair = Pair::start(Plot { arbiter: Arbiter::Witness, ..Plot::default() });
     let load = pair.load(Rate::default());
     sleep(WHILE);
     let active = pair.wait_in_sync();

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::node::SOON;
 use crate::node::client;
 use crate::pair::from_environment;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 
@@ -31,7 +32,7 @@ from In select n, 1L as times update or insert into Seen set Seen.times = Seen.t
 ";
 
 const LINKED: Plot = Plot {
-    witness: false,
+    arbiter: Arbiter::File,
     shown: "true",
     settings: "",
     ha: "",

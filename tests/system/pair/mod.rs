@@ -35,6 +35,6 @@ pub fn from_environment<T: FromStr>(name: &str, default: T) -> T {
 
 /// A line for who runs the tests by hand.
 #[allow(clippy::print_stdout, reason = "figures are for people")]
-fn say(text: &str) {
+pub fn say(text: &str) {
     println!("pair: {text}");
 }

@@ -52,11 +52,26 @@ from Counted[{shown}] select k, seq, n insert into Plain;
 from Counted[first] select k, seq, n insert into Told;
 ";
 
+/// Who keeps the record of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arbiter {
+    /// A file of both.
+    File,
+    /// A process of its own.
+    Witness,
+    /// A database.
+    Server {
+        /// The lines of a section of settings that name it, and the port in them.
+        settings: &'static str,
+        port: u16,
+    },
+}
+
 /// What a pair is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Plot {
-    /// A process of its own keeps the record, instead of a file.
-    pub witness: bool,
+    /// Who keeps the record.
+    pub arbiter: Arbiter,
     /// Which events come to the receiver that knows no ids.
     pub shown: &'static str,
     /// More settings for both nodes.
@@ -69,7 +84,7 @@ pub struct Plot {
 
 impl Default for Plot {
     fn default() -> Self {
-        Self { witness: false, shown: "true", settings: "", ha: "", plans: &[] }
+        Self { arbiter: Arbiter::File, shown: "true", settings: "", ha: "", plans: &[] }
     }
 }
 
@@ -79,7 +94,7 @@ pub struct Pair {
     pub receiver: Receiver,
     /// The ways on which each node dials the other.
     links: [Proxy; 2],
-    /// The ways on which each node dials the witness.
+    /// The ways on which each node dials the arbiter, where that is no file.
     ways: Option<[Proxy; 2]>,
     witness: Option<Witness>,
     folder: TempDir,
@@ -121,23 +136,27 @@ impl Pair {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("secret"), "the secret of these tests").expect("a file");
         let receiver = Receiver::start();
-        let witness = plot.witness.then(|| Witness::start(folder.path()));
+        let is_witness = plot.arbiter == Arbiter::Witness;
+        let witness = is_witness.then(|| Witness::start(folder.path()));
+        let keeper = match (&witness, plot.arbiter) {
+            (_, Arbiter::Server { port, .. }) => Some(SocketAddr::from(([127, 0, 0, 1], port))),
+            (witness, _) => witness.as_ref().map(|of| of.listen),
+        };
         let listens = [free_port(), free_port()];
         // Node 0 dials node 1 over link 0.
         let links = [Proxy::to(listens[1]), Proxy::to(listens[0])];
-        let ways = witness.as_ref().map(|of| [Proxy::to(of.listen), Proxy::to(of.listen)]);
+        let ways = keeper.map(|keeper| [Proxy::to(keeper), Proxy::to(keeper)]);
         let plain = folder.path().join("plain.jsonl");
         let plan = plan(&plain, receiver.address, plot.shown);
         let mut plans = vec![("count.siddhi", plan.as_str())];
         plans.extend(plot.plans);
         let node = |place: usize| {
-            let arbiter = match &ways {
-                Some(ways) => format!("witness:{}", ways[place].address),
-                None => format!("sqlite:{}", folder.path().join("arbiter.db").display()),
-            };
+            let way = ways.as_ref().map(|ways| ways[place].address);
+            let (arbiter, store) = plot.arbiter.settings(folder.path(), way);
             let settings = format!(
                 "{}\n[node]\nname = 'node-{name}'\n[ha]\nenabled = true\nnode = '{name}'\n\
-                 listen = '{}'\npeer = '{}'\nsecret_file = '{}'\narbiter = '{arbiter}'\n{}\n",
+                 listen = '{}'\npeer = '{}'\nsecret_file = '{}'\narbiter = '{arbiter}'\n{}\n\
+                 {store}",
                 plot.settings,
                 listens[place],
                 links[place].address,
@@ -269,13 +288,19 @@ impl Pair {
         self.links.iter().for_each(Proxy::cut);
     }
 
-    /// The network between a node and the witness.
-    pub fn stall_witness(&self, node: usize, stalled: bool) {
-        let ways = self.ways.as_ref().expect("there is a witness");
+    /// The network between a node and the arbiter.
+    pub fn stall_arbiter(&self, node: usize, stalled: bool) {
+        let ways = self.ways.as_ref().expect("the arbiter is no file");
         ways[node].stall(stalled, stalled);
         if !stalled {
             ways[node].cut();
         }
+    }
+
+    /// Each thing that nodes and arbiter say to each other takes so long.
+    pub fn slow_arbiter(&self, time: Duration) {
+        let ways = self.ways.as_ref().expect("the arbiter is no file");
+        ways.iter().for_each(|way| way.slow(time));
     }
 
     /// Kills the witness.
@@ -312,6 +337,21 @@ impl Pair {
         let rows = document["rows"].as_array().cloned().unwrap_or_default();
         let number = crate::pair::load::number;
         rows.iter().map(|row| (number(&row[0]), (number(&row[1]), number(&row[2])))).collect()
+    }
+}
+
+impl Arbiter {
+    /// The word for it in `[ha]`, and further sections. Nodes reach it by this way.
+    fn settings(self, folder: &Path, way: Option<SocketAddr>) -> (String, String) {
+        match (self, way) {
+            (Arbiter::Server { settings, port }, Some(way)) => {
+                let by = format!(":{}/", way.port());
+                let settings = settings.replace(&format!(":{port}/"), &by);
+                ("store:arbiter".to_owned(), format!("[stores.arbiter]\n{settings}"))
+            }
+            (_, Some(way)) => (format!("witness:{way}"), String::new()),
+            (_, None) => (format!("sqlite:{}", folder.join("arbiter.db").display()), String::new()),
+        }
     }
 }
 

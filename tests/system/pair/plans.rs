@@ -10,6 +10,7 @@ use crate::node::SOON;
 use crate::node::client;
 use crate::pair::accounts::check;
 use crate::pair::load::Rate;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 use crate::pair::say;
@@ -26,7 +27,7 @@ from !In select text update or insert into Bad on Bad.text == text;
 ";
 
 const POISON: Plot = Plot {
-    witness: false,
+    arbiter: Arbiter::File,
     shown: "true",
     settings: "[testing]\nfaults = true\n",
     ha: "",

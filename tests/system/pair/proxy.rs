@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -28,6 +29,8 @@ struct Network {
     there: AtomicBool,
     /// Nothing passes to who dialled.
     back: AtomicBool,
+    /// How long each piece is on its way, in milliseconds.
+    takes: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -46,8 +49,8 @@ impl Proxy {
                 of.open.lock().expect("nobody panics").extend([clone(&caller), clone(&called)]);
                 let (there, back) = (Arc::clone(&of), Arc::clone(&of));
                 let (from, to) = (clone(&caller), clone(&called));
-                thread::spawn(move || pass(from, to, &there.there));
-                thread::spawn(move || pass(called, caller, &back.back));
+                thread::spawn(move || pass(from, to, &there.there, &there.takes));
+                thread::spawn(move || pass(called, caller, &back.back, &back.takes));
             }
         });
         Self { address, network }
@@ -59,6 +62,12 @@ impl Proxy {
         self.network.back.store(back, Ordering::Release);
     }
 
+    /// Each piece takes so long from now on.
+    pub fn slow(&self, time: Duration) {
+        let time = u64::try_from(time.as_millis()).expect("it is short");
+        self.network.takes.store(time, Ordering::Release);
+    }
+
     /// Ends every connection; new ones are taken.
     pub fn cut(&self) {
         for stream in self.network.open.lock().expect("nobody panics").drain(..) {
@@ -68,9 +77,10 @@ impl Proxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, stalled: &AtomicBool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, stalled: &AtomicBool, takes: &AtomicU64) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
+        thread::sleep(Duration::from_millis(takes.load(Ordering::Acquire)));
         while stalled.load(Ordering::Acquire) {
             thread::sleep(LOOK);
         }
