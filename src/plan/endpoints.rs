@@ -98,7 +98,10 @@ impl Checker<'_> {
         match action.value.to_ascii_uppercase().as_str() {
             "LOG" => {}
             "STREAM" => self.add_fault_stream(annotation, stream),
-            "STORE" => self.not_supported(action.span, "a store of errors"),
+            "STORE" => {
+                self.add_fault_stream(annotation, stream);
+                self.plan.streams[stream].keeps_faults = true;
+            }
             other => {
                 let message = format!("there is no action `{}` on errors", action.value);
                 let fault = Diagnostic::error(codes::BAD_ANNOTATION, action.span, message);

@@ -132,9 +132,10 @@ const ASYNC: &[Key] = &[
 
 const ON_ERROR: &[Key] = &[key(
     "action",
-    "`LOG`, `STREAM`",
+    "`LOG`, `STREAM`, `STORE`",
     "`LOG`",
-    "`STREAM` gives the stream a fault stream, `!name`, with an attribute `_error` more.",
+    "`STREAM` gives the stream a fault stream, `!name`, with an attribute `_error` more; `STORE` \
+     does so, too, and keeps what comes there as dead letters.",
 )];
 
 const INFO: &[Key] = &[key("name", "text", "", "The name.")];
@@ -188,7 +189,8 @@ pub const ANNOTATIONS: &[Known] = &[
         "@async(buffer.size='64', workers='2')\ndefine stream Orders (item string);",
     ),
     Known::new("onError", &[Before::Stream], Keys::Of(ON_ERROR)).manual(
-        "What happens to events of the stream that a query cannot compute.",
+        "What happens to events of the stream that a query cannot compute: they are logged, \
+         go to its fault stream, or are kept as [dead letters](../dead-letters.md), too.",
         "@OnError(action='STREAM')\ndefine stream Orders (amount int);\n\
          from Orders select 10 / amount as share insert into Shares;\n\
          from !Orders select amount, _error insert into Failed;",

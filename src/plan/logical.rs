@@ -88,11 +88,12 @@ pub struct Stream {
     pub store: Option<Endpoint>,
     /// `@OnError`: the fault stream that takes rows which failed, if the plan wants that.
     pub fault: Option<StreamId>,
+    /// `@OnError(action='STORE')`: what comes to the fault stream is kept as dead letters, too.
+    pub keeps_faults: bool,
     /// `@watermark`: rows from outside are put in order of their event time.
     pub watermark: Option<Watermark>,
-    /// Whether its rows must run through the plan one by one, since running a whole batch could be
-    /// seen in the results. Counts for rows from outside (and of triggers): what queries put into a
-    /// stream belongs to the row that caused it.
+    /// Whether rows from outside (and of triggers) run through the plan one by one, since a whole
+    /// batch could be seen in the results. What queries put into it belongs to the row at hand.
     pub row_by_row: bool,
     /// Where it is defined, or first named.
     pub span: Span,

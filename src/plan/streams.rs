@@ -57,6 +57,7 @@ impl Checker<'_> {
             sinks: Vec::new(),
             store: None,
             fault: None,
+            keeps_faults: false,
             watermark: None,
             row_by_row: false,
             span,

@@ -76,6 +76,7 @@ mod tests {
             sinks: vec![Endpoint { kind, options: vec![option], map: None, span }],
             store: None,
             fault: None,
+            keeps_faults: false,
             watermark: None,
             row_by_row: false,
             span,

@@ -358,13 +358,13 @@ fn on_error(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>) 
     match options.word("on.error") {
         Some("WAIT" | "RETRY") => OnError::Wait,
         Some("STREAM") => OnError::Stream,
-        Some("STORE") if matches!(setup.role, Role::Sink) => OnError::Store,
-        // A change that is made later than those after it would undo them.
-        Some("STORE") => {
-            let (place, what) = (options.place("on.error"), "dead letters of a store's changes");
+        // A question that is asked later is answered to nobody.
+        Some("STORE") if setup.role == Role::Errands => {
+            let (place, what) = (options.place("on.error"), "dead letters of an external table");
             faults.push(Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what));
             OnError::Log
         }
+        Some("STORE") => OnError::Store,
         _ => OnError::Log,
     }
 }

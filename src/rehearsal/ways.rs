@@ -274,6 +274,7 @@ mod tests {
             sinks: Vec::new(),
             store: None,
             fault: None,
+            keeps_faults: false,
             watermark: None,
             row_by_row: false,
             span: Default::default(),

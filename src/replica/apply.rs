@@ -19,6 +19,7 @@ use crate::language::parse_query;
 use crate::language::variables;
 use crate::plan::check_query;
 use crate::plan::logical::OnDemand;
+use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::replica::Body;
@@ -145,7 +146,7 @@ pub struct Replica {
     /// The entry that is being applied.
     at_hand: Option<LogEntry>,
     takeover: Option<Takeover>,
-    results: Results,
+    pub(super) results: Results,
 }
 
 /// Rows that a publisher is given again.
@@ -311,6 +312,7 @@ impl Replica {
         self.now = now;
         // Not before: an entry that is skipped counts for nothing, wherever that is known.
         self.count(news);
+        self.keep_faults();
         self.number(outputs);
         notes.append(&mut self.results.notes);
         Ok(outcome)
@@ -368,10 +370,6 @@ impl Replica {
     /// Puts rows together with their numbers.
     fn number(&mut self, outputs: &mut Vec<Output>) {
         let Some(running) = &self.running else { return };
-        if let Some(Again { stream, publisher, rows }) = self.again.take() {
-            let number = next(&mut self.given, &publisher, rows.len() as u64);
-            outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
-        }
         for (stream, rows) in self.results.drain() {
             let names = &running.publishers[stream];
             let count = rows.len() as u64;
@@ -381,6 +379,15 @@ impl Replica {
                 publishers.push((Text::clone(name), next(&mut self.given, name, count)));
             }
             outputs.push(Output { stream, first, rows: Arc::new(rows), publishers });
+        }
+        if let Some(Again { stream, publisher, rows }) = self.again.take() {
+            let rows = match running.made.plan.streams[stream].origin {
+                // A change that is made later than those after it would undo them.
+                Origin::Changes(table) => Arc::new(running.machine.as_it_is(table, &rows)),
+                _ => rows,
+            };
+            let number = next(&mut self.given, &publisher, rows.len() as u64);
+            outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
         }
     }
 

@@ -77,19 +77,19 @@ pub enum Body {
     },
     /// Dead letters, and what came along with them.
     PutAside(Box<PutAside>),
-    /// A dead letter is taken up again, and closed.
+    /// Dead letters of one place are taken up again, in this order, and closed.
     TakeUp {
-        /// Its number.
-        letter: u64,
-        /// What its message was read as: rows of a stream; `None` for a letter that holds rows.
+        /// Their numbers.
+        letters: Vec<u64>,
+        /// What their messages were read as: rows of a stream; `None` for letters that hold rows.
         rows: Option<(Text, Batch)>,
         /// Who sent it, if the sender numbers what it sends.
         sending: Option<Sending>,
     },
-    /// A dead letter is closed without more ado.
+    /// Dead letters are closed without more ado.
     Discard {
-        /// Its number.
-        letter: u64,
+        /// Their numbers.
+        letters: Vec<u64>,
         /// Who sent it, if the sender numbers what it sends.
         sending: Option<Sending>,
     },
@@ -276,6 +276,14 @@ const TAKE_UP: u8 = 12;
 const DISCARD: u8 = 13;
 /// The number of questions stands first.
 const ANSWERS: u8 = 14;
+/// As `TAKE_UP` and `DISCARD`, which are still read, of many.
+const TAKE_UP_ALL: u8 = 15;
+const DISCARD_ALL: u8 = 16;
+
+/// The numbers of letters: one, or a list.
+fn letters(is_one: bool, from: &mut &[u8]) -> Result<Vec<u64>, Malformed> {
+    if is_one { Ok(vec![u64::decode(from)?]) } else { Vec::decode(from) }
+}
 
 fn head(from: &mut &[u8]) -> Result<(Millis, u8), Malformed> {
     if u8::decode(from)? != FORMAT {
@@ -337,15 +345,15 @@ impl Encode for LogEntry {
                 ((rows + aside.letters.len()) as u64).encode(out);
                 aside.encode(out);
             }
-            Body::TakeUp { letter, rows, sending } => {
-                TAKE_UP.encode(out);
-                letter.encode(out);
+            Body::TakeUp { letters, rows, sending } => {
+                TAKE_UP_ALL.encode(out);
+                letters.encode(out);
                 rows.encode(out);
                 sending.encode(out);
             }
-            Body::Discard { letter, sending } => {
-                DISCARD.encode(out);
-                letter.encode(out);
+            Body::Discard { letters, sending } => {
+                DISCARD_ALL.encode(out);
+                letters.encode(out);
                 sending.encode(out);
             }
         }
@@ -383,12 +391,15 @@ impl Encode for LogEntry {
             ANSWERS => Body::Answers(Arc::new(Answers::decode(from)?)),
             SKIP => Body::Skip { position: u64::decode(from)?, reason: Text::decode(from)? },
             PUT_ASIDE => Body::PutAside(Box::new(PutAside::decode(from)?)),
-            TAKE_UP => Body::TakeUp {
-                letter: u64::decode(from)?,
+            TAKE_UP | TAKE_UP_ALL => Body::TakeUp {
+                letters: letters(kind == TAKE_UP, from)?,
                 rows: Option::decode(from)?,
                 sending: Option::decode(from)?,
             },
-            DISCARD => Body::Discard { letter: u64::decode(from)?, sending: Option::decode(from)? },
+            DISCARD | DISCARD_ALL => Body::Discard {
+                letters: letters(kind == DISCARD, from)?,
+                sending: Option::decode(from)?,
+            },
             _ => return Err(Malformed),
         };
         Ok(Self { at, body })

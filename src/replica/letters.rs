@@ -206,6 +206,12 @@ impl Letters {
         std::mem::take(&mut self.news)
     }
 
+    /// How much is kept.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// From now on so much is kept.
     pub fn bind(&mut self, bounds: Bounds) {
         self.bounds = bounds;

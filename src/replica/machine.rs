@@ -52,6 +52,10 @@ pub trait Machine: Send {
     }
     /// Takes rows that a table's store had.
     fn fill(&mut self, _table: TableId, _piece: Piece<'_>) {}
+    /// How rows of a table stand of which its store was told these changes.
+    fn as_it_is(&self, _table: TableId, told: &Batch) -> Batch {
+        told.clone()
+    }
     /// How many rows have ended inside the plan since its start; always in the same order.
     fn drops(&self) -> Vec<Ended> {
         Vec::new()
@@ -198,6 +202,10 @@ impl Machine for Engine {
         self.0.fill_table(table, piece);
     }
 
+    fn as_it_is(&self, table: TableId, told: &Batch) -> Batch {
+        self.0.as_it_is(table, told)
+    }
+
     fn drops(&self) -> Vec<Ended> {
         let Drops { key_taken, no_key, fault, late } = self.0.drops();
         let inside =
@@ -271,6 +279,11 @@ impl Results {
             Batch::new(&plan.streams[stream].schema.types())
         });
         into.extend(rows, 0, rows.len());
+    }
+
+    /// The rows by stream, as they stand.
+    pub fn rows(&self) -> impl Iterator<Item = (StreamId, &Batch)> + '_ {
+        self.touched.iter().filter_map(|&stream| Some((stream, self.rows[stream].as_ref()?)))
     }
 
     /// The rows by stream, leaving nothing.

@@ -437,9 +437,12 @@ fn entries_are_read_back_from_their_bytes_and_damage_is_no_entry() {
     all.push(LogEntry::new(6, Body::PutAside(Box::new(known))));
     let batch = Batch::new(&[DataType::Long]);
     let (sending, rows) = (Some(Sending::new("web", 4)), Some(("In".into(), batch)));
-    all.push(LogEntry::new(7, Body::TakeUp { letter: 3, rows, sending: sending.clone() }));
-    all.push(LogEntry::new(7, Body::TakeUp { letter: 3, rows: None, sending: None }));
-    all.push(LogEntry::new(8, Body::Discard { letter: 3, sending }));
+    all.push(LogEntry::new(
+        7,
+        Body::TakeUp { letters: vec![3, 4], rows, sending: sending.clone() },
+    ));
+    all.push(LogEntry::new(7, Body::TakeUp { letters: vec![3, 4], rows: None, sending: None }));
+    all.push(LogEntry::new(8, Body::Discard { letters: vec![3], sending }));
     for entry in all {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);

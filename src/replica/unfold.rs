@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use crate::event::Batch;
 use crate::event::Millis;
+use crate::event::Structure;
 use crate::event::Text;
+use crate::event::Value;
+use crate::plan::logical::Origin;
+use crate::plan::logical::Stream;
 use crate::replica::Body;
 use crate::replica::Closing;
 use crate::replica::Copied;
@@ -49,16 +53,32 @@ impl Replica {
                 body
             }
             Body::PutAside(aside) => self.put_aside(now, *aside)?,
-            Body::TakeUp { letter, rows, .. } => self.take_up(letter, rows)?,
-            Body::Discard { letter, .. } => {
-                let closed = self.letters.close(letter, Closing::Discarded);
-                closed.ok_or_else(|| not_open(letter))?;
+            Body::TakeUp { letters, rows, .. } => self.take_up(&letters, rows)?,
+            Body::Discard { letters, .. } => {
+                self.all_open(&letters)?;
+                self.close_all(&letters, Closing::Discarded);
                 Body::Tick
             }
             Body::Skip { position, reason } => self.end_skip(now, position, &reason),
             other => other,
         };
         Ok(sending)
+    }
+
+    /// Makes dead letters of what came to fault streams whose stream keeps them, one a row, so that
+    /// it cannot be seen how rows came together.
+    pub(super) fn keep_faults(&mut self) {
+        let Some(running) = &self.running else { return };
+        let plan = &running.made.plan;
+        for (fault, rows) in self.results.rows() {
+            let Origin::Fault(stream) = plan.streams[fault].origin else { continue };
+            let stream = &plan.streams[stream];
+            if stream.keeps_faults {
+                fault_letters(self.now, stream, rows).for_each(|letter| {
+                    self.letters.put(letter);
+                });
+            }
+        }
     }
 
     /// Whether rows can enter a stream.
@@ -104,21 +124,40 @@ impl Replica {
         }
     }
 
-    /// Closes a letter; what was in it enters its stream, or goes to its publisher as new results.
-    fn take_up(&mut self, number: u64, rows: Option<(Text, Batch)>) -> Result<Body, Outcome> {
-        let letter = self.letters.open().get(&number);
-        let letter = letter.map(Arc::clone).ok_or_else(|| not_open(number))?;
+    /// The letters of these numbers; all of them or none.
+    fn all_open(&self, numbers: &[u64]) -> Result<Vec<Arc<Letter>>, Outcome> {
+        let open = self.letters.open();
+        let letter = |number: &u64| open.get(number).cloned().ok_or_else(|| not_open(*number));
+        numbers.iter().map(letter).collect()
+    }
+
+    fn close_all(&mut self, numbers: &[u64], closing: Closing) {
+        for number in numbers {
+            self.letters.close(*number, closing);
+        }
+    }
+
+    /// Closes letters of one place; what was in them enters its stream, or goes to its publisher as
+    /// new results.
+    fn take_up(&mut self, numbers: &[u64], rows: Option<(Text, Batch)>) -> Result<Body, Outcome> {
         let refuse = |reason: &str| Err(Outcome::Refused(reason.to_owned()));
-        let body = match (&letter.payload, rows) {
-            (Payload::Message(_), Some((stream, batch))) => enter(stream, batch),
-            (Payload::Message(_), None) => return refuse("its message was not read"),
-            (Payload::Rows { .. }, Some(_)) => return refuse("it holds rows and no message"),
-            (Payload::Rows { batch, .. }, None) if letter.kind == LetterKind::Plan => {
-                self.look_at(&letter.stream, batch)?;
-                enter(letter.stream.clone(), Batch::clone(batch))
+        let letters = self.all_open(numbers)?;
+        let Some(first) = letters.first() else { return refuse("it names no dead letter") };
+        let of = |letter: &Letter| (letter.kind, letter.place.clone(), letter.stream.clone());
+        if letters.iter().any(|letter| of(letter) != of(first)) {
+            return refuse("its dead letters are not of one place");
+        }
+        let body = match (held_by(&letters), rows) {
+            (Held::Messages, Some((stream, batch))) => enter(stream, batch),
+            (Held::Messages, None) => return refuse("its message was not read"),
+            (Held::Both, _) => return refuse("its dead letters hold messages and rows"),
+            (Held::Rows(_), Some(_)) => return refuse("it holds rows and no message"),
+            (Held::Rows(batch), None) if first.kind == LetterKind::Plan => {
+                self.look_at(&first.stream, &batch)?;
+                enter(first.stream.clone(), batch)
             }
-            (Payload::Rows { batch, .. }, None) => {
-                let (publisher, rows) = (letter.place.clone(), Arc::clone(batch));
+            (Held::Rows(batch), None) => {
+                let (publisher, rows) = (first.place.clone(), Arc::new(batch));
                 let running = self.running.as_ref();
                 let stream = running.and_then(|running| running.stream_of(&publisher, &rows));
                 let reason = || Outcome::Refused(format!("no `{publisher}` of these attributes"));
@@ -127,7 +166,7 @@ impl Replica {
                 Body::Tick
             }
         };
-        self.letters.close(number, Closing::Replayed);
+        self.close_all(numbers, Closing::Replayed);
         Ok(body)
     }
 
@@ -158,6 +197,77 @@ impl Replica {
         }
         Body::Tick
     }
+}
+
+/// What a stream's readers could not compute, a letter a row; `rows` are those of its fault stream,
+/// which have what went wrong as their last column.
+fn fault_letters<'a>(
+    now: Millis,
+    stream: &'a Stream,
+    rows: &'a Batch,
+) -> impl Iterator<Item = Letter> + 'a {
+    let width = stream.schema.len();
+    let name = &stream.name;
+    (0..rows.len()).map(move |row| {
+        let mut batch = Batch::new(&stream.schema.types());
+        let mut values = rows.row(row);
+        let error = values.split_off(width);
+        batch.push_row(rows.timestamps[row], &values);
+        Letter {
+            at: now,
+            kind: LetterKind::Plan,
+            place: name.clone(),
+            stream: name.clone(),
+            reason: "fault".into(),
+            message: error.first().map_or_else(|| Text::from(""), message_of),
+            payload: Payload::Rows {
+                first: 0,
+                names: stream.schema.names().map(Text::from).collect(),
+                batch: Arc::new(batch),
+            },
+        }
+    })
+}
+
+fn message_of(error: &Value) -> Text {
+    match error {
+        Value::Object(object) => match &**object {
+            Structure::Error(message) => message.clone(),
+            _ => Text::from(""),
+        },
+        Value::Text(text) => text.clone(),
+        _ => Text::from(""),
+    }
+}
+
+/// What letters hold.
+enum Held {
+    Messages,
+    /// All their rows, in order.
+    Rows(Batch),
+    Both,
+}
+
+fn held_by(letters: &[Arc<Letter>]) -> Held {
+    let mut all: Option<Batch> = None;
+    for (before, letter) in letters.iter().enumerate() {
+        match (&letter.payload, &mut all) {
+            (Payload::Message(_), None) => {}
+            (Payload::Rows { batch, .. }, None) if before == 0 => all = Some(Batch::clone(batch)),
+            (Payload::Rows { batch, .. }, Some(rows)) if is_alike(rows, batch) => {
+                rows.extend(batch, 0, batch.len());
+            }
+            _ => return Held::Both,
+        }
+    }
+    all.map_or(Held::Messages, Held::Rows)
+}
+
+/// Whether rows have the same types: a place may have had others in an earlier version.
+fn is_alike(one: &Batch, other: &Batch) -> bool {
+    let types = |of: &Batch| of.columns.iter().map(|column| column.values.data_type()).collect();
+    let (one, other): (Vec<_>, Vec<_>) = (types(one), types(other));
+    one == other
 }
 
 /// Rows enter a stream; who sent them is known elsewhere.

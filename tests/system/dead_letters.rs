@@ -203,3 +203,43 @@ fn the_command_lists_shows_mends_and_discards() {
     assert_eq!(command(&node, &["discard", "orders"]).status.code(), Some(1));
     assert_eq!(node.stop(), Some(0));
 }
+
+#[test]
+fn what_a_query_cannot_compute_is_kept_and_enters_again_under_a_new_version() {
+    let plan = |read: &str| {
+        format!(
+            "@OnError(action='STORE') define stream In (name string, n int);
+             @primaryKey('n') define table Seen (n int, size int);
+             from In select n, {read} as size insert into Seen;"
+        )
+    };
+    let first = plan("str:length(name)");
+    let mut node =
+        Node::start(&[("orders.siddhi", first.as_str())], "[dead_letters]\nletters = 2\n");
+    node.wait_for_plan("orders");
+    let seen = |node: &Node| {
+        let rows = node.query("orders", "from Seen select n, size order by n");
+        rows["rows"].clone()
+    };
+    node.send("orders", "In", &json!([{"name": null, "n": 1}, {"name": "ab", "n": 2}]));
+    node.send("orders", "In", &json!([{"name": null, "n": 3}, {"name": null, "n": 4}]));
+    // The settings say how many are kept.
+    wait_for(&node, &[3, 2]);
+    let before = letters(&node, "");
+    let words = ["kind", "place", "stream", "reason"].map(|word| before[0][word].clone());
+    assert_eq!(words, ["plan", "In", "In", "fault"].map(|word| json!(word)));
+    assert!(before[0]["message"].as_str().unwrap().contains("length"), "{before}");
+    assert_eq!(seen(&node), json!([[2, 2]]));
+    node.kill_and_start();
+    wait_for(&node, &[3, 2]);
+    assert_eq!(letters(&node, ""), before, "the same, and none of them twice");
+    assert_eq!(delete(&node, &format!("{PATH}/2")).status, 200);
+    node.put("orders.siddhi", plan("ifThenElse(name is null, 0, str:length(name))"));
+    // Under the version before it fails again, which leaves another letter.
+    node.wait(SOON, "the row came through", || {
+        node.post(&format!("{PATH}/replay?all=true"), "");
+        (seen(&node) == json!([[2, 2], [4, 0]])).then_some(())
+    });
+    wait_for(&node, &[]);
+    assert_eq!(node.stop(), Some(0));
+}

@@ -322,3 +322,59 @@ fn a_store_that_is_not_in_the_settings_is_refused_where_it_is_named() {
     let answer = node.post("/api/v1/check", plan);
     assert!(answer.text().contains("there is no store `E`"), "{}", answer.text());
 }
+
+const LETTERS: &str = "@app:name('kept')
+define stream In (k int, v int);
+define stream Gone (k int);
+@store(type='rdbms', datasource='D', table.name='kept_rows', on.error='STORE')
+@primaryKey('k') define table T (k int, v int);
+from In select k, v update or insert into T set T.v = v on T.k == k;
+from Gone select k delete T on T.k == k;
+";
+
+/// Changes that a store did not take are kept; taken up again they bring its rows to what they are
+/// by then, and to nothing older.
+fn changes_put_aside_bring_a_store_up_to_date(which: Which) {
+    let (place, server) = Place::alone(which);
+    let node = Node::start(&[("kept.siddhi", LETTERS)], &settings(&place));
+    node.wait_for_plan("kept");
+    let rows = || pairs(&mut place.session(), "kept_rows", "k, v");
+    let wait_for = |expected: &[(i64, i64)]| {
+        let what = format!("the store has {expected:?}");
+        node.wait(SOON, &what, || (rows() == expected).then_some(()));
+    };
+    let path = "/api/v1/plans/kept/dead-letters";
+    let letters = || node.get(path).json()["dead_letters"].as_array().cloned().unwrap_or_default();
+    node.send("kept", "In", &json!([{"k": 1, "v": 1}, {"k": 2, "v": 1}]));
+    wait_for(&[(1, 1), (2, 1)]);
+    server.kill();
+    node.send("kept", "In", &json!([{"k": 1, "v": 2}, {"k": 2, "v": 2}]));
+    node.send("kept", "In", &json!([{"k": 3, "v": 3}]));
+    node.wait(3 * SOON, "the changes are letters", || {
+        let events = letters().iter().filter_map(|letter| letter["events"].as_u64()).sum::<u64>();
+        (events == 3).then_some(())
+    });
+    assert_eq!(
+        (&letters()[0]["kind"], &letters()[0]["place"]),
+        (&json!("store"), &json!("store:T"))
+    );
+    server.start_again();
+    node.send("kept", "In", &json!([{"k": 1, "v": 4}]));
+    node.send("kept", "Gone", &json!([{"k": 2}]));
+    wait_for(&[(1, 4)]);
+    let answer = node.post(&format!("{path}/replay?kind=store"), "").json();
+    assert_eq!(answer["refused"], json!([]), "{answer}");
+    wait_for(&[(1, 4), (3, 3)]);
+    assert_eq!(letters(), [] as [serde_json::Value; 0]);
+    assert_eq!(node.stop(), Some(0));
+}
+
+#[test]
+fn changes_put_aside_bring_mariadb_up_to_date() {
+    changes_put_aside_bring_a_store_up_to_date(Which::Mariadb);
+}
+
+#[test]
+fn changes_put_aside_bring_postgres_up_to_date() {
+    changes_put_aside_bring_a_store_up_to_date(Which::Postgres);
+}

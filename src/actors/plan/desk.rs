@@ -128,7 +128,7 @@ impl Desk {
             notes: Vec::new(),
             account: Account::new(&version.name, metrics),
             budget: Arc::new(budget),
-            letters: LetterDesk { shown: Arc::default(), given_up: Arc::default(), bounds },
+            letters: LetterDesk::new(bounds),
             follow: Follow::default(),
             loading: Loading::default(),
             snapshots,

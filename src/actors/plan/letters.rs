@@ -27,12 +27,31 @@ pub(super) struct LetterDesk {
     pub given_up: Arc<LetterBox>,
     /// How much is kept.
     pub bounds: Bounds,
+    /// Whether the log has been told so.
+    pub is_bound: bool,
+}
+
+impl LetterDesk {
+    /// A desk without letters.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { shown: Arc::default(), given_up: Arc::default(), bounds, is_bound: false }
+    }
 }
 
 impl Desk {
     /// Orders what publishers gave up or were answered. This is done also while the plan waits for
     /// a publisher: it may be the one that waits for this.
     pub fn order_letters(&mut self) {
+        // The plan makes letters itself, too, and has to know how many may stay.
+        let bounds = self.letters.bounds;
+        let runs = self.replica.deployment().is_some();
+        if runs
+            && !std::mem::replace(&mut self.letters.is_bound, true)
+            && self.replica.letters().bounds() != bounds
+        {
+            let aside = self.aside(Vec::new(), None);
+            self.order(Body::PutAside(Box::new(aside)), Told::Nobody, None);
+        }
         while let Some((posted, told)) = self.letters.given_up.take() {
             let body = match posted {
                 Posted::Letter(letter) => Body::PutAside(Box::new(self.aside(vec![letter], None))),

@@ -88,6 +88,7 @@ pub use mirrored::Verdict;
 pub use question::Answer;
 pub use question::AskError;
 pub use question::Question;
+pub use replay::Asked;
 pub use replay::LetterError;
 pub use replay::Underway;
 pub use snapshots::SnapshotDesk;

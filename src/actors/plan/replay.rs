@@ -1,5 +1,7 @@
 //! Dead letters taken up again, or discarded: each by an entry of the plan's log that closes it.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::actors::clock;
@@ -59,6 +61,42 @@ impl Underway {
     }
 }
 
+/// Letters that were to be closed together.
+#[derive(Debug)]
+pub struct Asked {
+    /// Their numbers.
+    pub letters: Vec<u64>,
+    /// Tells what became of them: of all of them or of none.
+    pub underway: Result<Underway, LetterError>,
+}
+
+/// Letters that one entry takes up.
+struct Group {
+    letters: Vec<u64>,
+    /// The first of them.
+    of: Arc<Letter>,
+    events: u64,
+    rows: Option<(Text, Batch)>,
+}
+
+impl Group {
+    fn takes(&self, next: &Group, rows_max: usize) -> bool {
+        let (mine, theirs) = (&self.of, &next.of);
+        let same = (mine.kind, &mine.place, &mine.stream);
+        same == (theirs.kind, &theirs.place, &theirs.stream)
+            && self.rows.is_some() == next.rows.is_some()
+            && self.events + next.events <= rows_max as u64
+    }
+
+    fn add(&mut self, next: Group) {
+        self.letters.extend(next.letters);
+        self.events += next.events;
+        if let (Some((_, rows)), Some((_, more))) = (&mut self.rows, next.rows) {
+            rows.extend(&more, 0, more.len());
+        }
+    }
+}
+
 impl Station {
     /// Has a letter taken up again: what a receiver could not read, or `mended` in its place, is
     /// read and enters its stream; rows go to their publisher, or enter their stream. A message may
@@ -83,7 +121,49 @@ impl Station {
             (Payload::Rows { .. }, None) => None,
             (Payload::Rows { .. }, Some(_)) => return Err(LetterError::NotMended),
         };
-        self.order(Body::TakeUp { letter: number, rows, sending: None }).await
+        self.order(Body::TakeUp { letters: vec![number], rows, sending: None }).await
+    }
+
+    /// Has letters taken up again, each as [`Station::replay`] does: those of one place that stand
+    /// together by one entry of the log, which holds little more than so many events.
+    pub async fn replay_all(&self, numbers: &[u64], rows_max: usize) -> Vec<Asked> {
+        let mut asked = Vec::new();
+        let mut group: Option<Group> = None;
+        for &number in numbers {
+            match self.group_of(number, rows_max) {
+                Ok(next) => match &mut group {
+                    Some(known) if known.takes(&next, rows_max) => known.add(next),
+                    _ => asked.extend(self.order_group(group.replace(next)).await),
+                },
+                Err(error) => asked.push(Asked { letters: vec![number], underway: Err(error) }),
+            }
+        }
+        asked.extend(self.order_group(group).await);
+        asked
+    }
+
+    /// Has letters discarded, by one entry of the log.
+    pub async fn discard_all(&self, numbers: &[u64]) -> Asked {
+        let letters = numbers.to_vec();
+        let body = Body::Discard { letters: letters.clone(), sending: None };
+        Asked { letters, underway: self.order(body).await }
+    }
+
+    fn group_of(&self, number: u64, rows_max: usize) -> Result<Group, LetterError> {
+        let letter = self.dead_letters.letter(number).ok_or(LetterError::Unknown(number))?;
+        let events = letter.events();
+        let rows = match &letter.payload {
+            Payload::Message(message) => Some(self.read(&letter, message, rows_max)?),
+            Payload::Rows { .. } => None,
+        };
+        let events = rows.as_ref().map_or(events, |(_, rows)| rows.len() as u64);
+        Ok(Group { letters: vec![number], of: letter, events, rows })
+    }
+
+    async fn order_group(&self, group: Option<Group>) -> Option<Asked> {
+        let Group { letters, rows, .. } = group?;
+        let body = Body::TakeUp { letters: letters.clone(), rows, sending: None };
+        Some(Asked { letters, underway: self.order(body).await })
     }
 
     /// Has a letter discarded.
@@ -92,7 +172,7 @@ impl Station {
     /// If it is not open.
     pub async fn discard(&self, number: u64) -> Result<Underway, LetterError> {
         self.dead_letters.letter(number).ok_or(LetterError::Unknown(number))?;
-        self.order(Body::Discard { letter: number, sending: None }).await
+        self.order(Body::Discard { letters: vec![number], sending: None }).await
     }
 
     async fn order(&self, body: Body) -> Result<Underway, LetterError> {

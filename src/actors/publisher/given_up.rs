@@ -19,6 +19,7 @@ use crate::actors::publisher::PublisherActor;
 use crate::event::Batch;
 use crate::event::Text;
 use crate::event::Value;
+use crate::plan::logical::Stream;
 use crate::publishers::Built;
 use crate::publishers::OnError;
 use crate::publishers::Parcel;
@@ -187,7 +188,8 @@ impl PublisherActor {
         let Some((stream, front)) = version.stream(&format!("!{}", parcel.stream)) else {
             return false;
         };
-        if front.schema.len() != parcel.schema.len() + 1 {
+        let keeps = |of: &Stream| of.name == *parcel.stream && of.keeps_faults;
+        if front.schema.len() != parcel.schema.len() + 1 || version.plan.streams.iter().any(keeps) {
             return false;
         }
         let mut batch = Batch::new(&front.schema.types());

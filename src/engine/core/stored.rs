@@ -37,6 +37,14 @@ impl PlanCore {
         }
     }
 
+    /// How rows of a table stand of which its store was told these changes: each as it is now, or
+    /// that it is gone.
+    #[must_use]
+    pub fn as_it_is(&self, table: TableId, told: &Batch) -> Batch {
+        let table = self.context.tables[table].as_ref().expect("nobody searches now");
+        table.as_it_is(told)
+    }
+
     /// Tables whose store has not been asked for its rows yet.
     pub fn unloaded(&self) -> impl Iterator<Item = TableId> + '_ {
         let tables = self.context.tables.iter().enumerate();

@@ -136,6 +136,47 @@ impl MemoryTable {
         self.stored = Some(stored);
     }
 
+    /// How rows stand of which the store was told these changes: each as it is now, or that it is
+    /// gone.
+    pub fn as_it_is(&self, told: &Batch) -> Batch {
+        let mut changes = told.empty_like(0);
+        let Some(stored) = &self.stored else { return changes };
+        for row in 0..told.len() {
+            let found = self.find_told(stored, told, row);
+            let change = if found.is_some() { Change::Update } else { Change::Delete };
+            let [done, columns @ ..] = changes.columns.as_mut_slice() else { break };
+            done.ints_mut().push(change.code());
+            for (column, mine) in columns.iter_mut().enumerate() {
+                match found {
+                    Some(found) => {
+                        let (segment, place) = self.place(found);
+                        mine.push_from(&segment.columns[column], place);
+                    }
+                    None if stored.key.contains(&column) => {
+                        mine.push_from(&told.columns[column + 1], row);
+                    }
+                    None => mine.push_null(),
+                }
+            }
+            changes.push_head(stored.now, Kind::Current, 0);
+        }
+        changes
+    }
+
+    /// The row that a change was about, if it is there.
+    fn find_told(&self, stored: &Stored, told: &Batch, row: usize) -> Option<RowNumber> {
+        let column = |&column: &usize| &told.columns[column + 1];
+        if self.has_key {
+            let probe: Vec<&Column> = self.indexes[0].columns().iter().map(column).collect();
+            return self.indexes[0].find(&self.segments, &probe, row).first().copied();
+        }
+        let number = &told.columns[stored.width + 1];
+        self.live_rows().find(|&known| {
+            let (segment, place) = self.place(known);
+            segment.columns[stored.width].same(place, number, row)
+        })
+    }
+
     /// Whether the rows that its store had at first are still to come.
     pub fn awaits_rows(&self) -> bool {
         self.stored.as_ref().is_some_and(|stored| !stored.is_loaded)

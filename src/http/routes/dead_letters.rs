@@ -16,6 +16,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::Response;
 
 use crate::actors::plan::Applied;
+use crate::actors::plan::Asked;
 use crate::actors::plan::Closed;
 use crate::actors::plan::Filter;
 use crate::actors::plan::LetterError;
@@ -207,11 +208,23 @@ pub async fn replay_all(
     let meant = meant(&Parameters::read(&request, MEANT)?)?;
     let station = api.station(&plan)?;
     let rows_max = api.limits().batch_rows_max;
-    let mut asked = Vec::new();
-    for id in numbers(&station, &meant) {
-        asked.push((id, station.replay(id, None, rows_max).await));
+    let (mut closed, mut refused) = (0, Vec::new());
+    for Asked { letters, underway } in
+        station.replay_all(&numbers(&station, &meant), rows_max).await
+    {
+        match (done(underway).await, letters.as_slice()) {
+            (Ok(_), letters) => closed += letters.len(),
+            (done @ Err(_), [id]) => count(*id, &done, &mut closed, &mut refused),
+            // One of them is in the way of the others, or was closed meanwhile.
+            (Err(_), letters) => {
+                for &id in letters {
+                    let alone = done(station.replay(id, None, rows_max).await).await;
+                    count(id, &alone, &mut closed, &mut refused);
+                }
+            }
+        }
     }
-    Ok(close_all(plan.into_inner(), asked).await)
+    Ok(closed_letters(plan.into_inner(), closed, refused))
 }
 
 /// Discards all dead letters that are meant.
@@ -229,11 +242,22 @@ pub async fn discard_all(
 ) -> Result<HttpResponse, Refusal> {
     let meant = meant(&Parameters::read(&request, MEANT)?)?;
     let station = api.station(&plan)?;
-    let mut asked = Vec::new();
-    for id in numbers(&station, &meant) {
-        asked.push((id, station.discard(id).await));
+    let (mut closed, mut refused) = (0, Vec::new());
+    let numbers = numbers(&station, &meant);
+    if !numbers.is_empty() {
+        let Asked { letters, underway } = station.discard_all(&numbers).await;
+        match done(underway).await {
+            Ok(_) => closed = letters.len(),
+            // One was closed meanwhile.
+            Err(_) => {
+                for id in letters {
+                    let alone = done(station.discard(id).await).await;
+                    count(id, &alone, &mut closed, &mut refused);
+                }
+            }
+        }
     }
-    Ok(close_all(plan.into_inner(), asked).await)
+    Ok(closed_letters(plan.into_inner(), closed, refused))
 }
 
 /// The parameters that say which letters are meant.
@@ -326,18 +350,24 @@ fn close(
     Ok(HttpResponse::Ok().json(ClosedLetter { plan: plan.to_owned(), id, position }))
 }
 
-async fn close_all(plan: String, asked: Vec<(u64, Result<Underway, LetterError>)>) -> HttpResponse {
-    let (mut closed, mut refused) = (0, Vec::new());
-    for (id, underway) in asked {
-        let done = match underway {
-            Ok(underway) => underway.done().await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(_) => closed += 1,
-            Err(error) => refused.push(RefusedLetter { id, detail: error.to_string() }),
-        }
+/// What became of letters that were to be closed.
+async fn done(underway: Result<Underway, LetterError>) -> Result<Applied, LetterError> {
+    underway?.done().await
+}
+
+fn count(
+    id: u64,
+    done: &Result<Applied, LetterError>,
+    closed: &mut usize,
+    refused: &mut Vec<RefusedLetter>,
+) {
+    match done {
+        Ok(_) => *closed += 1,
+        Err(error) => refused.push(RefusedLetter { id, detail: error.to_string() }),
     }
+}
+
+fn closed_letters(plan: String, closed: usize, refused: Vec<RefusedLetter>) -> HttpResponse {
     HttpResponse::Ok().json(ClosedLetters { plan, closed, refused })
 }
 

@@ -53,7 +53,8 @@ const RETRY: OptionDefinition = option(
     Form::Word(&["RETRY", "LOG", "STORE"]),
     "RETRY",
     "What is done while the store cannot be reached: it is waited for and nothing is lost \
-     (`RETRY`), or after a few tries rows are counted, logged and left out (`LOG`).",
+     (`RETRY`), or after a few tries rows are kept as dead letters that can be replayed \
+     (`STORE`), or counted, logged and left out (`LOG`).",
 );
 /// Options of the reference that name a database in the plan.
 const ADDRESS: &[&str] = &[

@@ -285,6 +285,7 @@ fn options_are_checked() {
     let right = table().option("field.length", "k.40").option("on.error", "retry");
     assert_eq!(right.try_build().unwrap().on_error, OnError::Wait);
     assert_eq!(table().option("on.error", "LOG").try_build().unwrap().on_error, OnError::Log);
+    assert_eq!(table().option("on.error", "STORE").try_build().unwrap().on_error, OnError::Store);
     // Where plans are only checked nobody knows the stores.
     let unknown = Sink { stores: None, ..sink().option("keys", "ip") };
     assert!(unknown.try_build().is_ok());

@@ -58,7 +58,7 @@ fn give_up(at: Millis, first: u64, values: &[i64]) -> LogEntry {
 }
 
 fn take_up(at: Millis, letter: u64, rows: Option<(Text, Batch)>) -> LogEntry {
-    LogEntry::new(at, Body::TakeUp { letter, rows, sending: None })
+    LogEntry::new(at, Body::TakeUp { letters: vec![letter], rows, sending: None })
 }
 
 fn open(scene: &Scene) -> Vec<u64> {
@@ -87,7 +87,7 @@ fn letters_come_with_rows_and_a_place_and_a_message_is_taken_up_once() {
     scene.move_on();
     assert_eq!(scene.sums().last(), Some(&(3, 8)), "once");
     assert_eq!(open(&scene), [2]);
-    let discard = Body::Discard { letter: 2, sending: None };
+    let discard = Body::Discard { letters: vec![2], sending: None };
     assert_eq!(scene.apply(LogEntry::new(1004, discard.clone())), Outcome::Done);
     assert!(is_refused(&scene.apply(LogEntry::new(1004, discard)), "no dead letter 2"));
     let closed = Closed { replayed: 1, discarded: 1, expired: 0 };
@@ -140,7 +140,7 @@ fn what_a_producer_says_again_closes_nothing_more() {
     scene.apply(put(1001, aside(None)));
     let again = |letter| {
         let sending = Some(Sending::new("/7/1", 1));
-        LogEntry::new(1002, Body::Discard { letter, sending })
+        LogEntry::new(1002, Body::Discard { letters: vec![letter], sending })
     };
     assert_eq!(scene.apply(again(1)), Outcome::Done);
     assert_eq!(scene.apply(again(1)), Outcome::Repeated, "it is answered as the first time");
@@ -241,4 +241,55 @@ fn letters_are_saved_with_or_without_what_both_nodes_bring() {
     scene.move_on();
     assert_eq!(open(&scene), [1, 2, 3, 4]);
     assert_eq!(scene.replica.save().unwrap().to_bytes(), bytes);
+}
+
+/// The letters of a plan that keeps what it cannot compute, when rows come in these batches.
+fn faults(batches: &[&[Option<&str>]]) -> Replica {
+    let text = "@OnError(action='STORE') define stream In (t string);
+        from In select str:length(t) as n insert into Lengths;
+        from Lengths select n insert into Out;";
+    let mut replica = Replica::new(Arc::new(EngineMaker));
+    let (mut outputs, mut notes) = (Vec::new(), Vec::new());
+    let deployment = Deployment { number: 1, text: text.into(), secret: 7 };
+    let mut apply = |body| {
+        replica.apply(LogEntry::new(1000, body), &mut outputs, &mut notes).unwrap();
+    };
+    apply(Body::Deploy(deployment));
+    for texts in batches {
+        let mut batch = Batch::new(&[DataType::Text]);
+        for text in *texts {
+            batch.push_row(1000, &[text.map_or(Value::Null, Value::from)]);
+        }
+        let stream = "In".into();
+        apply(Body::Rows { stream, sending: None, mark: None, copied: None, batch });
+    }
+    replica
+}
+
+#[test]
+fn a_row_that_cannot_be_computed_is_a_letter_however_rows_come_together() {
+    let replica = faults(&[&[Some("a"), None, Some("b"), None], &[None]]);
+    let letters = replica.letters();
+    assert_eq!(letters.open().keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    let first = &letters.open()[&1];
+    let place = [&*first.place, &*first.stream, &*first.reason];
+    assert_eq!((first.kind, place), (LetterKind::Plan, ["In", "In", "fault"]));
+    assert!(first.message.contains("length"), "{}", first.message);
+    let Payload::Rows { first: 0, names, batch } = &first.payload else { panic!("{first:?}") };
+    assert_eq!((names.as_slice(), batch.row(0)), (&["t".into()][..], vec![Value::Null]));
+    let one_by_one = faults(&[&[Some("a")], &[None], &[Some("b")], &[None], &[None]]);
+    assert_eq!(one_by_one.letters().open(), letters.open());
+    // They are part of what is saved, and not made again when an entry is taken back.
+    let saved = replica.save().unwrap();
+    assert_ne!(saved.fingerprint(), faults(&[&[Some("a")]]).save().unwrap().fingerprint());
+}
+
+#[test]
+fn such_a_row_enters_its_stream_again() {
+    let mut replica = faults(&[&[None]]);
+    let (mut outputs, mut notes) = (Vec::new(), Vec::new());
+    replica.apply(take_up(1001, 1, None), &mut outputs, &mut notes).unwrap();
+    // It fails again: a new letter, and the old one is closed.
+    assert_eq!(replica.letters().open().keys().copied().collect::<Vec<_>>(), [2]);
+    assert_eq!(replica.letters().closed().replayed, 1);
 }

@@ -216,3 +216,46 @@ fn a_reader_may_ask_for_the_active_node() {
         assert_eq!(ask(active, &format!("{path}other"), body).status, 400, "{path}");
     }
 }
+
+#[test]
+fn a_line_that_cannot_be_read_is_a_letter_of_each_node() {
+    let mut pair = start(plan("10 min"));
+    let active = pair.wait_in_sync();
+    for node in [active, 1 - active] {
+        append(&pair, node, "named.csv", "event-1,one\n");
+    }
+    let path = "/api/v1/plans/both/dead-letters";
+    let letters = |pair: &Pair, node: usize| {
+        let answer = pair.try_get(node, path).map(|answer| answer.json());
+        answer.map(|answer| answer["dead_letters"].clone()).unwrap_or_default()
+    };
+    for node in 0..2 {
+        pair.wait(SOON, "both lines are letters", || {
+            (letters(&pair, node).as_array()?.len() == 2).then_some(())
+        });
+    }
+    let all = letters(&pair, active);
+    assert_eq!(letters(&pair, 1 - active), all, "in the same order, with the same times");
+    assert_eq!(
+        (&all[0]["sample"], &all[1]["sample"]),
+        (&json!("event-1,one"), &json!("event-1,one"))
+    );
+    pair.kill(active);
+    pair.wait(SOON, "the other one acts", || pair.acts(1 - active).then_some(()));
+    assert_eq!(letters(&pair, 1 - active), all, "none is lost, and none is there more often");
+    let ask = |pair: &Pair, method: &str, path: &str, body: &str| {
+        let address = pair.nodes[1 - active].address();
+        let answer = client::ask_within(address, ANSWER, method, path, &[], Some(body.as_bytes()));
+        answer.expect("it answers").status
+    };
+    assert_eq!(ask(&pair, "POST", &format!("{path}/1/replay"), "event-1,1"), 200);
+    assert_eq!(ask(&pair, "DELETE", &format!("{path}/2"), ""), 200);
+    pair.start_again(active);
+    pair.wait_in_sync();
+    for node in 0..2 {
+        let once = BTreeMap::from([(("named".to_owned(), 1), 1)]);
+        let what = format!("the mended event counts once at {node}");
+        pair.wait(SOON, &what, || (seen(&pair, node)? == once).then_some(()));
+        assert_eq!(letters(&pair, node), json!([]));
+    }
+}
