@@ -37,7 +37,8 @@ soak: ## the long form: every rule of the pair left out has to be noticed; pairs
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
 	KILLS=20 CUTS=5 FLAPS=100 HALT=30 HALTS=20 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
 		cargo test --release --locked --test system pair:: -- --nocapture
-	KILLS=10 HALT=20 cargo test --release --locked --test system stores:: -- --nocapture
+	KILLS=10 HALT=20 cargo test --release --locked --test system -- stores:: store_versions:: \
+		--nocapture
 
 fuzz: ## mutated plans for TIME=seconds from BASE=n, for PART=lexer, parser, checker, builder or all
 	FUZZ_SECONDS=$(TIME) SEED=$(BASE) PART=$(PART) \

@@ -7,10 +7,10 @@
 
 mod answered;
 mod given_up;
+mod parcels;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -35,14 +35,14 @@ use crate::actors::publisher::answered::ANSWERS_UNDER_WAY_MAX;
 use crate::actors::publisher::answered::UnderWay;
 use crate::actors::publisher::given_up::GivenUp;
 use crate::actors::publisher::given_up::LETTERS_UNDER_WAY_MAX;
+use crate::actors::publisher::parcels::generation;
+use crate::actors::publisher::parcels::part;
 use crate::actors::tree::Control;
 use crate::actors::tree::Exit;
 use crate::actors::tree::Lifeline;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::Taken;
 use crate::actors::tree::Voice;
-use crate::event::Batch;
-use crate::event::hash_bytes;
 use crate::publishers::Built;
 use crate::publishers::OnError;
 use crate::publishers::Parcel;
@@ -138,8 +138,9 @@ pub struct PublisherActor {
     lifeline: Lifeline,
     built: Option<Built>,
     is_open: bool,
-    /// Failures in a row.
+    /// Failures in a row, and why the last one was.
     failures: u32,
+    reason: String,
     unflushed: bool,
     /// The epoch in which it published last.
     epoch: Option<u64>,
@@ -205,6 +206,7 @@ impl PublisherActor {
             built: None,
             is_open: false,
             failures: 0,
+            reason: String::new(),
             unflushed: false,
             epoch: None,
             stopping: None,
@@ -513,6 +515,7 @@ impl PublisherActor {
     }
 
     fn succeeded(&mut self) {
+        self.reason.clear();
         if std::mem::take(&mut self.failures) > 0 {
             info!(plan = %self.job.station.name, publisher = self.job.end.name, "works again");
         }
@@ -521,7 +524,8 @@ impl PublisherActor {
     /// Takes note of a failure; says how long to wait before the next try.
     fn failed(&mut self, on_error: OnError, error: &PublishError, what: &str) -> Duration {
         self.failures += 1;
-        if self.failures == 1 {
+        if self.reason != error.message {
+            self.reason.clone_from(&error.message);
             let (plan, publisher) = (&self.job.station.name, &self.job.end.name);
             warn!(%plan, publisher, %error, ?on_error, "{what}; trying again");
         }
@@ -532,20 +536,6 @@ impl PublisherActor {
     fn is_given_up(&self, on_error: OnError) -> bool {
         on_error != OnError::Wait && self.failures >= TRIES
     }
-}
-
-/// Sets results of one history of the pair apart from those of another that was forced apart from
-/// it; both nodes say the same.
-fn generation(plan: u64, pair: &str) -> u64 {
-    if pair.is_empty() { plan } else { hash_bytes(format!("{plan} {pair}").as_bytes()) }
-}
-
-/// Some rows of a parcel as a parcel of their own.
-fn part(parcel: &Parcel, rows: Range<usize>) -> Parcel {
-    let mut batch = Batch::new(&parcel.schema.types());
-    batch.extend(&parcel.batch, rows.start, rows.end);
-    let number = parcel.number + rows.start as u64;
-    Parcel { number, batch: Arc::new(batch), ..parcel.clone() }
 }
 
 impl Actor for PublisherActor {

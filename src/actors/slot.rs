@@ -7,6 +7,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::future::join_all;
+use tokio::time::sleep;
 use tracing::info;
 
 use crate::actors::checking;
@@ -64,6 +66,8 @@ const CORE: &str = "core";
 const CORE_GRACE: Duration = Duration::from_secs(10);
 /// How long all its actors together may take.
 const GRACE: Duration = Duration::from_secs(35);
+/// How often a publisher looks whether the one before it has nothing left.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a plan is deployed from.
 #[derive(Debug, Clone)]
@@ -107,6 +111,8 @@ struct Parts {
     file: String,
     tails: Tails,
     sinks: Vec<Sink>,
+    /// Ways out of versions before by which something has still to leave.
+    finishing: Vec<Arc<PublisherEnd>>,
     sources: Vec<Source>,
     /// Where publishers note how far they have come.
     confirmed: Option<Arc<ConfirmedFile>>,
@@ -119,6 +125,15 @@ struct Sink {
     edge: Edge,
     end: Arc<PublisherEnd>,
     job: PublisherJob,
+    /// Those of the same name in versions before, which have to write what they have first.
+    after: Vec<Arc<PublisherEnd>>,
+}
+
+impl Sink {
+    /// Whether it may begin.
+    fn is_next(&self) -> bool {
+        self.after.iter().all(|end| end.is_done())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -200,20 +215,24 @@ impl Slot {
         let station = Station::new(Arc::new(version), inbox, kept, &around.metrics)
             .map_err(|Broken(reason)| reason)?;
         let station = Arc::new(station);
-        station.desk().read_stores_by(Arc::new(StoreReader::new(&station.name, ports)));
+        let voice = around.registry.voice(format!("plans/{}/{CORE}", station.name));
+        let reader = StoreReader::new(&station.name, ports, voice);
+        station.desk().read_stores_by(Arc::new(reader));
         if let Some(pair) = &around.pair {
             pair.set_station(number_in_pair, &station);
         }
         let sinks = edges.into_iter().zip(ends).map(|(edge, end)| {
             let job = edge.publisher_job(&station, &end, around);
-            Sink { edge, end, job }
+            Sink { edge, end, job, after: Vec::new() }
         });
         let sources = sources.into_iter().map(|edge| {
             let job = edge.receiver_job(&station, around);
             Source { edge, job }
         });
         let (sinks, sources) = (sinks.collect(), sources.collect());
-        let parts = Mutex::new(Parts { file, tails, sinks, sources, confirmed, group: None });
+        let (group, finishing) = (None, Vec::new());
+        let parts = Parts { file, tails, sinks, finishing, sources, confirmed, group };
+        let parts = Mutex::new(parts);
         let (around, ports, thread) = (around.clone(), ports.clone(), Thread::start());
         let number = number_in_pair;
         Ok(Arc::new(Self { station, number, around, ports, limits, thread, parts }))
@@ -260,14 +279,16 @@ impl Slot {
     ///
     /// # Errors
     /// If the plan takes nothing any more.
-    pub async fn update(&self, draft: Draft) -> Result<(), Closed> {
+    pub async fn update(self: &Arc<Self>, draft: Draft) -> Result<(), Closed> {
         let (name, around) = (Arc::clone(&draft.name), &self.around);
         let sink_edges = edges::sinks(&name, &draft.plan, &self.ports);
         let source_edges = edges::sources(&name, &draft.plan, &self.ports);
-        let (old_sinks, old_sources, group, confirmed) = {
-            let parts = self.parts();
+        let (old_sinks, old_sources, group, confirmed, finishing) = {
+            let mut parts = self.parts();
             let group = parts.group.clone().ok_or(Closed)?;
-            (parts.sinks.clone(), parts.sources.clone(), group, parts.confirmed.clone())
+            parts.finishing.retain(|end| !end.is_done());
+            let finishing = parts.finishing.clone();
+            (parts.sinks.clone(), parts.sources.clone(), group, parts.confirmed.clone(), finishing)
         };
         let kept_sink = |edge: &Edge| {
             old_sinks.iter().find(|old| old.edge.name == edge.name && old.edge.key == edge.key)
@@ -282,7 +303,9 @@ impl Slot {
                 kept.unwrap_or_else(|| {
                     let end = new_end(edge, &name, self.limits, around, confirmed.as_ref());
                     let job = edge.publisher_job(&self.station, &end, around);
-                    Sink { edge: edge.clone(), end, job }
+                    let before = old_sinks.iter().map(|old| &old.end).chain(&finishing);
+                    let after = before.filter(|old| old.name == edge.name).map(Arc::clone);
+                    Sink { edge: edge.clone(), end, job, after: after.collect() }
                 })
             })
             .collect();
@@ -311,19 +334,23 @@ impl Slot {
             remove(&group, &old.edge.name).await;
         }
         // What the version before has still to write is in its stores before they are read.
-        self.station.desk().hold_loading(true);
-        if let Err(closed) = self.station.switch(Arc::new(version)).await {
-            self.station.desk().hold_loading(false);
-            return Err(closed);
+        let old = |sink: &&Sink| goes(&sink.edge.name, &sink.edge.key, &sink_edges);
+        let going: Vec<&Sink> = old_sinks.iter().filter(old).collect();
+        self.station.desk().load_after(going.iter().map(|old| Arc::clone(&old.end)));
+        self.station.switch(Arc::new(version)).await?;
+        // Together: each may wait for something that is away, though not longer than its grace.
+        join_all(going.iter().map(|old| remove(&group, &old.edge.name))).await;
+        going.iter().for_each(|old| old.end.inbox.close());
+        for old in going.iter().filter(|old| !old.end.is_done()) {
+            self.parts().finishing.push(Arc::clone(&old.end));
+            self.let_finish((*old).clone(), group.clone());
         }
-        for old in old_sinks.iter().filter(|o| goes(&o.edge.name, &o.edge.key, &sink_edges)) {
-            remove(&group, &old.edge.name).await;
-            old.end.inbox.close();
-        }
-        self.station.desk().hold_loading(false);
         for sink in sinks.iter().filter(|sink| kept_sink(&sink.edge).is_none()) {
-            let child = edges::publisher_child(&sink.edge.name, sink.job.clone());
-            group.do_send(AddChild(child));
+            if sink.is_next() {
+                group.do_send(AddChild(edges::publisher_child(&sink.edge.name, sink.job.clone())));
+            } else {
+                self.begin_later(sink.clone(), group.clone());
+            }
         }
         for source in sources.iter().filter(|source| kept_source(&source.edge).is_none()) {
             let child = edges::receiver_child(&source.edge.name, source.job.clone());
@@ -332,6 +359,40 @@ impl Slot {
         let mut parts = self.parts();
         (parts.sinks, parts.sources) = (sinks, sources);
         Ok(())
+    }
+
+    /// Lets a publisher that the plan goes without write what it was given before that.
+    fn let_finish(self: &Arc<Self>, old: Sink, group: Addr<Supervisor>) {
+        let slot = Arc::clone(self);
+        actix::spawn(async move {
+            let version = slot.station.version().number;
+            // It may never have begun itself.
+            slot.until(|| old.is_next()).await;
+            let name = format!("{} (before version {version})", old.edge.name);
+            group.do_send(AddChild(edges::publisher_child(&name, old.job.clone())));
+            slot.until(|| old.end.is_done()).await;
+            remove(&group, &name).await;
+        });
+    }
+
+    /// Begins a publisher as soon as those before it have nothing left.
+    fn begin_later(self: &Arc<Self>, sink: Sink, group: Addr<Supervisor>) {
+        let slot = Arc::clone(self);
+        info!(plan = %slot.station.name, publisher = sink.edge.name, "it waits for the one before");
+        actix::spawn(async move {
+            slot.until(|| sink.is_next()).await;
+            let is_it = |known: &Sink| Arc::ptr_eq(&known.end, &sink.end);
+            if slot.parts().sinks.iter().any(is_it) {
+                group.do_send(AddChild(edges::publisher_child(&sink.edge.name, sink.job.clone())));
+            }
+        });
+    }
+
+    /// Waits until something is so, or the plan takes nothing any more.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        while !is_so() && !self.station.inbox.is_closed() {
+            sleep(LOOK).await;
+        }
     }
 
     /// Takes nothing more; what is left in the inbox is counted and turned away.

@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::actors::edges::Ports;
 use crate::actors::plan::Reading;
 use crate::actors::plan::TableReader;
+use crate::actors::tree::Voice;
 use crate::event::Schema;
 use crate::event::Text;
 use crate::plan::logical::Endpoint;
@@ -35,6 +36,7 @@ const ROOM: Duration = Duration::from_secs(1);
 pub struct StoreReader {
     plan: Arc<str>,
     ports: Ports,
+    voice: Voice,
 }
 
 /// What is read for one table.
@@ -44,14 +46,15 @@ struct Job {
     schema: Schema,
     endpoint: Endpoint,
     ports: Ports,
+    voice: Voice,
     pieces: Sender<Reading>,
 }
 
 impl StoreReader {
-    /// A reader for this plan.
+    /// A reader for this plan, which says what it waits for.
     #[must_use]
-    pub fn new(plan: &Arc<str>, ports: &Ports) -> Self {
-        Self { plan: Arc::clone(plan), ports: ports.clone() }
+    pub fn new(plan: &Arc<str>, ports: &Ports, voice: Voice) -> Self {
+        Self { plan: Arc::clone(plan), ports: ports.clone(), voice }
     }
 }
 
@@ -69,6 +72,7 @@ impl TableReader for StoreReader {
                 schema: changes.schema.clone(),
                 endpoint: endpoint.clone(),
                 ports: self.ports.clone(),
+                voice: self.voice.clone(),
                 pieces,
             };
             let begun = thread::Builder::new().name("store-reader".to_owned()).spawn(|| job.run());
@@ -84,17 +88,25 @@ impl Job {
     /// Reads until it has gone well, or nobody listens.
     fn run(self) {
         let (plan, table) = (&self.plan, &*self.table);
-        let mut has_failed = false;
+        let mut reason = String::new();
         while let Err(error) = self.read() {
             if self.tell(Reading::Anew).is_err() {
+                self.voice.say(String::new());
                 return;
             }
-            if !std::mem::replace(&mut has_failed, true) {
-                warn!(%plan, table, %error, "the plan waits for the store of a table");
+            if reason != error.message {
+                reason.clone_from(&error.message);
+                let what = match error.may_pass() {
+                    true => "the plan waits for the store of a table",
+                    false => "the plan waits until the store of a table fits it",
+                };
+                warn!(%plan, table, %error, "{what}");
+                self.voice.say(format!("waits for table {table}: {error}"));
             }
             thread::sleep(AGAIN);
         }
-        if has_failed {
+        if !reason.is_empty() {
+            self.voice.say(String::new());
             info!(%plan, table, "the store of the table is read");
         }
         // Whoever listened may be gone by now.

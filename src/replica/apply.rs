@@ -19,7 +19,6 @@ use crate::language::parse_query;
 use crate::language::variables;
 use crate::plan::check_query;
 use crate::plan::logical::OnDemand;
-use crate::plan::logical::Origin;
 use crate::plan::logical::Plan;
 use crate::plan::logical::StreamId;
 use crate::replica::Body;
@@ -314,6 +313,7 @@ impl Replica {
         self.count(news);
         self.keep_faults();
         self.number(outputs);
+        self.give_again(outputs);
         notes.append(&mut self.results.notes);
         Ok(outcome)
     }
@@ -379,15 +379,6 @@ impl Replica {
                 publishers.push((Text::clone(name), next(&mut self.given, name, count)));
             }
             outputs.push(Output { stream, first, rows: Arc::new(rows), publishers });
-        }
-        if let Some(Again { stream, publisher, rows }) = self.again.take() {
-            let rows = match running.made.plan.streams[stream].origin {
-                // A change that is made later than those after it would undo them.
-                Origin::Changes(table) => Arc::new(running.machine.as_it_is(table, &rows)),
-                _ => rows,
-            };
-            let number = next(&mut self.given, &publisher, rows.len() as u64);
-            outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
         }
     }
 
@@ -577,7 +568,7 @@ fn counter(stream: &str) -> Text {
 }
 
 /// The number of the first of so many more.
-fn next(given: &mut BTreeMap<Text, u64>, name: &Text, count: u64) -> u64 {
+pub(super) fn next(given: &mut BTreeMap<Text, u64>, name: &Text, count: u64) -> u64 {
     let given = match given.get_mut(name) {
         Some(given) => given,
         None => given.entry(Text::clone(name)).or_default(),

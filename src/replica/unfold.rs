@@ -20,11 +20,13 @@ use crate::replica::LetterKind;
 use crate::replica::LogEntry;
 use crate::replica::Mark;
 use crate::replica::Outcome;
+use crate::replica::Output;
 use crate::replica::Payload;
 use crate::replica::PutAside;
 use crate::replica::Replica;
 use crate::replica::Sending;
 use crate::replica::apply::Again;
+use crate::replica::apply::next;
 
 impl Replica {
     /// Does all that an entry says but what it brings to the machine, which is left of it: rows, a
@@ -168,6 +170,20 @@ impl Replica {
         };
         self.close_all(numbers, Closing::Replayed);
         Ok(body)
+    }
+
+    /// What letters held goes to its publisher, as new results.
+    pub(super) fn give_again(&mut self, outputs: &mut Vec<Output>) {
+        let Some(running) = &self.running else { return };
+        if let Some(Again { stream, publisher, rows }) = self.again.take() {
+            let rows = match running.made.plan.streams[stream].origin {
+                // A change that is made later than those after it would undo them.
+                Origin::Changes(table) => Arc::new(running.machine.as_it_is(table, &rows)),
+                _ => rows,
+            };
+            let number = next(&mut self.given, &publisher, rows.len() as u64);
+            outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
+        }
     }
 
     /// The rows of an entry that was skipped go to the fault stream; without one they become a

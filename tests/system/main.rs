@@ -23,6 +23,7 @@ mod restart;
 #[path = "../stores/servers.rs"]
 mod servers;
 mod shipped;
+mod store_versions;
 mod stores;
 mod tls;
 mod witness;

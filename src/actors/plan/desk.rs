@@ -278,12 +278,7 @@ impl Desk {
             Work::OfLetter(body, told) => {
                 self.order(*body, Told::Sender(clock::elapsed(), Some(told)), Some(room));
             }
-            Work::Switch(switch) => {
-                let body = Body::Deploy(self.deployment_of(&switch.version));
-                self.versions.remember(&switch.version);
-                self.ordering = Arc::clone(&switch.version);
-                self.order(body, Told::Deployer(switch), Some(room));
-            }
+            Work::Switch(switch) => self.take_switch(switch, Some(room)),
         }
     }
 

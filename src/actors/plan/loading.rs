@@ -12,9 +12,12 @@ use crossbeam_channel::TryRecvError;
 use tracing::info;
 
 use crate::actors::plan::Desk;
+use crate::actors::plan::PublisherEnd;
 use crate::actors::plan::Stuck;
+use crate::actors::plan::Switch;
 use crate::actors::plan::Told;
 use crate::actors::plan::Version;
+use crate::actors::tree::Room;
 use crate::engine::core::stored::columns_in_store;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -46,12 +49,14 @@ pub trait TableReader: Send + Sync {
 pub struct Loading {
     /// Who reads; without one every store is empty.
     reader: Option<Arc<dyn TableReader>>,
-    /// Whether results of the version before may still be on their way to a store.
-    pub(super) is_held: bool,
+    /// Ways into stores of versions before; what they have still to write comes first.
+    before: Vec<Arc<PublisherEnd>>,
     at_hand: Option<AtHand>,
 }
 
 struct AtHand {
+    /// The version that has the table.
+    version: u64,
     table: Text,
     pieces: Receiver<Reading>,
     types: Vec<DataType>,
@@ -70,10 +75,38 @@ impl Desk {
         self.loading.reader = Some(reader);
     }
 
-    /// While this holds no store is asked for its rows: results of the version before may still be
-    /// on their way to it.
-    pub fn hold_loading(&mut self, is_held: bool) {
-        self.loading.is_held = is_held;
+    /// No store is asked for its rows before these ways out, which a new version goes without, have
+    /// nothing left: it may be on its way to that store.
+    pub fn load_after(&mut self, ends: impl IntoIterator<Item = Arc<PublisherEnd>>) {
+        self.loading.before.retain(|end| !end.is_done());
+        self.loading.before.extend(ends);
+    }
+
+    /// A new version takes over from one that waits for its stores, and waits for nothing: what is
+    /// in the inbox before it has not been looked at by anybody.
+    ///
+    /// # Errors
+    /// The version is handed back if the plan does not wait for its stores.
+    pub fn switch_while_loading(&mut self, switch: Switch) -> Result<(), Switch> {
+        let is_at_work = self.applied_number() == self.ordering.number;
+        if !is_at_work || !self.must_load() || !self.orders() {
+            return Err(switch);
+        }
+        self.stop_loading();
+        self.take_switch(switch, None);
+        Ok(())
+    }
+
+    /// Orders a new version.
+    pub(super) fn take_switch(&mut self, switch: Switch, room: Option<Room>) {
+        let body = Body::Deploy(self.deployment_of(&switch.version));
+        self.versions.remember(&switch.version);
+        self.ordering = Arc::clone(&switch.version);
+        self.order(body, Told::Deployer(switch), room);
+    }
+
+    fn applied_number(&self) -> u64 {
+        self.replica.deployment().map_or(0, |deployment| deployment.number)
     }
 
     /// Whether rows of stores must come before anything else is ordered.
@@ -83,8 +116,7 @@ impl Desk {
         if !is_kept(&self.ordering) {
             return false;
         }
-        let applied = self.replica.deployment().map_or(0, |deployment| deployment.number);
-        applied < self.ordering.number || !self.replica.unloaded().is_empty()
+        self.applied_number() < self.ordering.number || !self.replica.unloaded().is_empty()
     }
 
     /// Orders rows of stores that have come; `false` if none have.
@@ -94,11 +126,20 @@ impl Desk {
     pub fn load(&mut self) -> Result<bool, Stuck> {
         let unloaded = self.replica.unloaded();
         // The version that has the table may not be at work yet.
-        let Some(next) = unloaded.first() else { return self.flush().map(|()| false) };
-        self.loading.at_hand.take_if(|of| of.is_lost || !unloaded.contains(&of.table));
+        let is_at_work = self.applied_number() == self.ordering.number;
+        let Some(next) = unloaded.first().filter(|_| is_at_work) else {
+            return self.flush().map(|()| false);
+        };
+        let version = self.applied_number();
+        self.loading
+            .at_hand
+            .take_if(|of| of.is_lost || of.version != version || !unloaded.contains(&of.table));
         if self.loading.at_hand.is_none() {
-            if self.loading.is_held {
-                return Ok(false);
+            self.loading.before.retain(|end| !end.is_done());
+            if !self.loading.before.is_empty() || self.writes_to(next) {
+                // What they give up or were answered has to be safe before they are done.
+                self.order_letters();
+                return self.flush().map(|()| false);
             }
             self.loading.at_hand = self.begin_reading(next);
         }
@@ -116,6 +157,14 @@ impl Desk {
         }
         self.flush()?;
         Ok(has_ordered)
+    }
+
+    /// Whether changes of a table are on their way that were made before it was defined as it is
+    /// now, and before this process began.
+    fn writes_to(&self, table: &Text) -> bool {
+        let name = format!("store:{table}");
+        let mut ends = self.version.streams.iter().flat_map(|front| &front.publishers);
+        ends.any(|end| end.name == name && !end.is_done())
     }
 
     /// What was begun is for nothing: another node orders now.
@@ -137,6 +186,7 @@ impl Desk {
         };
         let (table, types) = (table.clone(), columns_in_store(plan, id));
         Some(AtHand {
+            version: self.applied_number(),
             table,
             types,
             pieces,

@@ -314,7 +314,11 @@ impl Station {
     pub async fn switch(&self, version: Arc<Version>) -> Result<(), Closed> {
         let (tell, told) = oneshot::channel();
         let switch = Switch { version: Arc::clone(&version), told: tell };
-        self.inbox.put(Work::Switch(switch)).await.map_err(|_| Closed)?;
+        let early = self.desk().switch_while_loading(switch);
+        match early {
+            Ok(()) => self.inbox.nudge(),
+            Err(switch) => self.inbox.put(Work::Switch(switch)).await.map_err(|_| Closed)?,
+        }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = version;
         told.await.map_err(|_| Closed)
     }

@@ -209,6 +209,12 @@ impl PublisherEnd {
         Self { name, inbox, unpublished, confirmed, reading, aside, outbox }
     }
 
+    /// Whether all that was given to it has left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.inbox.events() == 0
+    }
+
     /// The number of the last result that has left or was put aside; 0 before the first.
     #[must_use]
     pub fn confirmed(&self) -> u64 {

@@ -10,6 +10,7 @@ use crate::budget::events;
 use crate::node::SOON;
 use crate::node::client;
 use crate::node::client::Answer;
+use crate::pair::nodes::Arbiter;
 use crate::pair::nodes::Pair;
 use crate::pair::nodes::Plot;
 
@@ -20,7 +21,7 @@ from In insert into Kept;
 ";
 
 const PLOT: Plot = Plot {
-    witness: false,
+    arbiter: Arbiter::File,
     shown: "true",
     settings: SETTINGS,
     ha: "",
