@@ -427,3 +427,18 @@ fn results_that_had_not_left_when_a_snapshot_was_taken_leave_after_a_kill() {
     node.wait(SOON, "all results have come", || (numbers().len() >= 8).then_some(()));
     assert_eq!(numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
+
+#[test]
+fn what_a_plan_holds_is_shown_also_after_a_restart_from_a_snapshot() {
+    let mut node = Node::start(&[("sums.siddhi", SUMS)], "");
+    node.wait_for_plan("sums");
+    node.send("sums", "In", &json!([{ "n": 1 }, { "n": 2 }, { "n": 3 }]));
+    let holds = |node: &Node| {
+        let text = node.get("/metrics").text();
+        text.contains("twinflow_held_rows{plan=\"sums\"} 6\n").then_some(())
+    };
+    node.wait(SOON, "three rows in the window and three in the table", || holds(&node));
+    snapshot(&node);
+    node.kill_and_start();
+    node.wait(SOON, "they are shown again", || holds(&node));
+}

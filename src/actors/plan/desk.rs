@@ -112,7 +112,6 @@ impl Desk {
     pub fn new(version: Arc<Version>, kept: Kept, metrics: &Metrics) -> Result<Self, Broken> {
         note_panics();
         let Kept { versions, replica, ledger, suspect, snapshots, pending, bounds, .. } = kept;
-        let budget = Budget::new(kept.state_bytes_max, &version.name, metrics);
         let alone = ledger.mirrored().is_none();
         let is_new = alone && ledger.is_empty() && replica.position() == 0;
         let mut desk = Self {
@@ -127,7 +126,7 @@ impl Desk {
             outputs: Vec::new(),
             notes: Vec::new(),
             account: Account::new(&version.name, metrics),
-            budget: Arc::new(budget),
+            budget: Arc::new(Budget::new(kept.state_bytes_max, &version.name, metrics)),
             letters: LetterDesk::new(bounds),
             follow: Follow::default(),
             loading: Loading::default(),
@@ -557,9 +556,10 @@ impl Desk {
 
     /// Shows in the metrics how many rows it holds, and how many ended inside it.
     pub fn show(&mut self) {
-        // While old entries are applied again, their version's figures are not this one's.
-        if let (Some(machine), Some(plan)) = (self.replica.machine(), self.replica.plan())
-            && Arc::ptr_eq(plan, &self.version.plan)
+        // While old entries are applied again, their version's figures are not this one's. The same
+        // version may have been made twice, once from a snapshot.
+        if let (Some(machine), Some(of)) = (self.replica.machine(), self.replica.deployment())
+            && of.number == self.version.number
         {
             self.account.show(&self.version, machine);
         }
