@@ -377,6 +377,24 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_until_as_much_is_in_flight_as_is_wanted_or_fits() {
+        let narrow = Window { bytes: 250, events: 10 };
+        let (queue, consumed) = (Queue::new(WIDE), Consumed::default());
+        queue.open([narrow, WIDE]);
+        assert!(queue.has_room(Lane::Entries, 0), "one may always go");
+        ship(&queue, &parcel(86));
+        assert!(!queue.has_room(Lane::Entries, 100) && queue.has_room(Lane::Entries, 101));
+        assert_eq!(drain(&queue, &consumed), [Kind::Parcel]);
+        assert!(!queue.has_room(Lane::Entries, 100), "it is sent, and still in flight");
+        ship(&queue, &parcel(86));
+        ship(&queue, &parcel(86));
+        assert!(!queue.has_room(Lane::Entries, 1_000), "the peer has no more room");
+        assert!(queue.consumed(Lane::Entries, Amount { bytes: 100, events: 0 }));
+        assert!(queue.has_room(Lane::Entries, 1_000));
+        assert!(queue.has_room(Lane::Files, 0), "a lane of its own");
+    }
+
+    #[test]
     fn what_is_larger_than_the_window_goes_alone() {
         let queue = Queue::new(WIDE);
         let consumed = Consumed::default();
