@@ -1,5 +1,5 @@
 //! How fast the rows of an owned table reach a database: entries through the plan, its changes
-//! through the publisher, to the last commit.
+//! through the publisher, to the last commit. And how fast rows find what an external table has.
 //!
 //! `cargo bench --bench store` measures SQLite in a file, and MariaDB and PostgreSQL over loopback;
 //! `scripts/database` starts and stops the servers.
@@ -9,6 +9,8 @@
 #[allow(dead_code, unused_imports, unused_macros, reason = "the tests use more of it")]
 #[path = "../tests/stores/servers.rs"]
 mod servers;
+
+mod lookups;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +55,8 @@ fn main() {
                 rows / seconds
             );
         }
+        let (rows, seconds) = lookups::run(&Place::shared(which));
+        println!("{which:?} look-ups: {rows} rows in {seconds:.2} s, {:.0} rows/s", rows / seconds);
     }
 }
 

@@ -35,6 +35,15 @@ pub const INDICES: &str = "indices";
 /// The option that says whether the rows are in the store alone.
 pub const EXTERNAL: &str = "external";
 
+/// How many rows answers of an external table keep, and how; as `@cache` says.
+pub const CACHE_SIZE: &str = "cache.size";
+/// Which of them make room.
+pub const CACHE_POLICY: &str = "cache.policy";
+/// For how long they count.
+pub const CACHE_KEPT: &str = "cache.retention.period";
+/// How often those that are too old are forgotten.
+pub const CACHE_PURGED: &str = "cache.purge.interval";
+
 /// Something that takes the rows of a stream out of the plan.
 #[derive(Clone, Debug)]
 pub struct WayOut<'a> {
@@ -98,7 +107,7 @@ impl Checker<'_> {
         for element in &annotation.elements {
             match element {
                 AnnotationElement::Annotation(inner) if is(inner, "cache") => {
-                    cache = Some(inner.span);
+                    cache = Some(inner);
                 }
                 AnnotationElement::Annotation(inner) => {
                     self.unknown_inside(inner, &annotation.name.text, &["cache"]);
@@ -121,16 +130,44 @@ impl Checker<'_> {
             return None;
         };
         let kind = options.remove(place).value;
-        let store = Endpoint { kind, options, map: None, span: annotation.span };
+        let mut store = Endpoint { kind, options, map: None, span: annotation.span };
         match cache {
-            Some(span) if is_external(&store) => {
-                let message = "`@cache` has no effect yet: the table is asked each time";
-                self.report(Diagnostic::warning(codes::UNKNOWN_ANNOTATION, span, message));
-            }
-            Some(span) => self.no_effect(span, "`@cache`"),
+            Some(cache) if is_external(&store) => self.cache(cache, &mut store),
+            Some(cache) => self.no_effect(cache.span, "`@cache`"),
             None => {}
         }
         Some(store)
+    }
+
+    /// What `@cache` says, as options of its store.
+    fn cache(&mut self, cache: &Annotation, store: &mut Endpoint) {
+        for element in &cache.elements {
+            let Some(mut option) = self.option(element, &cache.name.text) else { continue };
+            let key = option.key.to_ascii_lowercase();
+            let known = [
+                ("size", CACHE_SIZE),
+                (CACHE_POLICY, CACHE_POLICY),
+                ("retention.period", CACHE_KEPT),
+                ("purge.interval", CACHE_PURGED),
+            ];
+            match known.iter().find(|(word, _)| *word == key) {
+                Some((_, name)) => {
+                    option.key = (*name).to_owned();
+                    store.options.push(option);
+                }
+                None => {
+                    let message = format!("`@cache` has no option `{}`", option.key);
+                    let fault = Diagnostic::error(codes::BAD_ANNOTATION, option.span, message);
+                    let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+                    self.report(fault.help(format!("there are {}", words.join(", "))));
+                }
+            }
+        }
+        if !store.options.iter().any(|option| option.key == CACHE_SIZE) {
+            let message = "`@cache` needs a size: how many rows are kept";
+            let fault = Diagnostic::error(codes::BAD_ANNOTATION, cache.span, message);
+            self.report(fault.help("for example `@cache(size='10000', cache.policy='LRU')`"));
+        }
     }
 
     /// An option as it is to be read; nothing if it has no effect.

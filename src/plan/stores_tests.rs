@@ -169,3 +169,23 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
         assert!(found.iter().all(|each| !each.is_error()), "{text}: {found:?}");
     }
 }
+
+#[test]
+fn what_a_cache_says_are_options_of_its_store() {
+    let table = |cache: &str| {
+        format!(
+            "@store(type='rdbms', datasource='D', external='true', @cache({cache}))
+             define table T (k string);"
+        )
+    };
+    let plan = checked(&table("size='9', cache.policy='LRU', retention.period='5 sec'"));
+    let given = "rdbms datasource=D external=true cache.size=9 cache.policy=LRU \
+                 cache.retention.period=5 sec";
+    assert_eq!(store(&plan, plan.tables[0].changes.unwrap()), given);
+    for (cache, words) in
+        [("cache.policy='LRU'", "needs a size"), ("size='9', sise='9'", "no option `sise`")]
+    {
+        let found = said(&table(cache));
+        assert!(found.iter().any(|each| each.message.contains(words)), "{cache}: {found:?}");
+    }
+}

@@ -56,8 +56,9 @@ fn publisher(
     #[cfg(feature = "node")]
     if setup.stores.is_some() {
         let store = store(setup, options, faults)?;
-        if matches!(job, Job::Errands) {
-            let errands = errands::Errands::new(store, setup.plan, setup.stream, table(place));
+        if let Job::Errands(cache) = job {
+            let (name, table) = (setup.stream, table(place));
+            let errands = errands::Errands::new(store, setup.plan, name, table, cache);
             return Some(Box::new(errands));
         }
         return Some(Box::new(write::Rdbms::new(store, setup.plan, table(place), job)));

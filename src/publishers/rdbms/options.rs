@@ -1,5 +1,7 @@
 //! What plans can say of a table in a store, and the table that comes of it.
 
+use std::time::Duration;
+
 use crate::event::Attribute;
 use crate::event::DataType;
 use crate::event::Schema;
@@ -17,6 +19,10 @@ use crate::mappers::options::option;
 use crate::mappers::options::optional;
 use crate::plan::logical::Role;
 use crate::plan::outside::OWN;
+use crate::plan::stores::CACHE_KEPT;
+use crate::plan::stores::CACHE_POLICY;
+use crate::plan::stores::CACHE_PURGED;
+use crate::plan::stores::CACHE_SIZE;
 use crate::plan::stores::EXTERNAL;
 use crate::plan::stores::INDICES;
 use crate::plan::stores::PRIMARY_KEYS;
@@ -87,6 +93,31 @@ pub const TABLE: Definition = Definition {
                 "false",
                 "Whether the rows are in the database alone, and asked for each time: for tables \
                  that others write to, too, or that are too large for memory.",
+            ),
+            optional(
+                CACHE_SIZE,
+                Form::Whole(1, 10_000_000),
+                "Rows that answers of an external table may keep for later questions; `@cache(size)` \
+                 says the same. Without it none are kept.",
+            ),
+            option(
+                CACHE_POLICY,
+                Form::Word(&["FIFO", "LRU", "LFU"]),
+                "FIFO",
+                "Which of them make room: the oldest, those not used for longest, or those used \
+                 least; also `@cache(cache.policy)`.",
+            ),
+            optional(
+                CACHE_KEPT,
+                KEPT,
+                "For how long they count; also `@cache(retention.period)`. Without it until the \
+                 plan writes to the table.",
+            ),
+            option(
+                CACHE_PURGED,
+                KEPT,
+                "10 sec",
+                "How often those that are too old are forgotten; also `@cache(purge.interval)`.",
             ),
             optional(PRIMARY_KEYS, Form::Text, "As `@primaryKey`, in older plans."),
             optional(INDICES, Form::Text, "As `@index` of each, in older plans."),
@@ -171,13 +202,51 @@ fn build(
     publisher(setup, options, place, job, faults)
 }
 
+/// How answers of an external table are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheOptions {
+    /// Rows at most.
+    pub rows: usize,
+    /// Which make room.
+    pub policy: CachePolicy,
+    /// For how long they count; `None`: for ever.
+    pub kept: Option<Duration>,
+    /// How often old ones are looked for.
+    pub purged: Duration,
+}
+
+/// Which answers make room for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// The oldest.
+    Fifo,
+    /// Those not used for longest.
+    Lru,
+    /// Those used least.
+    Lfu,
+}
+
+fn cache(options: &Options) -> Option<CacheOptions> {
+    let time = |key| options.number(key).map(|time| Duration::from_millis(time.unsigned_abs()));
+    Some(CacheOptions {
+        rows: usize::try_from(options.number(CACHE_SIZE)?).ok()?,
+        policy: match options.word(CACHE_POLICY) {
+            Some("LRU") => CachePolicy::Lru,
+            Some("LFU") => CachePolicy::Lfu,
+            _ => CachePolicy::Fifo,
+        },
+        kept: time(CACHE_KEPT),
+        purged: time(CACHE_PURGED)?,
+    })
+}
+
 /// What is done with rows.
 #[derive(Debug, Clone, Copy)]
 pub enum Job {
     /// They are changes of a table.
     Changes,
-    /// They say what is to be done with an external table.
-    Errands,
+    /// They say what is to be done with an external table, some of whose answers may be kept.
+    Errands(Option<CacheOptions>),
     /// They are events to be kept.
     Events {
         /// Whether an attribute holds their time; else it is put before the others.
@@ -211,7 +280,7 @@ pub struct Place {
 fn job(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>) -> Option<Job> {
     Some(match setup.role {
         Role::Changes => Job::Changes,
-        Role::Errands => Job::Errands,
+        Role::Errands => Job::Errands(cache(options)),
         Role::Events => {
             let time = |key: &str| options.number(key);
             let interval = time("purge.interval")?;

@@ -204,7 +204,7 @@ impl Rdbms {
             Job::Events { .. } | Job::Insert => (Change::Insert, rows),
             Job::Upsert => (Change::Upsert, rows),
             // Others do these.
-            Job::Errands => return Ok(()),
+            Job::Errands(_) => return Ok(()),
         };
         session.change(change, table, &rows, skip..rows.len()).map(|_| ())
     }

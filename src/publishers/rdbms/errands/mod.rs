@@ -7,6 +7,7 @@
 
 mod act;
 mod ask;
+mod cache;
 mod condition;
 
 #[cfg(test)]
@@ -15,12 +16,14 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::event::Batch;
 use crate::event::Map;
 use crate::event::Structure;
 use crate::event::Text;
 use crate::event::Value;
+use crate::event::codec::Encode;
 use crate::plan::answers::Answers;
 use crate::plan::outside::Errand;
 use crate::plan::outside::NUMBER;
@@ -34,6 +37,8 @@ use crate::publishers::Publisher;
 use crate::publishers::rdbms::batches;
 use crate::publishers::rdbms::errands::act::Deed;
 use crate::publishers::rdbms::errands::ask::Question;
+use crate::publishers::rdbms::errands::cache::Cache;
+use crate::publishers::rdbms::options::CacheOptions;
 use crate::publishers::rdbms::write::apart;
 use crate::publishers::rdbms::write::blames_rows;
 use crate::store;
@@ -72,6 +77,8 @@ pub struct Errands {
     /// Answers that the plan does not have yet.
     answered: Vec<Answered>,
     known: Map<Text, Arc<Errand>>,
+    /// Answers that are kept for later questions.
+    cache: Option<Cache>,
     /// What is wrong, if something is.
     trouble: String,
 }
@@ -107,7 +114,13 @@ fn asks(batch: &Batch, row: usize) -> bool {
 
 impl Errands {
     /// A publisher that has done nothing.
-    pub fn new(store: Store, plan: &str, name: &str, table: Table) -> Errands {
+    pub fn new(
+        store: Store,
+        plan: &str,
+        name: &str,
+        table: Table,
+        cache: Option<CacheOptions>,
+    ) -> Errands {
         Errands {
             store,
             plan: plan.to_owned(),
@@ -123,6 +136,7 @@ impl Errands {
             passed: (0, 0),
             answered: Vec::new(),
             known: Map::default(),
+            cache: cache.map(Cache::new),
             trouble: String::new(),
         }
     }
@@ -242,14 +256,21 @@ impl Errands {
         }
         let first = run[0].number();
         for (errand, asked) in places {
+            let asked = self.answer_known(first, &errand, asked);
             let mut numbers = Vec::with_capacity(asked.len());
             let mut questions = Vec::with_capacity(asked.len());
             for (number, with) in asked {
                 numbers.push(number);
                 questions.push(Question { errand: &errand, with });
             }
+            if questions.is_empty() {
+                continue;
+            }
             match ask::ask(session, &self.table, &questions) {
-                Ok(finds) => self.answer(first, &numbers, &finds),
+                Ok(finds) => {
+                    self.keep(&questions, &finds);
+                    self.answer(first, &numbers, &finds);
+                }
                 // It would be refused again: who asked fails.
                 Err(error) if error.kind == Kind::Refused => {
                     self.make_ready_again(session)?;
@@ -259,6 +280,43 @@ impl Errands {
             }
         }
         Ok(())
+    }
+
+    /// Answers questions whose answers are kept; gives the others.
+    fn answer_known(&mut self, first: u64, errand: &Errand, asked: Vec<Numbered>) -> Vec<Numbered> {
+        let Some(cache) = &mut self.cache else { return asked };
+        let now = Instant::now();
+        let rows = Batch::new(&self.table.schema.types());
+        let mut finds = ask::Finds { rows, found: Vec::new() };
+        let (mut numbers, mut rest) = (Vec::new(), Vec::new());
+        for (number, with) in asked {
+            match cache.find(&question_name(errand, &with), now) {
+                Some(known) => {
+                    let at = finds.rows.len() as u32;
+                    finds.rows.extend(known, 0, known.len());
+                    finds.found.push(Ok((at..finds.rows.len() as u32).collect()));
+                    numbers.push(number);
+                }
+                None => rest.push((number, with)),
+            }
+        }
+        if !numbers.is_empty() {
+            self.answer(first, &numbers, &finds);
+        }
+        rest
+    }
+
+    /// Keeps what was found, if that is wanted.
+    fn keep(&mut self, questions: &[Question<'_>], finds: &ask::Finds) {
+        let Some(cache) = &mut self.cache else { return };
+        let now = Instant::now();
+        for (question, found) in questions.iter().zip(&finds.found) {
+            if let Ok(found) = found {
+                let mut rows = finds.rows.empty_like(found.len());
+                rows.gather(&finds.rows, found);
+                cache.keep(question_name(question.errand, &question.with), rows, now);
+            }
+        }
     }
 
     /// After something was refused: whether the table is to blame for it.
@@ -315,6 +373,9 @@ impl Errands {
             }
             given.timestamps.push(parcel.batch.timestamps[row]);
             deeds.push(with(&parcel.batch, row));
+        }
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
         }
         let writer = Writer { plan: self.plan.clone(), name: parcel.publisher.to_string() };
         let (generation, epoch, first) = (parcel.generation, parcel.epoch, run[0].number());
@@ -376,6 +437,13 @@ fn rows(run: &[Part]) -> impl Iterator<Item = (&Parcel, usize)> {
     run.iter().flat_map(|part| (part.start..part.end).map(move |row| (&part.parcel, row)))
 }
 
+/// By what a question is known: what is asked, and with which values.
+fn question_name(errand: &Errand, with: &[Value]) -> Vec<u8> {
+    let mut name = errand.to_text().into_bytes();
+    with.iter().for_each(|value| value.encode(&mut name));
+    name
+}
+
 /// The number of a question.
 fn number(batch: &Batch, row: usize) -> u64 {
     batch.columns[NUMBER].value(row).as_long().unwrap_or_default().cast_unsigned()
@@ -433,7 +501,7 @@ impl Publisher for Errands {
     }
 
     fn rest(&mut self, _: bool) -> Option<Duration> {
-        None
+        self.cache.as_mut()?.purge(Instant::now())
     }
 
     fn bears_ids(&self) -> bool {

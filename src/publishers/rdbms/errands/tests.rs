@@ -55,6 +55,10 @@ fn upsert(key: &str, n: i32) -> Vec<Value> {
 
 impl Scene {
     fn new() -> Scene {
+        Scene::with(&[])
+    }
+
+    fn with(options: &[(&str, &str)]) -> Scene {
         let folder = tempfile::tempdir().unwrap();
         let stores = Stores::in_file("D", &folder.path().join("d.db"));
         let sink = Sink::new("rdbms", &errand_schema(&schema()))
@@ -62,6 +66,7 @@ impl Scene {
             .option("table.name", "t")
             .option("external", "true")
             .option("primary.keys", "k");
+        let sink = options.iter().fold(sink, |sink, (key, value)| sink.option(key, value));
         let sink = Sink { role: Role::Errands, stores: Some(stores.clone()), ..sink };
         let store = sink.build();
         Scene { _folder: folder, stores, sink, store, next: 1 }
@@ -248,4 +253,25 @@ fn what_is_given_up_is_answered_with_the_reason() {
     let parcel = scene.parcel(&[insert("b", 2), by_key(4, "a"), by_key(5, "b")]);
     scene.store.abandon(&parcel, "away");
     assert_eq!(scene.answers(), ["4: away", "5: away"]);
+}
+
+#[test]
+fn kept_answers_are_given_until_the_plan_writes() {
+    let mut scene = Scene::with(&[("cache.size", "10"), ("cache.policy", "lru")]);
+    scene.send(&[insert("a", 1)]);
+    scene.send(&[by_key(1, "a"), by_key(2, "b")]);
+    assert_eq!(scene.answers(), ["1: a 1", "2: "]);
+    scene.session().run("UPDATE t SET n = 2").unwrap();
+    scene.session().run("INSERT INTO t VALUES ('b', 3)").unwrap();
+    scene.send(&[by_key(3, "a"), by_key(4, "b"), by_key(5, "a")]);
+    let mut answers = scene.answers();
+    answers.sort();
+    assert_eq!(answers, ["3: a 1", "4: b 3", "5: a 1"], "what was not found is asked again");
+    scene.send(&[upsert("c", 4), by_key(6, "a")]);
+    assert_eq!(scene.answers(), ["6: a 2"]);
+    let mut plain = Scene::new();
+    plain.send(&[insert("a", 1), by_key(1, "a")]);
+    plain.session().run("UPDATE t SET n = 2").unwrap();
+    plain.send(&[by_key(2, "a")]);
+    assert_eq!(plain.answers(), ["1: a 1", "2: a 2"]);
 }
