@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use twinflow::event::DataType;
+use twinflow::event::Value;
 use twinflow::store::Session;
 
 use crate::node::Node;
@@ -51,7 +52,11 @@ from In[seq > 1L] as In join Last on Last.k == In.k and Last.seq >= In.seq - 1L
 from In select k, seq update or insert into Last set Last.seq = seq on Last.k == k;
 ";
 
-on_each![what_others_write_is_found, killed_nodes_ask_again_and_answer_nothing_twice,];
+on_each![
+    what_others_write_is_found,
+    keys_of_every_kind_are_found,
+    killed_nodes_ask_again_and_answer_nothing_twice,
+];
 
 fn settings(place: &Place) -> String {
     format!("[stores.D]\n{}statement_time_max = '3s'\n", place.settings())
@@ -145,12 +150,48 @@ fn what_others_write_is_found(place: &Place) {
     assert_eq!(node.stop(), Some(0));
 }
 
+/// Keys of several columns, of every type that keys have, with all that texts may hold.
+fn keys_of_every_kind_are_found(place: &Place) {
+    let mut session = place.session();
+    let sql = "CREATE TABLE asked_kinds (t VARCHAR(40) NOT NULL, n BIGINT NOT NULL, \
+               b BOOLEAN NOT NULL, v INTEGER, PRIMARY KEY (t, n, b))";
+    session.run(sql).expect("a table");
+    let places: Vec<String> = (1..=4).map(|place| session.dialect().placeholder(place)).collect();
+    let sql = format!("INSERT INTO asked_kinds VALUES ({})", places.join(", "));
+    let odd = "o\"d'd\\{, }ä";
+    for (text, v) in [("plain", 1), (odd, 2), ("Plain2", 3)] {
+        let values = [text.into(), Value::Long(5), Value::Bool(v == 2), Value::Int(v)];
+        session.execute(&sql, &values).expect("a row");
+    }
+    let plan = "@app:name('kinds') define stream In (t string, n int, b bool);
+        @store(type='rdbms', datasource='D', table.name='asked_kinds', external='true')
+        @primaryKey('t', 'n', 'b') define table Kinds (t string, n long, b bool, v int);
+        @sink(type='rdbms', datasource='D', table.name='asked_all', on.error='WAIT')
+        define stream All (k int, seq long);
+        @sink(type='rdbms', datasource='D', table.name='asked_one', on.error='WAIT')
+        define stream One (k int, seq long);
+        from In join Kinds on Kinds.t == In.t and Kinds.n == In.n and Kinds.b == In.b
+            select Kinds.v as k, 1L as seq insert into All;
+        from In join Kinds on Kinds.t == In.t select Kinds.v as k, 2L as seq insert into One;";
+    let node = Node::start(&[("kinds.siddhi", plan)], &settings(place));
+    node.wait_for_plan("kinds");
+    let event = |t: &str, b: bool| json!({"t": t, "n": 5, "b": b});
+    let events = [event("plain", false), event(odd, true), event("plain2", false)];
+    node.send("kinds", "In", &json!(events));
+    node.send("kinds", "In", &json!([event("plain", true), event("Plain2", false)]));
+    node.wait(SOON, "keys are found", || {
+        let all = pairs(&mut place.session(), "asked_all") == [(1, 1), (2, 1), (3, 1)];
+        let one = pairs(&mut place.session(), "asked_one") == [(1, 2), (1, 2), (2, 2), (3, 2)];
+        (all && one).then_some(())
+    });
+}
+
 fn killed_nodes_ask_again_and_answer_nothing_twice(place: &Place) {
     make_names(&mut place.session());
     let settings: &'static str = Box::leak(settings(place).into_boxed_str());
     let plans = &[("asked.siddhi", PLAN)];
     let mut pair = Pair::start(Plot { settings, plans, ..Plot::default() });
-    let load = Load::start(pair.addresses(), "asked", Rate { events: 20, ..Rate::default() });
+    let load = Load::start(pair.addresses(), "asked", Rate { events: 4, ..Rate::default() });
     for _ in 0..from_environment("KILLS", 2) {
         sleep(WHILE);
         let active = pair.wait_in_sync();

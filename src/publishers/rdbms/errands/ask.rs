@@ -191,6 +191,32 @@ fn by_keys(
     let dialect = session.dialect();
     let begin = format!("SELECT {} FROM {}", columns(dialect, table), dialect.quote(&table.name));
     let mut statement = Statement::new(dialect, table, begin);
+    match dialect {
+        Dialect::Postgres => whose_keys_are_in_arrays(&mut statement, table, questions, equated),
+        _ => whose_keys_are_listed(&mut statement, dialect, questions, equated, most),
+    }
+    in_order(&mut statement, table);
+    let mut rows = Batch::new(&table.schema.types());
+    session.read(&statement.sql, &statement.values, &table.schema.types(), |piece| {
+        rows.extend(&piece, 0, piece.len());
+        match rows.len() > ROWS_MAX {
+            true => Err(StoreError::refused(format!(
+                "more than {ROWS_MAX} rows of the table are found at once"
+            ))),
+            false => Ok(()),
+        }
+    })?;
+    Ok(rows)
+}
+
+/// ` WHERE` the columns equal one of the keys, each in places of its own.
+fn whose_keys_are_listed(
+    statement: &mut Statement<'_>,
+    dialect: Dialect,
+    questions: &[&Question<'_>],
+    equated: &[(usize, usize)],
+    most: usize,
+) {
     let names: Vec<String> = equated.iter().map(|&(column, _)| statement.name(column)).collect();
     let mut keys = Vec::new();
     let last = questions.len() - 1;
@@ -212,18 +238,60 @@ fn by_keys(
         _ => (format!("({})", names.join(", ")), keys.join(", ")),
     };
     statement.sql.push_str(&format!(" WHERE {names} IN ({keys})"));
-    in_order(&mut statement, table);
-    let mut rows = Batch::new(&table.schema.types());
-    session.read(&statement.sql, &statement.values, &table.schema.types(), |piece| {
-        rows.extend(&piece, 0, piece.len());
-        match rows.len() > ROWS_MAX {
-            true => Err(StoreError::refused(format!(
-                "more than {ROWS_MAX} rows of the table are found at once"
-            ))),
-            false => Ok(()),
+}
+
+/// The same with an array a column: for long lists PostgreSQL rather reads the whole table.
+fn whose_keys_are_in_arrays(
+    statement: &mut Statement<'_>,
+    table: &Table,
+    questions: &[&Question<'_>],
+    equated: &[(usize, usize)],
+) {
+    let mut arrays = Vec::new();
+    for &(column, parameter) in equated {
+        let ty = match table.schema.attributes[column].ty {
+            DataType::Bool => "boolean",
+            DataType::Text => "text",
+            _ => "bigint",
+        };
+        let values = questions.iter().map(|question| &question.with[parameter]);
+        let place = statement.place(&Value::from(array(values).as_str()));
+        arrays.push(format!("{place}::text::{ty}[]"));
+    }
+    let names: Vec<String> = equated.iter().map(|&(column, _)| statement.name(column)).collect();
+    let text = match (names.as_slice(), arrays.as_slice()) {
+        ([name], [array]) => format!(" WHERE {name} = ANY({array})"),
+        _ => format!(
+            " WHERE ({}) IN (SELECT * FROM unnest({}))",
+            names.join(", "),
+            arrays.join(", ")
+        ),
+    };
+    statement.sql.push_str(&text);
+}
+
+/// Values as the text of an array of PostgreSQL.
+fn array<'a>(values: impl Iterator<Item = &'a Value>) -> String {
+    let mut text = String::from("{");
+    for value in values {
+        if text.len() > 1 {
+            text.push(',');
         }
-    })?;
-    Ok(rows)
+        text.push('"');
+        let mut plain = String::new();
+        value.write_text(&mut plain);
+        for character in plain.chars() {
+            match character {
+                '"' | '\\' => text.extend(['\\', character]),
+                // It cannot hold this one.
+                '\0' => text.push('\u{FFFD}'),
+                other => text.push(other),
+            }
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
 }
 
 /// Rows come in order of the primary key, if there is one.
@@ -231,5 +299,17 @@ fn in_order(statement: &mut Statement<'_>, table: &Table) {
     let order: Vec<String> = table.key.iter().map(|&column| statement.name(column)).collect();
     if !order.is_empty() {
         statement.sql.push_str(&format!(" ORDER BY {}", order.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_leaves_its_quotes_in_an_array() {
+        let values = [Value::from("a"), Value::from("b\"},\\c\0"), Value::Long(-3)];
+        assert_eq!(array(values.iter()), "{\"a\",\"b\\\"},\\\\c\u{FFFD}\",\"-3\"}");
+        assert_eq!(array([Value::Bool(true)].iter()), "{\"true\"}");
     }
 }
