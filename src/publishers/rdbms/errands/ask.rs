@@ -224,20 +224,28 @@ fn whose_keys_are_listed(
         // Where there are fewer the last one stands for the rest.
         let question = questions[place.min(last)];
         let values = equated.iter().map(|&(_, parameter)| &question.with[parameter]);
-        let places: Vec<String> = values.map(|value| statement.place(value)).collect();
-        keys.push(match places.as_slice() {
-            [one] => one.clone(),
-            _ => format!("({})", places.join(", ")),
-        });
+        keys.push(values.map(|value| statement.place(value)).collect::<Vec<_>>());
     }
-    let (names, keys) = match names.as_slice() {
-        [one] => (one.clone(), keys.join(", ")),
-        _ if dialect == Dialect::Sqlite => {
-            (format!("({})", names.join(", ")), format!("VALUES {}", keys.join(", ")))
-        }
-        _ => (format!("({})", names.join(", ")), keys.join(", ")),
+    let listed = |begin: &str, end: &str| {
+        let key = |places: &Vec<String>| format!("{begin}{}{end}", places.join(", "));
+        keys.iter().map(key).collect::<Vec<_>>().join(", ")
     };
-    statement.sql.push_str(&format!(" WHERE {names} IN ({keys})"));
+    let text = match names.as_slice() {
+        [name] => format!("{name} IN ({})", listed("", "")),
+        _ if dialect == Dialect::Sqlite => {
+            format!("({}) IN (VALUES {})", names.join(", "), listed("(", ")"))
+        }
+        // MariaDB finds too little by a list of rows where columns have another character set.
+        _ => {
+            let equal = |places: &Vec<String>| {
+                let pairs =
+                    names.iter().zip(places).map(|(name, place)| format!("{name} = {place}"));
+                format!("({})", pairs.collect::<Vec<_>>().join(" AND "))
+            };
+            keys.iter().map(equal).collect::<Vec<_>>().join(" OR ")
+        }
+    };
+    statement.sql.push_str(&format!(" WHERE {text}"));
 }
 
 /// The same with an array a column: for long lists PostgreSQL rather reads the whole table.
