@@ -97,8 +97,8 @@ pub const TABLE: Definition = Definition {
             optional(
                 CACHE_SIZE,
                 Form::Whole(1, 10_000_000),
-                "Rows that answers of an external table may keep for later questions; `@cache(size)` \
-                 says the same. Without it none are kept.",
+                "Rows that answers of an external table may keep for later questions; \
+                 `@cache(size)` says the same. Without it none are kept.",
             ),
             option(
                 CACHE_POLICY,

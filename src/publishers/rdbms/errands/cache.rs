@@ -1,7 +1,7 @@
 //! Answers of an external table that are kept for a while: `@cache` inside of a `@store`.
 //!
-//! It lies on this side of the log: what is answered from it enters the log like any answer. A write
-//! of the plan empties it; what others write is seen when an answer has become too old.
+//! It lies on this side of the log: what is answered from it enters the log like any answer. A
+//! write of the plan empties it; what others write is seen when an answer has become too old.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
