@@ -1,7 +1,8 @@
 //! How long a plan stands still while its state is frozen: a window of a gigabyte.
 //!
 //! `cargo bench --bench freeze -- [ROWS]` fills a window, freezes it a few times with rows coming
-//! in between, and turns the last frozen state into bytes, which a node does on another thread.
+//! in between, counts its bytes, which a node does now and then, and turns the last frozen state
+//! into bytes, which it does on another thread.
 
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
@@ -59,10 +60,13 @@ fn main() {
     }
     pauses.sort_by(f64::total_cmp);
     let start = Instant::now();
+    let counted = core.state_bytes();
+    let counting = start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
     let written = frozen.to_bytes().len();
     println!(
         "{} rows held, {:.2} GB by logical count: freeze {:.2} ms (median of 5, most {:.2} ms); \
-         written out {:.2} GB in {:.1} s",
+         its {counted} bytes counted in {counting:.2} ms; written out {:.2} GB in {:.1} s",
         core.held(),
         (core.held() * bytes) as f64 / 1e9,
         pauses[2],
