@@ -148,6 +148,15 @@ impl StateWriter {
         parts.push(Part::Rows(Arc::clone(rows)));
     }
 
+    /// As [`StateWriter::share`], for many of which it is known how many bytes they are together:
+    /// to count them takes no time then.
+    pub fn share_all<'a>(&mut self, all: impl Iterator<Item = &'a Arc<Batch>>, bytes: u64) {
+        match &mut self.counted {
+            Some(counted) => *counted += bytes,
+            None => all.for_each(|rows| self.share(rows)),
+        }
+    }
+
     /// Appends records by handle; they are read back as a vector.
     ///
     /// # Panics

@@ -32,6 +32,7 @@ use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Values;
+use crate::event::codec::Encode;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ const MASK: u64 = SEGMENT as u64 - 1;
 #[derive(Debug)]
 pub struct Rows {
     sealed: VecDeque<Arc<Batch>>,
+    /// Bytes of the sealed segments when saved.
+    sealed_bytes: u64,
     tail: Batch,
     /// The number of the first row that is still here; a multiple of [`SEGMENT`].
     base: u64,
@@ -55,7 +58,8 @@ pub struct Rows {
 impl Rows {
     /// No rows. Columns that `keep` does not name are not kept.
     pub fn new(types: &[DataType], keep: &[bool]) -> Rows {
-        Rows { sealed: VecDeque::new(), tail: Batch::keeping(types, keep), base: 0, spare: None }
+        let (sealed, tail) = (VecDeque::new(), Batch::keeping(types, keep));
+        Rows { sealed, sealed_bytes: 0, tail, base: 0, spare: None }
     }
 
     /// The number of the oldest row that can be read.
@@ -173,7 +177,9 @@ impl Rows {
 
     fn seal(&mut self) {
         let next = self.spare.take().unwrap_or_else(|| self.tail.empty_like(SEGMENT));
-        self.sealed.push_back(Arc::new(std::mem::replace(&mut self.tail, next)));
+        let sealed = std::mem::replace(&mut self.tail, next);
+        self.sealed_bytes += sealed.encoded_bytes();
+        self.sealed.push_back(Arc::new(sealed));
     }
 
     /// Lets go of the segments that lie wholly before a row.
@@ -188,6 +194,7 @@ impl Rows {
     fn release_segment(&mut self) {
         let Some(segment) = self.sealed.pop_front() else { return };
         self.base += SEGMENT as u64;
+        self.sealed_bytes -= segment.encoded_bytes();
         // A segment that frozen state shares stays as it is; else its memory is used again.
         if let Ok(mut segment) = Arc::try_unwrap(segment) {
             segment.clear();
@@ -235,7 +242,7 @@ impl Rows {
     /// Writes all rows: sealed segments by handle, the tail by copy.
     pub fn save(&self, state: &mut StateWriter) {
         state.put(&(self.base, self.sealed.len() as u32));
-        self.sealed.iter().for_each(|segment| state.share(segment));
+        state.share_all(self.sealed.iter(), self.sealed_bytes);
         state.share(&Arc::new(self.tail.clone()));
     }
 
@@ -258,6 +265,7 @@ impl Rows {
         {
             return Err(LoadError::Malformed);
         }
+        self.sealed_bytes = sealed.iter().map(|segment| segment.encoded_bytes()).sum();
         (self.base, self.sealed, self.tail) = (base, sealed, tail);
         Ok(())
     }
@@ -368,6 +376,31 @@ mod tests {
         let saved = SavedState::parse(&bytes).expect("own bytes");
         let refused = self::rows().load(&mut saved.section("rows", 1).expect("saved"));
         assert!(refused.is_err_and(|error| error.to_string().contains("another plan")));
+    }
+
+    #[test]
+    fn bytes_are_counted_as_they_are_written_whatever_came_and_went() {
+        let same = |rows: &Rows| {
+            let (mut writer, mut counting) = (StateWriter::default(), StateWriter::counting());
+            for state in [&mut writer, &mut counting] {
+                state.section("rows", 1);
+                rows.save(state);
+            }
+            let bytes = writer.freeze().to_bytes();
+            assert_eq!(counting.counted(), bytes.len() as u64);
+            bytes
+        };
+        let mut rows = rows();
+        for (released, until) in [(0, 1000), (0, 5000), (1500, 5001), (5001, 9000), (9000, 9000)] {
+            let from = rows.end().cast_signed();
+            rows.extend(&batch(from..until), 0, usize::try_from(until - from).expect("small"));
+            rows.release(released);
+            let bytes = same(&rows);
+            let saved = SavedState::parse(&bytes).expect("own bytes");
+            let mut loaded = self::rows();
+            loaded.load(&mut saved.section("rows", 1).expect("saved")).expect("own state");
+            assert_eq!(same(&loaded), bytes);
+        }
     }
 
     #[test]
