@@ -106,9 +106,13 @@ impl Files {
         let (rests, resync, began) = (Arc::clone(&self.rests), self.resync, clock::elapsed());
         let work = move || {
             let sent = send_snapshot(&log, &link, name);
-            // The other node needs about as long again until it has looked through all of it.
             let ended = clock::elapsed();
-            lock(&rests).insert(plan, ended + resync.max(ended.saturating_sub(began)));
+            let took = match &sent {
+                // The other node needs about as long again until it has looked through all of it.
+                Ok(Some(_)) => ended.saturating_sub(began),
+                Ok(None) | Err(_) => Duration::ZERO,
+            };
+            lock(&rests).insert(plan, ended + resync.max(took));
             lock(&sending).remove(&plan);
             match sent {
                 Ok(Some((name, bytes))) => {

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::actors::clock;
 use crate::actors::pair::HaManager;
+use crate::actors::pair::Tell;
 use crate::actors::pair::hub::Log;
 use crate::actors::pair::manager::now;
 use crate::actors::plan::hold;
@@ -111,11 +112,11 @@ impl HaManager {
                 let (last, after) = (journal.last(), after.0);
                 let plan = &log.name;
                 error!(%plan, last, after, "the journal is not what the pair knows of it");
-                log.mirrored.set_broken(true);
+                breaks(&log);
                 Ok(())
             }
             None => {
-                log.mirrored.set_broken(true);
+                breaks(&log);
                 Ok(())
             }
         };
@@ -177,12 +178,14 @@ impl HaManager {
     fn fails(&self, log: &Log, done: Result<(), JournalError>) {
         if let Err(error) = done {
             error!(plan = %log.name, %error, "the plan's journal fails");
-            log.mirrored.set_broken(true);
+            breaks(log);
         }
     }
 
-    /// Has every journal synced as far as it is now, and says so.
+    /// Has every journal synced as far as it is now, and says so. Where one fails that is tried
+    /// again from time to time, until all are synced or there is a newer wish: nobody asks twice.
     pub(super) fn sync_all(&mut self, token: u64) {
+        self.unsynced = None;
         let mut syncers = Vec::new();
         for log in self.hub().logs() {
             let flushed = match &mut *hold(&log.journal) {
@@ -190,17 +193,20 @@ impl HaManager {
                     journal.flush().map(|()| syncers.push((journal.syncer(), journal.written())))
                 }
                 // Of a journal that fails nobody can say that it is on disk.
-                None => return,
+                None => {
+                    self.unsynced = Some(token);
+                    return;
+                }
             };
             if flushed.is_err() {
+                self.unsynced = Some(token);
                 return self.fails(&log, flushed);
             }
         }
         let hub = self.hub();
         let work = move || {
-            if syncers.into_iter().all(|(syncer, upto)| syncer.sync(upto).is_ok()) {
-                hub.tell(crate::actors::pair::Tell::SyncedAll(token));
-            }
+            let synced = syncers.into_iter().all(|(syncer, upto)| syncer.sync(upto).is_ok());
+            hub.tell(if synced { Tell::SyncedAll(token) } else { Tell::NotSynced(token) });
         };
         if let Err(error) = std::thread::Builder::new().name("sync all".to_owned()).spawn(work) {
             error!(%error, "no thread for syncing the journals");
@@ -222,4 +228,11 @@ impl HaManager {
             self.give(Input::Appended { plan, last: Position(last) }, None);
         }
     }
+}
+
+/// Notes that a plan's journal cannot be used, and has the plan's thread look: it opens journals
+/// anew.
+fn breaks(log: &Log) {
+    log.mirrored.set_broken(true);
+    (log.nudge)();
 }

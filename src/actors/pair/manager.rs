@@ -81,6 +81,8 @@ pub enum Tell {
     Arbiter(RequestId, Box<Outcome>),
     /// Every journal is on disk.
     SyncedAll(u64),
+    /// Not all journals could be synced for this token.
+    NotSynced(u64),
     /// The other's kernel lock was tested.
     Lock(Version, bool),
     /// A snapshot has come: of which plan, up to which position and its epoch, under which name.
@@ -166,6 +168,8 @@ pub struct HaManager {
     pub(super) marks: BTreeMap<Plan, bool>,
     /// When it was last tried to hand over because of a journal that fails.
     pub(super) fled_at: Duration,
+    /// The last wish to have all on disk, if that failed: it is tried again.
+    pub(super) unsynced: Option<u64>,
     pub(super) wishes: Vec<Wish>,
     pub(super) fences: Fences,
     pub(super) fingerprints: Fingerprints,
@@ -216,6 +220,7 @@ impl HaManager {
             unknown: BTreeSet::new(),
             marks: BTreeMap::new(),
             fled_at: Duration::ZERO,
+            unsynced: None,
             wishes: Vec::new(),
             fences: Fences::default(),
             fingerprints: Fingerprints::default(),
@@ -337,6 +342,9 @@ impl HaManager {
         if elapsed.saturating_sub(self.looked_at_lock) > LOCK_LOOK {
             self.looked_at_lock = elapsed;
             self.note_marks();
+            if let Some(token) = self.unsynced.take() {
+                self.sync_all(token);
+            }
             if self.estate.lock.as_ref().is_some_and(|lock| !lock.is_intact()) {
                 error!("the file of this node's kernel lock was removed: the node cannot go on");
                 self.end(Exit::permanent("the kernel lock is gone".to_owned()), ctx);
@@ -446,6 +454,7 @@ impl Handler<Tell> for HaManager {
             Tell::Arbiter(request, outcome) => {
                 self.give(Input::Arbiter { request, outcome: *outcome }, None);
             }
+            Tell::NotSynced(token) => self.unsynced = Some(token),
             Tell::SyncedAll(token) => {
                 for log in self.hub().logs() {
                     self.look(log.mirrored.plan);

@@ -3,7 +3,8 @@
 //! The protocol counts entries; bytes are counted here. What finds no room is not read: the
 //! protocol is told where to go on, and does so when the other node says how far it has come. Of
 //! what the other node lacks only so much is sent at once that this thread can turn to what else
-//! there is.
+//! there is. A plan of which nothing is on its way may always send one frame: so none waits until
+//! another one has caught up.
 
 use bytes::Bytes;
 use tracing::error;
@@ -49,11 +50,12 @@ impl HaManager {
         if self.unshipped.contains_key(&plan) {
             return; // It would leave a gap.
         }
+        let matched = self.life.as_ref().and_then(|life| life.member.matched(plan));
         let mut last = after.0;
         while last < upto.0
             && let Some(life) = &self.life
-            && self.shipped < AT_ONCE_BYTES
-            && life.link.has_room_for_entries(IN_FLIGHT_BYTES)
+            && (matched == Some(Position(last))
+                || self.shipped < AT_ONCE_BYTES && life.link.has_room_for_entries(IN_FLIGHT_BYTES))
         {
             let entries = match self.read(plan, last + 1, upto.0, FRAME_BYTES) {
                 Ok(entries) if entries.is_empty() => break,

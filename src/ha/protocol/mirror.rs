@@ -204,6 +204,12 @@ impl Member {
         follower.and_then(|follower| follower.copy(plan)).is_some_and(|copy| copy.held_up)
     }
 
+    /// How far the follower has said that its copy goes, where it is one of what is here.
+    pub fn matched(&self, plan: Plan) -> Option<Position> {
+        let follower = self.active()?.follower.as_ref()?;
+        follower.copy(plan).filter(|copy| copy.joined).map(|copy| copy.matched)
+    }
+
     /// Sends what the follower has not been sent, as far as the window allows.
     pub(super) fn ship(&mut self, now: Moment, plan: Plan, actions: &mut Vec<Action>) {
         let (ship, window) = (self.settings.ship, self.settings.window);
