@@ -25,10 +25,11 @@ impl Busy {
         self.since.store(0, Ordering::Relaxed);
     }
 
-    /// For how long the plan is at its entry; `None` if it is at none.
+    /// Since when the plan is at its entry, by the clock that only goes forward; `None` if it is at
+    /// none.
     #[must_use]
-    pub fn busy_for(&self) -> Option<Duration> {
+    pub fn since(&self) -> Option<Duration> {
         let since = self.since.load(Ordering::Relaxed);
-        (since > 0).then(|| clock::elapsed().saturating_sub(Duration::from_micros(since)))
+        (since > 0).then(|| Duration::from_micros(since))
     }
 }
