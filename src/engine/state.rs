@@ -383,6 +383,21 @@ impl<'a> SavedState<'a> {
         whole(self.section(id, version)?, load)
     }
 
+    /// Whether a section of this id is at hand or the next to come.
+    ///
+    /// # Errors
+    /// If the next is damaged or does not come.
+    pub fn is_next(&mut self, id: &str) -> Result<bool, LoadError> {
+        if !self.has(id)
+            && let Some(coming) = &mut self.coming
+            && let Some((found, left)) = coming.next()?
+        {
+            let bytes = coming.pieces.take(left)?;
+            self.sections.insert(found.to_string(), Cow::Owned(bytes));
+        }
+        Ok(self.has(id))
+    }
+
     /// Sees to it that the rest, which nobody asked for, is whole, too.
     ///
     /// # Errors

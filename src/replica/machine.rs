@@ -148,7 +148,9 @@ impl Builder for EngineBuilder {
             Err(error) => {
                 let lost = Dropped { what: "all state".to_owned(), why: error.to_string() };
                 let carried = Carried { dropped: vec![lost], ..Carried::default() };
-                Ok((self.start(at)?, carried))
+                let mut core = self.build()?;
+                core.start_after(state, at).map_err(|error| error.to_string())?;
+                Ok((Box::new(Engine(core)), carried))
             }
         }
     }

@@ -73,14 +73,15 @@ impl Tally {
 pub(super) struct News {
     /// Bytes of rows that it brings.
     came: u64,
-    /// Whether another machine takes over.
-    changes: bool,
+    /// Whether it is counted whatever came: another machine takes over, or the nodes are about to
+    /// compare their states. So they also agree after states were taken that had no count.
+    is_needed: bool,
 }
 
 impl News {
     pub(super) fn of(entry: &LogEntry) -> Self {
         let came = entry.body.rows().map_or(0, |(_, batch)| batch.encoded_bytes());
-        Self { came, changes: matches!(entry.body, Body::Deploy(_)) }
+        Self { came, is_needed: matches!(entry.body, Body::Deploy(_) | Body::Compare) }
     }
 }
 
@@ -91,12 +92,12 @@ impl Replica {
         self.tally
     }
 
-    /// An entry was applied: counts the state, if it is time to or another machine took over.
-    pub(super) fn count(&mut self, News { came, changes }: News) {
+    /// An entry was applied: counts the state, if it is time to or the entry wants it.
+    pub(super) fn count(&mut self, News { came, is_needed }: News) {
         let Some(Running { machine, .. }) = &self.running else { return };
         self.tally.take(came);
         let rows = machine.held() as u64;
-        if changes || self.tally.is_due(self.now, rows) {
+        if is_needed || self.tally.is_due(self.now, rows) {
             self.tally.count(self.now, machine.bytes(), rows);
         }
     }

@@ -62,6 +62,7 @@ impl PlanCore {
     pub fn adopt(&mut self, bytes: &[u8], at: Millis) -> Result<Carried, LoadError> {
         self.start(at);
         let saved = SavedState::parse(bytes)?;
+        self.go_on_asking(&saved)?;
         if !saved.has(IDENTITY) {
             let what = "all state".to_owned();
             let why = "it was saved by a program that did not say what it belongs to".to_owned();
@@ -97,6 +98,24 @@ impl PlanCore {
         }
         let Difference { kept, dropped, fresh, .. } = difference;
         Ok(Carried { kept, dropped, fresh })
+    }
+
+    /// Of the state that [`PlanCore::freeze`] gave takes nothing but the number of the last
+    /// question, and starts at `at` by the wall clock.
+    ///
+    /// # Errors
+    /// If the bytes are damaged.
+    pub fn start_after(&mut self, bytes: &[u8], at: Millis) -> Result<(), LoadError> {
+        self.start(at);
+        self.go_on_asking(&SavedState::parse(bytes)?)
+    }
+
+    /// An answer to a question of before must not be taken for one to another.
+    fn go_on_asking(&mut self, saved: &SavedState<'_>) -> Result<(), LoadError> {
+        if saved.has(ERRANDS) {
+            self.context.errands.go_on_after(saved.section(ERRANDS, VERSION)?.get()?);
+        }
+        Ok(())
     }
 
     fn carry_unit(&mut self, before: &Before<'_>, pair: Pair) -> Result<(), LoadError> {
@@ -181,10 +200,6 @@ impl PlanCore {
         let head = Head::read(&mut before.saved.section("core", VERSION)?)?;
         self.rows = head.rows;
         self.fired = head.fired;
-        if before.saved.has(ERRANDS) {
-            // An answer to a question of before must not be taken for one to another.
-            self.context.errands.go_on_after(before.saved.section(ERRANDS, VERSION)?.get()?);
-        }
         self.in_send = head.in_send;
         if before.identities.clock() != self.identities.clock() {
             return Ok(());

@@ -51,6 +51,12 @@ impl PlanCore {
         state.put(&self.context.entropy.secret);
         let drops = self.context.drops;
         state.put(&vec![drops.key_taken, drops.no_key, drops.fault, drops.late]);
+        // Also where this version asks nothing: a later one must not use a number again.
+        let asked = self.context.errands.asked();
+        if asked > 0 || self.asks_externals() {
+            state.section(ERRANDS, VERSION);
+            state.put(&asked);
+        }
         state.section(IDENTITY, VERSION);
         state.put(&*self.identities);
         state.put(&self.operators);
@@ -62,10 +68,6 @@ impl PlanCore {
                 state.section(watermark_id(name), watermarks::VERSION);
                 waiting.save(state);
             }
-        }
-        if self.plan.tables.iter().any(|table| table.is_external) {
-            state.section(ERRANDS, VERSION);
-            state.put(&self.context.errands.asked());
         }
         for (table, known) in self.context.tables.iter().zip(&self.plan.tables) {
             state.section(format!("table:{}", known.name), VERSION);
@@ -119,6 +121,12 @@ impl PlanCore {
     /// As [`PlanCore::load`], or the bytes do not come.
     pub fn take_state(&mut self, mut saved: SavedState<'_>) -> Result<(), LoadError> {
         saved.load("core", VERSION, |state| self.load_core(state))?;
+        if self.asks_externals() || saved.is_next(ERRANDS)? {
+            saved.load(ERRANDS, VERSION, |state| {
+                self.context.errands.go_on_after(state.get()?);
+                Ok(())
+            })?;
+        }
         if let Some(marks) = &mut self.watermarks {
             let version = watermarks::VERSION;
             saved.load(watermarks::SECTION, version, |state| marks.load(state))?;
@@ -126,12 +134,6 @@ impl PlanCore {
                 let id = watermark_id(&self.plan.streams[waiting.stream].name);
                 saved.load(&id, version, |state| waiting.load(state))?;
             }
-        }
-        if self.plan.tables.iter().any(|table| table.is_external) {
-            saved.load(ERRANDS, VERSION, |state| {
-                self.context.errands.go_on_after(state.get()?);
-                Ok(())
-            })?;
         }
         for (table, known) in self.context.tables.iter_mut().zip(&self.plan.tables) {
             let table = table.as_mut().expect("nobody searches now");
@@ -170,6 +172,10 @@ impl PlanCore {
             }
         }
         saved.end()
+    }
+
+    fn asks_externals(&self) -> bool {
+        self.plan.tables.iter().any(|table| table.is_external)
     }
 
     fn load_core(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {

@@ -167,21 +167,30 @@ impl Operator for ExternalFilter {
         for asking in &mut self.asking {
             values.push(asking.values(input, context).into_iter());
         }
+        // Whether a row of the chunk at hand waits.
+        let mut is_begun = false;
         for row in 0..input.len() {
-            let with = values.iter_mut().filter_map(Iterator::next).collect::<Result<Vec<_>, _>>();
-            let with = if row < room { with } else { Err(TOO_MANY.into()) };
-            let with = match with {
-                Ok(with) => with,
-                Err(reason) => {
-                    context.failed.push(input, row, reason);
-                    continue;
-                }
+            // All questions move on, also past a row that fails at the first.
+            let with: Vec<_> = values.iter_mut().filter_map(Iterator::next).collect();
+            let with: Result<Vec<_>, _> = match row < room {
+                true => with.into_iter().collect(),
+                false => Err(TOO_MANY.into()),
             };
-            let first = context.errands.number(self.asking.len());
-            for ((asking, with), number) in self.asking.iter().zip(with).zip(first..) {
-                asking.ask(number, with, context);
+            match with {
+                Ok(with) => {
+                    let first = context.errands.number(self.asking.len());
+                    for ((asking, with), number) in self.asking.iter().zip(with).zip(first..) {
+                        asking.ask(number, with, context);
+                    }
+                    self.queue.put(input, row, first, false, context.now);
+                    if is_begun {
+                        self.queue.join_last();
+                    }
+                    is_begun = true;
+                }
+                Err(reason) => context.failed.push(input, row, reason),
             }
-            self.queue.put(input, row, first, false, context.now);
+            is_begun &= input.chunk_continues(row);
         }
         self.release(context, output);
     }

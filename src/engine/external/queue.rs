@@ -8,6 +8,7 @@ use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
 use crate::event::Batch;
 use crate::event::DataType;
+use crate::event::Kind;
 use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
@@ -81,19 +82,21 @@ impl Queue {
     /// asks nothing and only keeps its place.
     pub(super) fn put(&mut self, rows: &Batch, row: usize, number: u64, passes: bool, now: Millis) {
         self.rows.extend(rows, row, row + 1);
-        if rows.chunk_continues(row) {
-            let last = self.rows.len() - 1;
-            self.rows.continues.set(last);
-        }
         self.asked.push_back((now, number));
         let fate = if passes { Fate::Passed } else { Fate::Open };
         self.fates.extend(std::iter::repeat_n(fate, self.questions));
     }
 
-    /// Wakes the step in time for the oldest row, unless that is known already.
+    /// The row put last is of one chunk with the one before it.
+    pub(super) fn join_last(&mut self) {
+        self.rows.continues.set(self.rows.len() - 2);
+    }
+
+    /// Wakes the step in time for the oldest open question, unless it is to be woken already. What
+    /// was woken for is not open any more, so this is never a moment that has passed.
     pub(super) fn set_alarm(&mut self, context: &mut Context) {
-        let Some(&(at, _)) = self.asked.front() else { return };
-        let due = at.saturating_add(WAIT_MAX);
+        let Some(open) = self.fates.iter().position(|fate| *fate == Fate::Open) else { return };
+        let due = self.asked[open / self.questions].0.saturating_add(WAIT_MAX);
         if self.due.is_none() {
             self.due = Some(due);
             context.wake_at(due, 0);
@@ -195,29 +198,42 @@ impl Queue {
 
     /// Forgets the rows that have left.
     fn pack(&mut self) {
-        let mut rows = self.rows.empty_like(0);
+        let (rows, fates, found) = self.packed();
+        (self.rows, self.start) = (rows, 0);
+        (self.fates, self.found) = (fates.into(), found);
+    }
+
+    /// The rows that wait, what became of their questions, and what was found for these: the same
+    /// whatever has left before.
+    fn packed(&self) -> (Batch, Vec<Fate>, Batch) {
+        let mut rows = self.rows.empty_like(self.len());
         let whole: Vec<u32> = (self.start as u32..self.rows.len() as u32).collect();
         rows.gather(&self.rows, &whole);
-        (self.rows, self.start) = (rows, 0);
+        // What is said of rows only if one of them is special, is left of rows that are gone.
+        if rows.kinds.iter().all(|kind| *kind == Kind::Current) {
+            rows.kinds.clear();
+        }
+        if rows.slots.iter().all(|slot| *slot == 0) {
+            rows.slots.clear();
+        }
         let mut found = self.found.empty_like(0);
-        for fate in &mut self.fates {
+        let mut fates: Vec<Fate> = self.fates.iter().cloned().collect();
+        for fate in &mut fates {
             if let Fate::Found(range) = fate {
                 let at = found.len();
                 found.extend(&self.found, range.start, range.end);
                 *range = at..found.len();
             }
         }
-        self.found = found;
+        (rows, fates, found)
     }
 
     pub(super) fn save(&self, state: &mut StateWriter) {
-        let mut rows = self.rows.empty_like(0);
-        let whole: Vec<u32> = (self.start as u32..self.rows.len() as u32).collect();
-        rows.gather(&self.rows, &whole);
+        let (rows, fates, found) = self.packed();
         state.put(&rows);
         state.put(&self.asked.iter().copied().collect::<Vec<_>>());
-        state.put(&self.fates.iter().cloned().collect::<Vec<_>>());
-        state.put(&self.found);
+        state.put(&fates);
+        state.put(&found);
         state.put(&self.due);
     }
 

@@ -44,7 +44,7 @@ use tokio::io::AsyncWriteExt;
 /// Version of the conversation; the frames have one of their own. It is raised for all that the
 /// nodes have to agree in, also for what an entry may hold, and how the fingerprint of a state is
 /// made: else two programs would take each other's states for faults.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// So long the end is waited for of who was refused.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
@@ -340,7 +340,7 @@ mod tests {
     fn the_form_is_that_of_the_sample() {
         let hex: String = to_bytes(&bob("gate")).iter().map(|b| format!("{b:02x}")).collect();
         let nonce = "07".repeat(32);
-        assert_eq!(hex, format!("03046761746503626f620106ac0202ac0202{nonce}"));
+        assert_eq!(hex, format!("04046761746503626f620106ac0202ac0202{nonce}"));
     }
 
     #[test]

@@ -271,10 +271,10 @@ fn an_older_build_is_told_the_version() {
     let hello = frame::encode(Kind::Hello, &[&[0, 1, 2, 3]]).unwrap();
     let heard = call(&b, &hello);
     let reason = b.refused();
-    assert!(reason.contains("version 3 of the link, the peer 0"), "{reason}");
+    assert!(reason.contains("version 4 of the link, the peer 0"), "{reason}");
     let (head, rest) = heard.split_first_chunk::<HEAD_BYTES>().unwrap();
     let head = Head::decode(head).unwrap();
-    assert_eq!((head.kind, rest[0]), (Kind::Hello, 3), "its greeting begins with its version");
+    assert_eq!((head.kind, rest[0]), (Kind::Hello, 4), "its greeting begins with its version");
     assert!(rest[head.length..].ends_with(b"the versions differ"), "{rest:?}");
 }
 

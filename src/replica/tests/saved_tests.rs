@@ -170,3 +170,23 @@ fn what_the_plan_falls_over_counts_for_nothing_wherever_it_is_known() {
     }
     assert_eq!(live.replica.tally(), later.replica.tally());
 }
+
+#[test]
+fn nodes_that_took_state_without_a_count_agree_when_they_compare() {
+    let mut scenes = [Scene::new(), Scene::new()];
+    let entries = [deploy(1000), rows(1500, &[1]), rows(1600, &[2]), rows(1700, &[3])];
+    for (place, entry) in entries.into_iter().enumerate() {
+        for (node, scene) in scenes.iter_mut().enumerate() {
+            scene.apply(entry.clone());
+            if place == node + 1 {
+                scene.replica.tally = Tally::default();
+            }
+        }
+    }
+    let print = |scene: &mut Scene| scene.replica.save().unwrap().fingerprint();
+    let [one, other] = scenes.each_mut().map(print);
+    assert_ne!(one, other, "they did not begin to count at the same entry");
+    scenes.iter_mut().for_each(|scene| drop(scene.apply(LogEntry::new(1800, Body::Compare))));
+    let [one, other] = scenes.each_mut().map(print);
+    assert_eq!(one, other);
+}

@@ -1,5 +1,5 @@
 //! A condition of an errand as SQL, which means there what it means in a plan: a comparison with
-//! null does not hold, and texts are compared byte by byte.
+//! null does not hold, texts are compared byte by byte, and NaN is not even itself.
 
 use crate::event::DataType;
 use crate::event::Value;
@@ -7,6 +7,7 @@ use crate::plan::expression::Comparison;
 use crate::plan::outside::Condition;
 use crate::store::Dialect;
 use crate::store::Table;
+use std::cmp::Ordering;
 
 /// A statement in the making, with the values of its places.
 #[derive(Debug)]
@@ -74,17 +75,30 @@ impl<'a> Statement<'a> {
 
     fn comparison(&mut self, how: Comparison, column: usize, value: &Value) -> String {
         let name = self.name(column);
-        let sign = match how {
-            Comparison::Equal => "=",
-            Comparison::NotEqual => "<>",
-            Comparison::Less => "<",
-            Comparison::LessOrEqual => "<=",
-            Comparison::Greater => ">",
-            Comparison::GreaterOrEqual => ">=",
-        };
-        let is_text = self.table.schema.attributes[column].ty == DataType::Text;
+        let sign = sign(how);
+        let ty = self.table.schema.attributes[column].ty;
+        let is_text = ty == DataType::Text;
+        match holds_for_all(self.dialect, how, value) {
+            Some(true) => return format!("({name} IS NOT NULL)"),
+            Some(false) => return "(1 = 0)".to_owned(),
+            None => {}
+        }
+        if self.dialect == Dialect::Postgres && is_text {
+            return self.by_bytes(how, &name, value);
+        }
         let place = self.place(value);
         match self.dialect {
+            // There NaN is greater than all numbers.
+            Dialect::Postgres
+                if matches!(ty, DataType::Float | DataType::Double)
+                    && matches!(how, Comparison::Greater | Comparison::GreaterOrEqual) =>
+            {
+                format!("({name} {sign} {place} AND {name} <> 'NaN'::float8)")
+            }
+            // A whole number that no double is, is compared as the double next to it.
+            Dialect::Sqlite if ty == DataType::Long && matches!(value, Value::Double(_)) => {
+                format!("(CAST({name} AS REAL) {sign} {place})")
+            }
             Dialect::Sqlite if is_text => format!("({name} {sign} {place} COLLATE BINARY)"),
             // The column may have another collation, by which an index finds more.
             Dialect::Mysql | Dialect::Mariadb if is_text => {
@@ -101,6 +115,68 @@ impl<'a> Statement<'a> {
             _ => format!("({name} {sign} {place})"),
         }
     }
+
+    /// A comparison of texts for PostgreSQL, whose columns may have a collation by which texts are
+    /// in another order or equal though they differ.
+    fn by_bytes(&mut self, how: Comparison, name: &str, value: &Value) -> String {
+        // No text there has U+0000: what is less than one with it, is so up to that which stands
+        // before it.
+        let front = value.as_text().and_then(|text| text.split_once('\0')).map(|parts| parts.0);
+        let (how, value) = match (how, front) {
+            (Comparison::Less | Comparison::LessOrEqual, Some(front)) => {
+                (Comparison::LessOrEqual, Value::from(front))
+            }
+            (Comparison::Greater | Comparison::GreaterOrEqual, Some(front)) => {
+                (Comparison::Greater, Value::from(front))
+            }
+            // It is written with something else in its place, and found by it.
+            _ => (how, value.clone()),
+        };
+        let place = self.place(&value);
+        let exactly = format!("{name} COLLATE \"C\" {} {place}", sign(how));
+        match how {
+            // An index helps with the collation of the column alone.
+            Comparison::Equal => {
+                let again = self.place(&value);
+                format!("({exactly} AND {name} = {again})")
+            }
+            _ => format!("({exactly})"),
+        }
+    }
+}
+
+fn sign(how: Comparison) -> &'static str {
+    match how {
+        Comparison::Equal => "=",
+        Comparison::NotEqual => "<>",
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+    }
+}
+
+/// Whether all that is not null compares so with a number to which the database has nothing equal,
+/// and which it must not be asked about; `None` for other values.
+fn holds_for_all(dialect: Dialect, how: Comparison, value: &Value) -> Option<bool> {
+    let number = match value {
+        Value::Float(number) => f64::from(*number),
+        Value::Double(number) => *number,
+        _ => return None,
+    };
+    let is_bounded = matches!(dialect, Dialect::Mysql | Dialect::Mariadb);
+    let order = match number {
+        number if number.is_nan() => None,
+        number if is_bounded && number == f64::INFINITY => Some(Ordering::Less),
+        number if is_bounded && number == f64::NEG_INFINITY => Some(Ordering::Greater),
+        _ => return None,
+    };
+    Some(match how {
+        Comparison::Equal => false,
+        Comparison::NotEqual => true,
+        Comparison::Less | Comparison::LessOrEqual => order == Some(Ordering::Less),
+        Comparison::Greater | Comparison::GreaterOrEqual => order == Some(Ordering::Greater),
+    })
 }
 
 /// The names of all columns, in quotes.
@@ -133,5 +209,46 @@ mod tests {
         assert!(text.ends_with("AND `k` = ?)") && values == 2, "{text}");
         let expected = " WHERE (\"k\" = ?1 COLLATE BINARY)";
         assert_eq!(sql(Dialect::Sqlite, "= 0 0"), (expected.to_owned(), 1));
+    }
+
+    /// The SQL of a comparison of a column with a value, and the values of its places.
+    fn compared(dialect: Dialect, condition: &str, value: Value) -> (String, Vec<Value>) {
+        let schema = [("k", DataType::Text), ("n", DataType::Long), ("v", DataType::Double)];
+        let table = Table::new("t", Schema::new(schema));
+        let errand = Errand::from_text(&format!("ask 0 {condition} 0")).unwrap();
+        let mut statement = Statement::new(dialect, &table, String::new());
+        statement.whose(errand.condition.as_ref(), &[value]);
+        (statement.sql.trim_start_matches(" WHERE ").to_owned(), statement.values)
+    }
+
+    #[test]
+    fn postgres_compares_texts_byte_by_byte() {
+        let sql = |condition, text: &str| {
+            let (sql, values) = compared(Dialect::Postgres, condition, Value::from(text));
+            (sql, values[0].as_text().unwrap().to_owned())
+        };
+        let text = |sql: &str, value: &str| (sql.to_owned(), value.to_owned());
+        let equal = "(\"k\" COLLATE \"C\" = $1 AND \"k\" = $2)";
+        assert_eq!(sql("= 0", "a"), text(equal, "a"));
+        assert_eq!(sql("!= 0", "a"), text("(\"k\" COLLATE \"C\" <> $1)", "a"));
+        assert_eq!(sql("< 0", "a"), text("(\"k\" COLLATE \"C\" < $1)", "a"));
+        assert_eq!(sql("< 0", "a\0b"), text("(\"k\" COLLATE \"C\" <= $1)", "a"));
+        assert_eq!(sql(">= 0", "a\0b"), text("(\"k\" COLLATE \"C\" > $1)", "a"));
+    }
+
+    #[test]
+    fn numbers_that_a_database_sees_otherwise_are_compared_as_in_a_plan() {
+        let sql = |dialect, condition, value| compared(dialect, condition, Value::Double(value)).0;
+        for dialect in [Dialect::Postgres, Dialect::Sqlite, Dialect::Mysql] {
+            assert_eq!(sql(dialect, "<= 2", f64::NAN), "(1 = 0)");
+            assert!(sql(dialect, "!= 2", f64::NAN).ends_with("IS NOT NULL)"));
+        }
+        assert_eq!(sql(Dialect::Postgres, "< 2", 1.0), "(\"v\" < $1)");
+        let greater = "(\"v\" >= $1 AND \"v\" <> 'NaN'::float8)";
+        assert_eq!(sql(Dialect::Postgres, ">= 2", 1.0), greater);
+        assert_eq!(sql(Dialect::Sqlite, "= 1", 1.0), "(CAST(\"n\" AS REAL) = ?1)");
+        assert_eq!(sql(Dialect::Mysql, "< 2", f64::INFINITY), "(`v` IS NOT NULL)");
+        assert_eq!(sql(Dialect::Mariadb, "<= 2", f64::NEG_INFINITY), "(1 = 0)");
+        assert_eq!(sql(Dialect::Sqlite, "< 2", f64::INFINITY), "(\"v\" < ?1)");
     }
 }
