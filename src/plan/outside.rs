@@ -324,6 +324,38 @@ impl Condition {
             _ => Vec::new(),
         }
     }
+
+    /// What it says beside that these columns equal these parameters, if it says more.
+    #[must_use]
+    pub fn without(&self, equated: &[(usize, usize)]) -> Option<Condition> {
+        match self {
+            Condition::And(left, right) => match (left.without(equated), right.without(equated)) {
+                (Some(left), Some(right)) => Some(Condition::And(Box::new(left), Box::new(right))),
+                (one, other) => one.or(other),
+            },
+            Condition::Compare(Comparison::Equal, column, parameter)
+                if equated.contains(&(*column, *parameter)) =>
+            {
+                None
+            }
+            other => Some(other.clone()),
+        }
+    }
+
+    /// Adds the parameters that it is over.
+    pub fn parameters(&self, all: &mut Vec<usize>) {
+        match self {
+            Condition::And(left, right) | Condition::Or(left, right) => {
+                left.parameters(all);
+                right.parameters(all);
+            }
+            Condition::Not(inner) => inner.parameters(all),
+            Condition::Compare(_, _, parameter) | Condition::Holds(parameter) => {
+                all.push(*parameter);
+            }
+            Condition::IsNull(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -378,6 +410,23 @@ mod tests {
         assert_eq!(equated("and = 0 1 = 0 2"), [(0, 1)]);
         assert!(equated("or = 0 1 = 0 2").is_empty());
         assert!(equated("not = 0 1").is_empty());
+    }
+
+    #[test]
+    fn what_is_said_beside_equal_columns_is_known_with_its_parameters() {
+        let without = |text: &str| {
+            let errand = Errand::from_text(&format!("ask 0 {text}")).unwrap();
+            let condition = errand.condition.unwrap();
+            let rest = condition.without(&condition.equated())?;
+            let (mut text, mut parameters) = (String::new(), Vec::new());
+            rest.write(&mut text);
+            rest.parameters(&mut parameters);
+            Some((text, parameters))
+        };
+        assert_eq!(without("and = 0 1 = 3 2"), None);
+        let rest = (" and > 2 0 or not null 1 holds 3".to_owned(), vec![0, 3]);
+        assert_eq!(without("and = 0 1 and > 2 0 or not null 1 holds 3"), Some(rest));
+        assert_eq!(without("and = 0 1 = 0 2"), Some((" = 0 2".to_owned(), vec![2])));
     }
 
     #[test]

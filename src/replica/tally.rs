@@ -80,7 +80,10 @@ pub(super) struct News {
 
 impl News {
     pub(super) fn of(entry: &LogEntry) -> Self {
-        let came = entry.body.rows().map_or(0, |(_, batch)| batch.encoded_bytes());
+        let came = match &entry.body {
+            Body::Answers(answers) => answers.rows.encoded_bytes(),
+            body => body.rows().map_or(0, |(_, batch)| batch.encoded_bytes()),
+        };
         Self { came, is_needed: matches!(entry.body, Body::Deploy(_) | Body::Compare) }
     }
 }

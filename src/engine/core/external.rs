@@ -1,16 +1,17 @@
 //! Answers of external tables: who waited for them goes on, or fails.
 
+use crate::engine::context::Fault;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
 use crate::engine::core::PlanCore;
 use crate::engine::core::clock::TIMER_CAUSE;
 use crate::engine::entry::Outlet;
-use crate::engine::external::Failed;
 use crate::engine::external::answer_types;
 use crate::engine::pipeline::Cause;
 use crate::event::Batch;
 use crate::event::Kind;
 use crate::event::Structure;
+use crate::event::Text;
 use crate::event::Value;
 use crate::plan::answers::Answers;
 use crate::plan::logical::Plan;
@@ -39,7 +40,6 @@ impl PlanCore {
                         break;
                     }
                 }
-                self.drop_failed(query, outlet);
                 self.fired += u64::from(self.context.entropy.draws > 0);
             }
         }
@@ -50,11 +50,16 @@ impl PlanCore {
         self.fire_due(outlet);
     }
 
-    /// Rows that could not be computed after they had waited: the rows of the stream that they were
-    /// are not at hand any more.
-    fn drop_failed(&mut self, query: QueryId, outlet: &mut dyn Outlet) {
+    /// Rows that could not be computed after they had waited, or that were of a window: the rows of
+    /// the stream that they were are not at hand any more.
+    pub(super) fn drop_failed(
+        &mut self,
+        query: QueryId,
+        failed: Vec<Fault>,
+        outlet: &mut dyn Outlet,
+    ) {
         let name = &self.plan.queries[query].name;
-        for fault in std::mem::take(&mut self.failed) {
+        for fault in failed {
             let text = format!("query `{name}` could not compute a row: {}", fault.message);
             outlet.note(Note { level: Level::Error, text });
         }
@@ -62,7 +67,18 @@ impl PlanCore {
 
     /// Rows that waited in vain go to the fault stream of their stream, or end here.
     pub(super) fn report_failed(&mut self, query: QueryId, outlet: &mut dyn Outlet) {
-        let Failed { rows, reasons } = std::mem::take(&mut self.context.failed);
+        for (rows, reasons) in std::mem::take(&mut self.context.failed).parts {
+            self.report_part(query, &rows, reasons, outlet);
+        }
+    }
+
+    fn report_part(
+        &mut self,
+        query: QueryId,
+        rows: &Batch,
+        reasons: Vec<Text>,
+        outlet: &mut dyn Outlet,
+    ) {
         self.context.drops.fault += reasons.len() as u64;
         let plan = Arc::clone(&self.plan);
         let ports = plan.queries[query].ports.iter();

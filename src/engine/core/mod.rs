@@ -398,6 +398,10 @@ impl PlanCore {
         outlet: &mut dyn Outlet,
     ) {
         self.context.entropy.query = query as u64;
+        let by_stream = matches!(
+            (&cause, &self.plan.queries[query].ports[port].source),
+            (Cause::Rows(_), Source::Stream(_))
+        );
         let pipeline = &mut self.pipelines[query];
         match pipeline.partition {
             None => pipeline.run(port, cause, &mut self.context),
@@ -411,11 +415,19 @@ impl PlanCore {
         if !self.context.faults.is_empty() || !self.context.notes.is_empty() {
             self.report(query, outlet);
         }
-        if !self.context.failed.reasons.is_empty() {
+        // They are of the rows at hand, not of those that the readers of this query are given.
+        let mut failed = std::mem::take(&mut self.failed);
+        if !self.context.failed.parts.is_empty() {
             self.report_failed(query, outlet);
         }
         if self.pipelines[query].selected.as_ref().is_some_and(|rows| !rows.is_empty()) {
             self.emit(query, outlet);
+        }
+        failed.append(&mut self.failed);
+        if by_stream {
+            self.failed = failed;
+        } else if !failed.is_empty() {
+            self.drop_failed(query, failed, outlet);
         }
     }
 

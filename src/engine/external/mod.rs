@@ -112,20 +112,24 @@ impl Errands {
 /// Rows that waited and fail, with why.
 #[derive(Debug, Default)]
 pub struct Failed {
-    /// The rows, as they stood in their query.
-    pub rows: Batch,
-    /// Why, one a row.
-    pub reasons: Vec<Text>,
+    /// The rows as they stood in their query, those of different columns apart, and why, one a row.
+    pub parts: Vec<(Batch, Vec<Text>)>,
 }
 
 impl Failed {
     /// A row fails.
     pub(super) fn push(&mut self, rows: &Batch, row: usize, reason: Text) {
-        if self.rows.columns.is_empty() {
-            self.rows = rows.empty_like(0);
+        let types = |batch: &Batch| -> Vec<Option<DataType>> {
+            batch.columns.iter().map(|column| column.values.data_type()).collect()
+        };
+        let of_last = self.parts.last().map(|(last, _)| types(last));
+        if of_last.is_none_or(|last| last != types(rows)) {
+            self.parts.push((rows.empty_like(1), Vec::new()));
         }
-        self.rows.extend(rows, row, row + 1);
-        self.reasons.push(reason);
+        if let Some((last, reasons)) = self.parts.last_mut() {
+            last.extend(rows, row, row + 1);
+            reasons.push(reason);
+        }
     }
 }
 
@@ -133,4 +137,27 @@ impl Failed {
 #[must_use]
 pub fn answer_types(plan: &Plan, table: TableId) -> Vec<DataType> {
     plan.tables[table].schema.types()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_different_columns_fail_apart() {
+        let mut narrow = Batch::new(&[DataType::Int]);
+        narrow.push_row(1, &[Value::Int(1)]);
+        let mut wide = Batch::new(&[DataType::Text, DataType::Int]);
+        wide.push_row(2, &[Value::from("a"), Value::Int(2)]);
+        let mut failed = Failed::default();
+        for (rows, reason) in [(&wide, "x"), (&wide, "y"), (&narrow, "z")] {
+            failed.push(rows, 0, reason.into());
+        }
+        let seen: Vec<(usize, usize, usize)> = failed
+            .parts
+            .iter()
+            .map(|(rows, reasons)| (rows.columns.len(), rows.columns[0].len(), reasons.len()))
+            .collect();
+        assert_eq!(seen, [(2, 2, 2), (1, 1, 1)]);
+    }
 }

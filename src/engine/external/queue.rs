@@ -9,6 +9,7 @@ use crate::engine::state::StateWriter;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Kind;
+use crate::event::Map;
 use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
@@ -119,22 +120,17 @@ impl Queue {
 
     /// Takes what answers questions that are open here, and passes over all else.
     pub(super) fn take(&mut self, answers: &Answers) {
-        let mut from = 0;
-        for (&number, &count) in answers.numbers.iter().zip(&answers.counts) {
-            let rows = from..from + count as usize;
-            from = rows.end;
+        // Rows that several questions found are kept once.
+        let mut known: Map<Range<usize>, Range<usize>> = Map::default();
+        for (number, rows) in answers.found() {
             let Some(fate) = self.question(number) else { continue };
             if *fate != Fate::Open {
                 continue;
             }
-            let at = self.found.len();
             let fate_now = match &answers.failure {
                 Some(reason) => Fate::Failed(reason.clone()),
-                None => Fate::Found(at..at + rows.len()),
+                None => Fate::Found(copied(&answers.rows, rows, &mut self.found, &mut known)),
             };
-            if answers.failure.is_none() {
-                self.found.extend(&answers.rows, rows.start, rows.end);
-            }
             if let Some(fate) = self.question(number) {
                 *fate = fate_now;
             }
@@ -217,12 +213,11 @@ impl Queue {
             rows.slots.clear();
         }
         let mut found = self.found.empty_like(0);
+        let mut known = Map::default();
         let mut fates: Vec<Fate> = self.fates.iter().cloned().collect();
         for fate in &mut fates {
             if let Fate::Found(range) = fate {
-                let at = found.len();
-                found.extend(&self.found, range.start, range.end);
-                *range = at..found.len();
+                *range = copied(&self.found, range.clone(), &mut found, &mut known);
             }
         }
         (rows, fates, found)
@@ -265,6 +260,24 @@ impl Queue {
         self.due = state.get()?;
         Ok(())
     }
+}
+
+/// Where rows stand in `into`: those already `known` where they are, others at its end from now on.
+fn copied(
+    from: &Batch,
+    rows: Range<usize>,
+    into: &mut Batch,
+    known: &mut Map<Range<usize>, Range<usize>>,
+) -> Range<usize> {
+    if rows.is_empty() {
+        return 0..0;
+    }
+    let copy = |rows: &Range<usize>| {
+        let at = into.len();
+        into.extend(from, rows.start, rows.end);
+        at..into.len()
+    };
+    known.entry(rows).or_insert_with_key(copy).clone()
 }
 
 impl Encode for Fate {

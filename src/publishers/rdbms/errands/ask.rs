@@ -1,13 +1,17 @@
 //! Questions about a table: many that ask by equal columns go in one statement.
 
+use std::ops::Range;
+
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Map;
 use crate::event::Value;
 use crate::event::codec::Encode;
+use crate::plan::outside::Condition;
 use crate::plan::outside::Errand;
 use crate::publishers::rdbms::errands::condition::Statement;
 use crate::publishers::rdbms::errands::condition::columns;
+use crate::publishers::rdbms::errands::keys::whose_keys;
 use crate::store::Dialect;
 use crate::store::Session;
 use crate::store::StoreError;
@@ -15,10 +19,12 @@ use crate::store::Table;
 
 /// Rows that one question finds at most.
 pub const FOUND_MAX: usize = 10_000;
+/// Bytes of the rows that one question finds at most, and one statement gives.
+pub const BYTES_MAX: usize = 16 << 20;
 /// Rows that one statement gives at most.
 const ROWS_MAX: usize = 200_000;
-/// Keys in one statement. There are few such numbers, so that statements are the same again.
-const KEYS: [usize; 4] = [512, 64, 8, 1];
+/// Questions in one statement. There are few such numbers, so that statements are the same again.
+const TOGETHER: [usize; 4] = [512, 64, 8, 1];
 
 /// A question.
 #[derive(Debug)]
@@ -34,14 +40,38 @@ pub struct Question<'a> {
 pub struct Finds {
     /// Rows, in columns of the table.
     pub rows: Batch,
-    /// By question; or why it cannot be answered.
-    pub found: Vec<Result<Vec<u32>, String>>,
+    /// By question; or why it cannot be answered. Those that are the same share their rows.
+    pub found: Vec<Result<Range<usize>, String>>,
 }
 
-/// Questions that are the same to the store, by their places.
+/// Questions that are the same to the store.
 struct Group {
     places: Vec<usize>,
-    found: Result<Vec<u32>, String>,
+    /// The values that the columns equal, as found rows are told apart.
+    key: Vec<u8>,
+    found: Result<Range<usize>, String>,
+}
+
+/// How questions become one statement.
+enum Way {
+    /// Each has its own.
+    Alone,
+    /// By their keys, and a condition that is the same for all, if there is one.
+    ByKeys(Option<Condition>),
+    /// Those of different keys, by one or the other's condition.
+    ByConditions,
+}
+
+/// Questions that are being asked.
+struct Asking<'a> {
+    table: &'a Table,
+    questions: &'a [Question<'a>],
+    /// Columns that must equal parameters.
+    equated: Vec<(usize, usize)>,
+    way: Way,
+    groups: Vec<Group>,
+    /// What was found so far.
+    rows: Batch,
 }
 
 /// Asks questions of one place of a plan.
@@ -53,75 +83,184 @@ pub fn ask(
     table: &Table,
     questions: &[Question<'_>],
 ) -> Result<Finds, StoreError> {
-    let types = table.schema.types();
-    let mut rows = Batch::new(&types);
-    let equated = equated(&types, questions);
-    let mut groups: Vec<Group> = Vec::new();
-    let mut known: Map<Vec<u8>, usize> = Map::default();
-    for (place, question) in questions.iter().enumerate() {
-        let mut name = Vec::new();
-        if equated.is_empty() {
-            question.with.iter().for_each(|value| value.encode(&mut name));
-        } else {
+    let mut asking = Asking::new(table, questions);
+    for of in asking.statements() {
+        asking.ask(session, &of)?;
+    }
+    let mut found = vec![Ok(0..0); questions.len()];
+    for group in asking.groups {
+        group.places.into_iter().for_each(|place| found[place].clone_from(&group.found));
+    }
+    Ok(Finds { rows: asking.rows, found })
+}
+
+impl<'a> Asking<'a> {
+    fn new(table: &'a Table, questions: &'a [Question<'a>]) -> Asking<'a> {
+        let types = table.schema.types();
+        let equated = equated(&types, questions);
+        let way = way(&equated, questions);
+        let mut groups: Vec<Group> = Vec::new();
+        let mut known: Map<Vec<u8>, usize> = Map::default();
+        for (place, question) in questions.iter().enumerate() {
             let values = || equated.iter().map(|&(_, parameter)| &question.with[parameter]);
             // Nothing equals null.
             if values().any(Value::is_null) {
                 continue;
             }
-            values().for_each(|value| name_part(value, &mut name));
+            let mut key = Vec::new();
+            values().for_each(|value| name_part(value, &mut key));
+            let name = match way {
+                Way::ByKeys(_) => key.clone(),
+                Way::Alone | Way::ByConditions => name(&question.with),
+            };
+            let group = *known.entry(name).or_insert_with(|| {
+                groups.push(Group { places: Vec::new(), key, found: Ok(0..0) });
+                groups.len() - 1
+            });
+            groups[group].places.push(place);
         }
-        let group = *known.entry(name).or_insert_with(|| {
-            groups.push(Group { places: Vec::new(), found: Ok(Vec::new()) });
-            groups.len() - 1
-        });
-        groups[group].places.push(place);
+        Asking { table, questions, equated, way, groups, rows: Batch::new(&types) }
     }
-    if equated.is_empty() {
-        for group in &mut groups {
-            ask_one(session, table, &questions[group.places[0]], group, &mut rows)?;
+
+    /// The groups of each statement. None has two of the same key, since what is found is told
+    /// apart by it.
+    fn statements(&self) -> Vec<Vec<usize>> {
+        if matches!(self.way, Way::Alone) {
+            return (0..self.groups.len()).map(|group| vec![group]).collect();
         }
-    } else {
-        let mut from = 0;
-        while from < groups.len() {
-            let left = groups.len() - from;
-            let least = KEYS[KEYS.len() - 1];
-            // As many as there are, or the next number of keys above that.
-            let most = KEYS.into_iter().rev().find(|&keys| keys >= left).unwrap_or(KEYS[0]);
-            let upto = from + left.min(most).max(least);
-            let asked: Vec<&Question<'_>> =
-                groups[from..upto].iter().map(|group| &questions[group.places[0]]).collect();
-            let found = by_keys(session, table, &asked, &equated, most)?;
-            let first = rows.len() as u32;
-            rows.extend(&found, 0, found.len());
-            for row in 0..found.len() {
-                let mut name = Vec::new();
-                for &(column, _) in &equated {
-                    name_part(&found.columns[column].value(row), &mut name);
-                }
-                if let Some(&group) = known.get(&name)
-                    && let Ok(places) = &mut groups[group].found
-                {
-                    places.push(first + row as u32);
+        let mut before: Map<&[u8], usize> = Map::default();
+        let mut layers: Vec<Vec<usize>> = Vec::new();
+        for (place, group) in self.groups.iter().enumerate() {
+            let layer = before.entry(&group.key).or_default();
+            if layers.len() <= *layer {
+                layers.push(Vec::new());
+            }
+            layers[*layer].push(place);
+            *layer += 1;
+        }
+        layers.iter().flat_map(|layer| layer.chunks(TOGETHER[0])).map(<[usize]>::to_vec).collect()
+    }
+
+    fn question(&self, group: usize) -> &'a Question<'a> {
+        &self.questions[self.groups[group].places[0]]
+    }
+
+    /// Asks for these groups: by halves, if too much is found for them together.
+    fn ask(&mut self, session: &mut Session, of: &[usize]) -> Result<(), StoreError> {
+        let statement = match of {
+            [one] => self.one(session.dialect(), *one),
+            _ => self.several(session.dialect(), of),
+        };
+        let found = read(session, self.table, &statement)?;
+        match (found, of) {
+            (Some(found), [one]) => {
+                let rows: Vec<u32> = (0..found.len() as u32).collect();
+                self.take(*one, &found, &rows);
+            }
+            (None, [one]) => {
+                let most = BYTES_MAX >> 20;
+                let text = format!("more than {most} MiB of the table are found by one row");
+                self.groups[*one].found = Err(text);
+            }
+            (Some(found), _) => self.tell_apart(&found, of),
+            (None, _) => {
+                let (left, right) = of.split_at(of.len() / 2);
+                self.ask(session, left)?;
+                self.ask(session, right)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each group the rows of its key.
+    fn tell_apart(&mut self, found: &Batch, of: &[usize]) {
+        let keys = of.iter().enumerate().map(|(place, &group)| (&*self.groups[group].key, place));
+        let keys: Map<&[u8], usize> = keys.collect();
+        let mut whose: Vec<Vec<u32>> = vec![Vec::new(); of.len()];
+        for row in 0..found.len() {
+            let mut key = Vec::new();
+            for &(column, _) in &self.equated {
+                name_part(&found.columns[column].value(row), &mut key);
+            }
+            if let Some(&place) = keys.get(&*key) {
+                whose[place].push(row as u32);
+            }
+        }
+        drop(keys);
+        for (&group, rows) in of.iter().zip(whose) {
+            self.take(group, found, &rows);
+        }
+    }
+
+    /// These rows are what a group asks for; who finds too much is not answered.
+    fn take(&mut self, group: usize, found: &Batch, rows: &[u32]) {
+        self.groups[group].found = match rows.len() > FOUND_MAX {
+            true => Err(format!("more than {FOUND_MAX} rows of the table are found by one row")),
+            false => {
+                let first = self.rows.len();
+                self.rows.gather(found, rows);
+                Ok(first..self.rows.len())
+            }
+        };
+    }
+
+    /// A question of any condition.
+    fn one(&self, dialect: Dialect, group: usize) -> Statement<'a> {
+        let mut statement = select(dialect, self.table);
+        let question = self.question(group);
+        statement.whose(question.errand.condition.as_ref(), &question.with);
+        in_order(&mut statement, self.table);
+        statement.sql.push_str(&format!(" LIMIT {}", FOUND_MAX + 1));
+        statement
+    }
+
+    fn several(&self, dialect: Dialect, of: &[usize]) -> Statement<'a> {
+        let mut statement = select(dialect, self.table);
+        // As many as there are, or the next usual number above that; then the last one stands for
+        // the rest.
+        let most = TOGETHER.into_iter().rev().find(|&most| most >= of.len()).unwrap_or(of.len());
+        let last = of[of.len() - 1];
+        let all = of.iter().copied().chain(std::iter::repeat(last)).take(most);
+        let all: Vec<&Question<'_>> = all.map(|group| self.question(group)).collect();
+        match &self.way {
+            Way::ByKeys(rest) => {
+                whose_keys(&mut statement, self.table, &all, &self.equated);
+                if let Some(rest) = rest {
+                    statement.sql.push_str(" AND ");
+                    statement.put(rest, &all[0].with);
                 }
             }
-            from = upto;
+            Way::Alone | Way::ByConditions => {
+                for (place, question) in all.iter().enumerate() {
+                    statement.sql.push_str(if place == 0 { " WHERE " } else { " OR " });
+                    if let Some(condition) = &question.errand.condition {
+                        statement.put(condition, &question.with);
+                    }
+                }
+            }
         }
-        groups.iter_mut().for_each(Group::bound);
+        in_order(&mut statement, self.table);
+        statement
     }
-    let mut finds = Finds { rows, found: vec![Ok(Vec::new()); questions.len()] };
-    for Group { places, found } in groups {
-        places.into_iter().for_each(|place| finds.found[place].clone_from(&found));
-    }
-    Ok(finds)
 }
 
-impl Group {
-    /// A question that finds too much is not answered.
-    fn bound(&mut self) {
-        if self.found.as_ref().is_ok_and(|found| found.len() > FOUND_MAX) {
-            let text = format!("more than {FOUND_MAX} rows of the table are found by one row");
-            self.found = Err(text);
-        }
+/// How questions with these equal columns are asked together.
+fn way(equated: &[(usize, usize)], questions: &[Question<'_>]) -> Way {
+    let Some(Question { errand, with }) = questions.first() else { return Way::Alone };
+    let Some(condition) = errand.condition.as_ref().filter(|_| !equated.is_empty()) else {
+        return Way::Alone;
+    };
+    let Some(rest) = condition.without(equated) else { return Way::ByKeys(None) };
+    let mut parameters = Vec::new();
+    rest.parameters(&mut parameters);
+    let of = |with: &[Value]| {
+        let values = parameters.iter().filter_map(|&parameter| with.get(parameter));
+        name(values)
+    };
+    let first = of(with);
+    match questions.iter().all(|question| of(&question.with) == first) {
+        true => Way::ByKeys(Some(rest)),
+        false => Way::ByConditions,
     }
 }
 
@@ -149,6 +288,13 @@ fn equated(types: &[DataType], questions: &[Question<'_>]) -> Vec<(usize, usize)
     equated.into_iter().filter(fits).collect()
 }
 
+/// A name that the same values have.
+fn name<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<u8> {
+    let mut name = Vec::new();
+    values.into_iter().for_each(|value| value.encode(&mut name));
+    name
+}
+
 /// A value as a part of the name by which equal keys are known.
 fn name_part(value: &Value, name: &mut Vec<u8>) {
     match value {
@@ -157,149 +303,33 @@ fn name_part(value: &Value, name: &mut Vec<u8>) {
     }
 }
 
-/// A question of any condition: one statement.
-fn ask_one(
+/// What a statement gives; `None` if that is too much.
+fn read(
     session: &mut Session,
     table: &Table,
-    question: &Question<'_>,
-    group: &mut Group,
-    rows: &mut Batch,
-) -> Result<(), StoreError> {
-    let dialect = session.dialect();
-    let begin = format!("SELECT {} FROM {}", columns(dialect, table), dialect.quote(&table.name));
-    let mut statement = Statement::new(dialect, table, begin);
-    statement.whose(question.errand.condition.as_ref(), &question.with);
-    in_order(&mut statement, table);
-    statement.sql.push_str(&format!(" LIMIT {}", FOUND_MAX + 1));
-    let found = session.query(&statement.sql, &statement.values, &table.schema.types())?;
-    let first = rows.len();
-    rows.extend(&found, 0, found.len());
-    group.found = Ok((first as u32..rows.len() as u32).collect());
-    group.bound();
-    Ok(())
-}
-
-/// The rows whose columns equal the keys of one of the questions; the statement has room for so
-/// many of these as `most` says.
-fn by_keys(
-    session: &mut Session,
-    table: &Table,
-    questions: &[&Question<'_>],
-    equated: &[(usize, usize)],
-    most: usize,
-) -> Result<Batch, StoreError> {
-    let dialect = session.dialect();
-    let begin = format!("SELECT {} FROM {}", columns(dialect, table), dialect.quote(&table.name));
-    let mut statement = Statement::new(dialect, table, begin);
-    match dialect {
-        Dialect::Postgres => whose_keys_are_in_arrays(&mut statement, table, questions, equated),
-        _ => whose_keys_are_listed(&mut statement, dialect, questions, equated, most),
-    }
-    in_order(&mut statement, table);
-    let mut rows = Batch::new(&table.schema.types());
-    session.read(&statement.sql, &statement.values, &table.schema.types(), |piece| {
+    statement: &Statement<'_>,
+) -> Result<Option<Batch>, StoreError> {
+    let types = table.schema.types();
+    let (mut rows, mut bytes) = (Batch::new(&types), 0);
+    let mut is_too_much = false;
+    let read = session.read(&statement.sql, &statement.values, &types, |piece| {
+        bytes += piece.encoded_bytes();
         rows.extend(&piece, 0, piece.len());
-        match rows.len() > ROWS_MAX {
-            true => Err(StoreError::refused(format!(
-                "more than {ROWS_MAX} rows of the table are found at once"
-            ))),
+        is_too_much = rows.len() > ROWS_MAX || bytes > BYTES_MAX as u64;
+        match is_too_much {
+            true => Err(StoreError::refused("too much is found at once")),
             false => Ok(()),
         }
-    })?;
-    Ok(rows)
+    });
+    if is_too_much {
+        return Ok(None);
+    }
+    read.map(|()| Some(rows))
 }
 
-/// ` WHERE` the columns equal one of the keys, each in places of its own.
-fn whose_keys_are_listed(
-    statement: &mut Statement<'_>,
-    dialect: Dialect,
-    questions: &[&Question<'_>],
-    equated: &[(usize, usize)],
-    most: usize,
-) {
-    let names: Vec<String> = equated.iter().map(|&(column, _)| statement.name(column)).collect();
-    let mut keys = Vec::new();
-    let last = questions.len() - 1;
-    for place in 0..most {
-        // Where there are fewer the last one stands for the rest.
-        let question = questions[place.min(last)];
-        let values = equated.iter().map(|&(_, parameter)| &question.with[parameter]);
-        keys.push(values.map(|value| statement.place(value)).collect::<Vec<_>>());
-    }
-    let listed = |begin: &str, end: &str| {
-        let key = |places: &Vec<String>| format!("{begin}{}{end}", places.join(", "));
-        keys.iter().map(key).collect::<Vec<_>>().join(", ")
-    };
-    let text = match names.as_slice() {
-        [name] => format!("{name} IN ({})", listed("", "")),
-        _ if dialect == Dialect::Sqlite => {
-            format!("({}) IN (VALUES {})", names.join(", "), listed("(", ")"))
-        }
-        // MariaDB finds too little by a list of rows where columns have another character set.
-        _ => {
-            let equal = |places: &Vec<String>| {
-                let pairs =
-                    names.iter().zip(places).map(|(name, place)| format!("{name} = {place}"));
-                format!("({})", pairs.collect::<Vec<_>>().join(" AND "))
-            };
-            keys.iter().map(equal).collect::<Vec<_>>().join(" OR ")
-        }
-    };
-    statement.sql.push_str(&format!(" WHERE {text}"));
-}
-
-/// The same with an array a column: for long lists PostgreSQL rather reads the whole table.
-fn whose_keys_are_in_arrays(
-    statement: &mut Statement<'_>,
-    table: &Table,
-    questions: &[&Question<'_>],
-    equated: &[(usize, usize)],
-) {
-    let mut arrays = Vec::new();
-    for &(column, parameter) in equated {
-        let ty = match table.schema.attributes[column].ty {
-            DataType::Bool => "boolean",
-            DataType::Text => "text",
-            _ => "bigint",
-        };
-        let values = questions.iter().map(|question| &question.with[parameter]);
-        let place = statement.place(&Value::from(array(values).as_str()));
-        arrays.push(format!("{place}::text::{ty}[]"));
-    }
-    let names: Vec<String> = equated.iter().map(|&(column, _)| statement.name(column)).collect();
-    let text = match (names.as_slice(), arrays.as_slice()) {
-        ([name], [array]) => format!(" WHERE {name} = ANY({array})"),
-        _ => format!(
-            " WHERE ({}) IN (SELECT * FROM unnest({}))",
-            names.join(", "),
-            arrays.join(", ")
-        ),
-    };
-    statement.sql.push_str(&text);
-}
-
-/// Values as the text of an array of PostgreSQL.
-fn array<'a>(values: impl Iterator<Item = &'a Value>) -> String {
-    let mut text = String::from("{");
-    for value in values {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text.push('"');
-        let mut plain = String::new();
-        value.write_text(&mut plain);
-        for character in plain.chars() {
-            match character {
-                '"' | '\\' => text.extend(['\\', character]),
-                // It cannot hold this one.
-                '\0' => text.push('\u{FFFD}'),
-                other => text.push(other),
-            }
-        }
-        text.push('"');
-    }
-    text.push('}');
-    text
+fn select(dialect: Dialect, table: &Table) -> Statement<'_> {
+    let begin = format!("SELECT {} FROM {}", columns(dialect, table), dialect.quote(&table.name));
+    Statement::new(dialect, table, begin)
 }
 
 /// Rows come in order of the primary key, if there is one.
@@ -307,17 +337,5 @@ fn in_order(statement: &mut Statement<'_>, table: &Table) {
     let order: Vec<String> = table.key.iter().map(|&column| statement.name(column)).collect();
     if !order.is_empty() {
         statement.sql.push_str(&format!(" ORDER BY {}", order.join(", ")));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_value_leaves_its_quotes_in_an_array() {
-        let values = [Value::from("a"), Value::from("b\"},\\c\0"), Value::Long(-3)];
-        assert_eq!(array(values.iter()), "{\"a\",\"b\\\"},\\\\c\u{FFFD}\",\"-3\"}");
-        assert_eq!(array([Value::Bool(true)].iter()), "{\"true\"}");
     }
 }

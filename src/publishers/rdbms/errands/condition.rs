@@ -26,6 +26,11 @@ impl<'a> Statement<'a> {
         Statement { dialect, table, sql, values: Vec::new() }
     }
 
+    /// For which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The name of a column, in quotes.
     pub fn name(&self, column: usize) -> String {
         self.dialect.quote(&self.table.schema.attributes[column].name)
@@ -40,10 +45,15 @@ impl<'a> Statement<'a> {
     /// ` WHERE` and the condition, if there is one, over these parameters.
     pub fn whose(&mut self, condition: Option<&Condition>, with: &[Value]) {
         if let Some(condition) = condition {
-            let text = self.condition(condition, with);
             self.sql.push_str(" WHERE ");
-            self.sql.push_str(&text);
+            self.put(condition, with);
         }
+    }
+
+    /// The condition over these parameters.
+    pub fn put(&mut self, condition: &Condition, with: &[Value]) {
+        let text = self.condition(condition, with);
+        self.sql.push_str(&text);
     }
 
     fn condition(&mut self, condition: &Condition, with: &[Value]) -> String {

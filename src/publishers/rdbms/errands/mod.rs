@@ -9,11 +9,14 @@ mod act;
 mod ask;
 mod cache;
 mod condition;
+mod entries;
+mod keys;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -38,6 +41,7 @@ use crate::publishers::rdbms::batches;
 use crate::publishers::rdbms::errands::act::Deed;
 use crate::publishers::rdbms::errands::ask::Question;
 use crate::publishers::rdbms::errands::cache::Cache;
+use crate::publishers::rdbms::errands::entries::entries;
 use crate::publishers::rdbms::options::CacheOptions;
 use crate::publishers::rdbms::write::apart;
 use crate::publishers::rdbms::write::blames_rows;
@@ -266,18 +270,35 @@ impl Errands {
             if questions.is_empty() {
                 continue;
             }
-            match ask::ask(session, &self.table, &questions) {
-                Ok(finds) => {
-                    self.keep(&questions, &finds);
-                    self.answer(first, &numbers, &finds);
-                }
-                // It would be refused again: who asked fails.
-                Err(error) if error.kind == Kind::Refused => {
-                    self.make_ready_again(session)?;
-                    self.fail(first, numbers, &error.message);
-                }
-                Err(error) => return Err(error),
+            self.ask_all(session, first, &numbers, &questions)?;
+        }
+        Ok(())
+    }
+
+    /// Asks questions of one place; those that the store refuses fail, and no others.
+    fn ask_all(
+        &mut self,
+        session: &mut Session,
+        first: u64,
+        numbers: &[u64],
+        questions: &[Question<'_>],
+    ) -> Result<(), StoreError> {
+        match ask::ask(session, &self.table, questions) {
+            Ok(finds) => {
+                self.keep(questions, &finds);
+                self.answer(first, numbers, &finds);
             }
+            Err(error) if error.kind == Kind::Refused => {
+                self.make_ready_again(session)?;
+                let half = numbers.len() / 2;
+                if half == 0 {
+                    self.fail(first, numbers.to_vec(), &error.message);
+                    return Ok(());
+                }
+                self.ask_all(session, first, &numbers[..half], &questions[..half])?;
+                self.ask_all(session, first, &numbers[half..], &questions[half..])?;
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -289,16 +310,20 @@ impl Errands {
         let rows = Batch::new(&self.table.schema.types());
         let mut finds = ask::Finds { rows, found: Vec::new() };
         let (mut numbers, mut rest) = (Vec::new(), Vec::new());
+        let mut taken: Map<Vec<u8>, Range<usize>> = Map::default();
         for (number, with) in asked {
-            match cache.find(&question_name(errand, &with), now) {
-                Some(known) => {
-                    let at = finds.rows.len() as u32;
-                    finds.rows.extend(known, 0, known.len());
-                    finds.found.push(Ok((at..finds.rows.len() as u32).collect()));
-                    numbers.push(number);
-                }
-                None => rest.push((number, with)),
-            }
+            let name = question_name(errand, &with);
+            let Some(known) = cache.find(&name, now) else {
+                rest.push((number, with));
+                continue;
+            };
+            let found = taken.entry(name).or_insert_with(|| {
+                let at = finds.rows.len();
+                finds.rows.extend(known, 0, known.len());
+                at..finds.rows.len()
+            });
+            finds.found.push(Ok(found.clone()));
+            numbers.push(number);
         }
         if !numbers.is_empty() {
             self.answer(first, &numbers, &finds);
@@ -313,10 +338,16 @@ impl Errands {
         for (question, found) in questions.iter().zip(&finds.found) {
             if let Ok(found) = found {
                 let mut rows = finds.rows.empty_like(found.len());
-                rows.gather(&finds.rows, found);
+                rows.extend(&finds.rows, found.start, found.end);
                 cache.keep(question_name(question.errand, &question.with), rows, now);
             }
         }
+    }
+
+    /// What was found is on its way to the plan.
+    fn answer(&mut self, first: u64, numbers: &[u64], finds: &ask::Finds) {
+        let entries = entries(&self.name, numbers, finds).into_iter();
+        self.answered.extend(entries.map(|one| Answered { first, answers: Arc::new(one) }));
     }
 
     /// After something was refused: whether the table is to blame for it.
@@ -325,37 +356,12 @@ impl Errands {
         self.make_ready(session).map_err(|error| StoreError { kind: Kind::Broken, ..error })
     }
 
-    fn answer(&mut self, first: u64, numbers: &[u64], finds: &ask::Finds) {
-        let mut answers = Answers {
-            table: self.name.clone(),
-            numbers: Vec::with_capacity(numbers.len()),
-            counts: Vec::with_capacity(numbers.len()),
-            rows: finds.rows.empty_like(finds.rows.len()),
-            failure: None,
-        };
-        let mut failed: Vec<(u64, &str)> = Vec::new();
-        for (&number, found) in numbers.iter().zip(&finds.found) {
-            match found {
-                Ok(rows) => {
-                    answers.numbers.push(number);
-                    answers.counts.push(rows.len() as u32);
-                    answers.rows.gather(&finds.rows, rows);
-                }
-                Err(reason) => failed.push((number, reason)),
-            }
-        }
-        self.answered.push(Answered { first, answers: Arc::new(answers) });
-        for (number, reason) in failed {
-            self.fail(first, vec![number], reason);
-        }
-    }
-
     /// These questions have no answer, for this reason.
     fn fail(&mut self, first: u64, numbers: Vec<u64>, reason: &str) {
-        let counts = vec![0; numbers.len()];
+        let none = vec![0; numbers.len()];
         let rows = Batch::new(&self.table.schema.types());
         let (table, failure) = (self.name.clone(), Some(Text::from(reason)));
-        let answers = Answers { table, numbers, counts, rows, failure };
+        let answers = Answers { table, numbers, starts: none.clone(), counts: none, rows, failure };
         self.answered.push(Answered { first, answers: Arc::new(answers) });
     }
 
