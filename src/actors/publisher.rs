@@ -424,6 +424,9 @@ impl PublisherActor {
     fn settle(&mut self, built: &mut Built) {
         self.send_answers(built);
         let unheard = self.look_at_answers();
+        if unheard {
+            built.publisher.answers_lost();
+        }
         let mut line = self.line();
         if built.publisher.is_lost() || unheard {
             line.recall();

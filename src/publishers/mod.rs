@@ -133,6 +133,9 @@ pub trait Publisher {
         Vec::new()
     }
 
+    /// Answers that it gave got lost: what asked for them comes again.
+    fn answers_lost(&mut self) {}
+
     /// A parcel is given up, for this reason: what it asked is to be answered all the same.
     fn abandon(&mut self, _parcel: &Parcel, _reason: &str) {}
 

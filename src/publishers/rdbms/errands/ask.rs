@@ -218,7 +218,11 @@ impl<'a> Asking<'a> {
         let mut statement = select(dialect, self.table);
         // As many as there are, or the next usual number above that; then the last one stands for
         // the rest.
-        let most = TOGETHER.into_iter().rev().find(|&most| most >= of.len()).unwrap_or(of.len());
+        let most = match (dialect, &self.way) {
+            // Its statement has one place, however many there are.
+            (Dialect::Postgres, Way::ByKeys(_)) => of.len(),
+            _ => TOGETHER.into_iter().rev().find(|&most| most >= of.len()).unwrap_or(of.len()),
+        };
         let last = of[of.len() - 1];
         let all = of.iter().copied().chain(std::iter::repeat(last)).take(most);
         let all: Vec<&Question<'_>> = all.map(|group| self.question(group)).collect();

@@ -78,6 +78,8 @@ pub struct Errands {
     is_careful: bool,
     /// Rows up to this number of the parcel at hand were refused or done.
     passed: (u64, u64),
+    /// Among them may be questions whose answers got lost.
+    asks_again: bool,
     /// Answers that the plan does not have yet.
     answered: Vec<Answered>,
     known: Map<Text, Arc<Errand>>,
@@ -138,6 +140,7 @@ impl Errands {
             is_lost: true,
             is_careful: false,
             passed: (0, 0),
+            asks_again: false,
             answered: Vec::new(),
             known: Map::default(),
             cache: cache.map(Cache::new),
@@ -181,9 +184,13 @@ impl Errands {
     /// Does one parcel, and finds the rows of it that are refused.
     fn do_alone(&mut self, parcel: &Parcel) -> Result<(), PublishError> {
         let (number, passed) = self.passed;
-        let skip = if number == parcel.number { (passed + 1 - number) as usize } else { 0 };
+        let (skip, passed) = match number == parcel.number {
+            true => ((passed + 1 - number) as usize, passed),
+            false => (0, 0),
+        };
         for part in parts(parcel.clone()) {
-            let mut start = part.start.max(skip);
+            let asks_again = self.asks_again && part.asks();
+            let mut start = if asks_again { part.start } else { part.start.max(skip) };
             let mut step = part.end.saturating_sub(start).max(1);
             while start < part.end {
                 let end = (start + step).min(part.end);
@@ -198,13 +205,15 @@ impl Errands {
                     Err(error) => {
                         self.passed = (parcel.number, parcel.number + start as u64);
                         self.trouble.clear();
+                        self.asks_again = false;
                         return Err(PublishError::permanent(error.message).of_rows(start..end));
                     }
                 }
-                self.passed = (parcel.number, parcel.number + start as u64 - 1);
+                let upto = parcel.number + start as u64 - 1;
+                self.passed = (parcel.number, passed.max(upto));
             }
         }
-        self.is_careful = false;
+        (self.is_careful, self.asks_again) = (false, false);
         // Those at the end may have been refused.
         self.done = (parcel.generation, parcel.number + parcel.batch.len() as u64 - 1);
         Ok(())
@@ -516,6 +525,10 @@ impl Publisher for Errands {
 
     fn answers(&mut self) -> Vec<Answered> {
         std::mem::take(&mut self.answered)
+    }
+
+    fn answers_lost(&mut self) {
+        self.asks_again = true;
     }
 
     fn abandon(&mut self, parcel: &Parcel, reason: &str) {

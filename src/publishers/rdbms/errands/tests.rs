@@ -361,3 +361,21 @@ fn a_question_that_is_refused_fails_alone() {
     answers.remove(2);
     assert_eq!(answers, ["1: a 1", "2: b 2", "4: c 4"]);
 }
+
+#[test]
+fn questions_passed_are_asked_again_where_their_answers_got_lost() {
+    let mut scene = Scene::new();
+    scene.send(&[insert("a", 1)]);
+    let rows = [by_key(1, "a"), insert("a", 2), by_key(2, "a"), insert("a", 3), insert("b", 4)];
+    let parcel = scene.parcel(&rows);
+    scene.store.publish(&parcel).unwrap();
+    scene.store.flush().unwrap_err();
+    scene.answers();
+    assert_eq!(scene.store.publish(&parcel).unwrap_err().rows, Some(1..2));
+    assert_eq!(scene.store.publish(&parcel).unwrap_err().rows, Some(3..4));
+    assert_eq!(scene.answers(), ["1: a 1", "2: a 1"]);
+    scene.store.answers_lost();
+    scene.store.publish(&parcel).unwrap();
+    assert_eq!(scene.answers(), ["1: a 1", "2: a 1"], "and no row is refused again");
+    assert_eq!(scene.table(), ["a 1", "b 4"]);
+}
