@@ -398,10 +398,10 @@ impl PlanCore {
         outlet: &mut dyn Outlet,
     ) {
         self.context.entropy.query = query as u64;
-        let by_stream = matches!(
-            (&cause, &self.plan.queries[query].ports[port].source),
-            (Cause::Rows(_), Source::Stream(_))
-        );
+        // What a pattern reads is no port.
+        let source = self.plan.queries[query].ports.get(port).map(|port| port.source);
+        let by_stream =
+            matches!(cause, Cause::Rows(_)) && !matches!(source, Some(Source::Window(_)));
         let pipeline = &mut self.pipelines[query];
         match pipeline.partition {
             None => pipeline.run(port, cause, &mut self.context),
