@@ -446,7 +446,8 @@ fn rows_that_fail_after_they_waited_are_not_taken_for_those_of_others() {
         "@OnError(action='STREAM') define stream F (k string, n int);
          @OnError(action='STREAM') define stream O (k string, n int);
          from F join T on T.v > 0.0 select json:getString(F.k, '$.k') as k, F.n as n insert into O;
-         from O select n insert into P;",
+         from O select n insert into P; from !F select n insert into Q;
+         from !O select n insert into R;",
     );
     for (key, n) in [(BROKEN, 1), (WHOLE, 2)] {
         scene.send("F", &[&[Value::from(key), Value::Int(n)]]);
