@@ -35,7 +35,7 @@ simulate: ## the pair under bad luck: SEEDS=n from BASE=n; SEED=n tells one; ENT
 
 soak: ## the long form: every rule of the pair left out has to be noticed; pairs and databases that die often
 	MUTANTS=all $(SIMULATION) mutants -- --nocapture
-	KILLS=20 CUTS=5 FLAPS=100 HALT=30 HALTS=20 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
+	KILLS=20 CUTS=5 FLAPS=100 HALT=30 HALTS=20 BUSY=600 SWITCHES=20 SECONDS=20 RATE=500 EVENTS=100 \
 		cargo test --release --locked --test system pair:: -- --nocapture
 	KILLS=10 HALT=20 cargo test --release --locked --test system -- stores:: store_versions:: \
 		--nocapture

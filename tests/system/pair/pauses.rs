@@ -88,6 +88,32 @@ fn a_long_halt_of_the_active_ends_its_time_and_it_begins_nothing_when_it_goes_on
 }
 
 #[test]
+fn a_busy_machine_is_no_reason_to_take_over() {
+    let pair = Pair::start(Plot::default());
+    let active = pair.active();
+    let epoch = pair.epoch(active);
+    let until = Instant::now() + Duration::from_secs(from_environment("BUSY", 2));
+    let load = pair.load(Rate::default());
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+    });
+    let report = load.stop();
+    let found = check(&pair, &report);
+    assert!(pair.acts(active), "{}", pair.tell());
+    assert_eq!((pair.epoch(active), pair.epoch(1 - active)), (epoch, epoch));
+    assert_eq!((found.plain_repeated, found.again), (0, 0), "nobody took over: {found:?}");
+    let requests = report.requests();
+    say(&format!("{cores} cores kept busy, {requests} requests: nobody took over; {found:?}"));
+}
+
+#[test]
 fn a_halt_of_the_passive_holds_nobody_up_for_long() {
     let pair = Pair::start(Plot::default());
     let active = pair.active();
