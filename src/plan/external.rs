@@ -55,6 +55,13 @@ impl Checker<'_> {
                         join the table";
             self.report(fault.help(help));
         }
+        if query.ports.iter().flat_map(|port| &port.stages).any(asks_several) {
+            let what = "a filter that asks several external tables";
+            let fault = Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what);
+            let help =
+                "write one filter behind the other: `from S[S.k == T.k in T][S.k == U.k in U]`";
+            self.report(fault.help(help));
+        }
         self.external_writes(&query.output, query.selection.schema.len(), writes);
     }
 
@@ -96,6 +103,17 @@ impl Checker<'_> {
             self.not_supported(place, what);
         }
     }
+}
+
+/// Whether a stage is a filter whose condition asks more than one external table.
+fn asks_several(stage: &Stage) -> bool {
+    let Stage::Filter(condition) = stage else { return false };
+    let mut tables = external_ins(condition).into_iter().map(|each| match each.node {
+        Node::In(with, ..) => Some(with),
+        _ => None,
+    });
+    let first = tables.next();
+    tables.any(|table| Some(table) != first)
 }
 
 /// Whether an expression itself asks an external table.

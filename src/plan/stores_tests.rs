@@ -137,6 +137,7 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
         @store(type='rdbms', datasource='D', external='true')
         define table T (k string, v float, n int); ";
     let join = "from S join T on S.k == T.k select S.k as k insert into O;";
+    let other = "@store(type='rdbms', datasource='D', external='true') define table U (k string);";
     let update = "from S update T set T.n = T.n + n on T.k == k;";
     for (text, words) in [
         (format!("{head} partition with (k of S) begin {join} end;"), "inside of a partition"),
@@ -151,6 +152,12 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
         (format!("{head} from S delete T on T.v == v;"), "does not understand"),
         (format!("{head} from S delete T on T.n + 1 == n;"), "does not understand"),
         (format!("{head} {update}"), "from what stands in the table"),
+        (
+            format!(
+                "{head} {other} from S[k == T.k in T and k == U.k in U] select k insert into O;"
+            ),
+            "several external tables",
+        ),
     ] {
         let found = said(&text);
         let fits = |each: &Diagnostic| each.not_supported && each.message.contains(words);
@@ -160,6 +167,7 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
     }
     for text in [
         "from S[k == T.k in T]#window.length(2) select k insert into O;",
+        "from S[k == T.k in T][not (k == T.k in T)] select k insert into O;",
         "from S[not (k == T.k in T) or n > 2] select k insert into O;",
         "from S left outer join T on S.k == T.k and T.v > 2.0f select S.k as k insert into O;",
         "from S update or insert into T on T.k == k and (T.n > n or T.k is null);",
