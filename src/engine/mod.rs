@@ -27,6 +27,8 @@ pub mod rows;
 mod script;
 mod selector;
 pub mod state;
+#[cfg(test)]
+mod state_tests;
 pub mod stream_functions;
 pub mod tables;
 pub mod timers;
