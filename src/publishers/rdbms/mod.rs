@@ -4,9 +4,11 @@
 //! Many parcels share a transaction; none of them counts as having left before it is committed. A
 //! store that is away is waited for.
 
+#[cfg(feature = "node")]
 mod batches;
 #[cfg(feature = "node")]
 mod errands;
+#[cfg_attr(not(feature = "node"), allow(dead_code, reason = "a node alone does what they say"))]
 mod options;
 #[cfg(feature = "node")]
 mod read;
