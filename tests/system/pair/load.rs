@@ -170,7 +170,7 @@ impl Sender {
                 match &found {
                     Ok((200, _)) => break,
                     Ok((503 | 409 | 404, _)) => {}
-                    // A node that was halted for long while a request came in closes the connection.
+                    // A node that was halted for long in the middle of a request closes the line.
                     Ok((408, _)) => self.lines[node] = None,
                     Ok((status, text)) => panic!("answered with {status}: {text}"),
                     Err(_) => self.lines[node] = None,
