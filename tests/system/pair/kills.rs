@@ -89,7 +89,8 @@ fn a_slow_receiver_sees_nothing_twice_under_two_ids() {
     pair.receiver.delay(Duration::ZERO);
     let report = load.stop();
     let found = check(&pair, &report);
-    // One request was under way at each kill; what was answered before is known at both nodes.
-    assert!(found.again <= 2, "results that had left leave again: {found:?}");
+    // One request was under way at each kill, and the one before may have been answered in the
+    // 10 ms in which the other node is not told; what was answered earlier is known at both.
+    assert!(found.again <= 4, "results that had left leave again: {found:?}");
     say(&format!("a receiver that takes 15 ms, two kills: {found:?}"));
 }
