@@ -95,6 +95,9 @@ pub struct Stream {
     /// Whether rows from outside (and of triggers) run through the plan one by one, since a whole
     /// batch could be seen in the results. What queries put into it belongs to the row at hand.
     pub row_by_row: bool,
+    /// Queries that take its rows in batches all the same: what they do meets nothing that the
+    /// other readers of the stream do.
+    pub apart: Vec<QueryId>,
     /// Where it is defined, or first named.
     pub span: Span,
 }

@@ -60,6 +60,7 @@ impl Checker<'_> {
             keeps_faults: false,
             watermark: None,
             row_by_row: false,
+            apart: Vec::new(),
             span,
         });
         self.plan.streams.len() - 1

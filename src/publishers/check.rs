@@ -79,6 +79,7 @@ mod tests {
             keeps_faults: false,
             watermark: None,
             row_by_row: false,
+            apart: Vec::new(),
             span,
         };
         let plan = Plan { streams: vec![stream.clone()], ..Plan::default() };

@@ -277,6 +277,7 @@ mod tests {
             keeps_faults: false,
             watermark: None,
             row_by_row: false,
+            apart: Vec::new(),
             span: Default::default(),
         };
         Plan { streams: vec![stream], ..Plan::default() }

@@ -12,6 +12,7 @@ pub mod external;
 mod persist;
 mod query;
 mod start;
+mod steps;
 pub mod stored;
 mod watermarks;
 
@@ -93,6 +94,8 @@ pub struct PlanCore {
     in_send: bool,
     /// One row at a time, for streams that run row by row; by stream.
     singles: Vec<Batch>,
+    /// Rows that run at once, where those are not all of an entry; by stream.
+    parts: Vec<Batch>,
     /// Rows that could not be computed by the readers of a stream with a fault stream.
     failed: Vec<Fault>,
     bounds: Bounds,
@@ -103,6 +106,8 @@ struct StreamNode {
     readers: Vec<Reader>,
     watched: bool,
     by_row: bool,
+    /// For each reader whether it takes batches though the stream runs row by row.
+    apart: Vec<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -256,86 +261,38 @@ impl PlanCore {
         self.run_rows(stream, batch, outlet);
     }
 
-    /// Runs rows through the plan in the order in which they came.
-    fn run_rows(&mut self, stream: StreamId, batch: &Batch, outlet: &mut dyn Outlet) {
-        let by_row = self.streams[stream].by_row;
-        let mut start = 0;
-        while start < batch.len() {
-            let end = self.step_end(batch, start, by_row);
-            if self.plan.playback.is_some() {
-                let now = self.context.now.max(batch.timestamps[start]);
-                self.advance_clock(now, outlet);
-                if self.rows == 0 {
-                    self.begin_patterns();
-                }
-            }
-            self.begin_cause(self.rows);
-            self.rows += (end - start) as u64;
-            if start == 0 && end == batch.len() && !batch.continues.any() {
-                self.deliver(stream, batch, outlet);
-            } else {
-                let mut part = std::mem::take(&mut self.singles[stream]);
-                part.clear();
-                part.extend(batch, start, end);
-                part.continues.clear();
-                self.deliver(stream, &part, outlet);
-                self.singles[stream] = part;
-            }
-            self.in_send = batch.send_continues.get(end - 1);
-            if !self.in_send {
-                self.end_send(outlet);
-            }
-            self.fire_due(outlet);
-            start = end;
-        }
-    }
-
-    /// How far rows from `start` on can run as one batch.
-    fn step_end(&self, batch: &Batch, start: usize, by_row: bool) -> usize {
-        if by_row {
-            return start + 1;
-        }
-        let mut end = batch.len();
-        if self.plan.playback.is_some() {
-            // The clock stands still within a batch.
-            let clock = self.context.now.max(batch.timestamps[start]);
-            let same = |&&time: &&Millis| time == batch.timestamps[start] || time <= clock;
-            end = start + batch.timestamps[start..].iter().take_while(same).count();
-        }
-        if !self.gatherers.is_empty() || !self.gathering_windows.is_empty() {
-            let send = (start..end).find(|&row| !batch.send_continues.get(row));
-            end = send.map_or(end, |row| row + 1);
-        }
-        end
-    }
-
-    /// Tells where chance is drawn from: the number of the row or timer that is the cause.
-    fn begin_cause(&mut self, number: u64) {
-        self.context.entropy.row = number;
-        self.context.entropy.draws = 0;
-    }
-
     /// Brings rows to the readers of a stream.
     fn deliver(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) {
+        if self.enter(stream, rows, outlet) {
+            for reader in 0..self.streams[stream].readers.len() {
+                self.read(stream, reader, rows, outlet);
+            }
+        }
+    }
+
+    /// Shows rows of a stream to who watches it; says whether they go on to its readers.
+    fn enter(&mut self, stream: StreamId, rows: &Batch, outlet: &mut dyn Outlet) -> bool {
         if !self.allowance.take_rows(rows.len()) {
             let name = self.plan.streams[stream].shown();
-            return self.drop_rows(&name, rows.len(), outlet);
+            self.drop_rows(&name, rows.len(), outlet);
+            return false;
         }
         if self.streams[stream].watched {
             outlet.stream(stream, self.context.now, rows);
         }
-        for reader in 0..self.streams[stream].readers.len() {
-            match self.streams[stream].readers[reader] {
-                Reader::Query(query, port) => {
-                    self.run_query(query, port, Cause::Rows(rows), outlet);
-                }
-                Reader::Partition(partition, route) => {
-                    self.run_partition(partition, route, rows, outlet);
-                }
+        true
+    }
+
+    /// Brings rows of a stream to one of its readers.
+    fn read(&mut self, stream: StreamId, reader: usize, rows: &Batch, outlet: &mut dyn Outlet) {
+        match self.streams[stream].readers[reader] {
+            Reader::Query(query, port) => self.run_query(query, port, Cause::Rows(rows), outlet),
+            Reader::Partition(partition, route) => {
+                self.run_partition(partition, route, rows, outlet);
             }
-            if !self.failed.is_empty() {
-                self.divert(stream, rows, outlet);
-            }
+        }
+        if !self.failed.is_empty() {
+            self.divert(stream, rows, outlet);
         }
     }
 

@@ -123,6 +123,7 @@ impl PlanCore {
         let mut core = PlanCore {
             streams: Vec::new(),
             singles: plan.streams.iter().map(|each| Batch::new(&each.schema.types())).collect(),
+            parts: plan.streams.iter().map(|each| Batch::new(&each.schema.types())).collect(),
             pipelines,
             partitions,
             windows,
@@ -162,6 +163,7 @@ impl PlanCore {
                 readers: Vec::new(),
                 watched: false,
                 by_row: by_row(stream) || stream.fault.is_some(),
+                apart: Vec::new(),
             })
             .collect();
         // An aggregation knows a row before any query asks it.
@@ -181,9 +183,13 @@ impl PlanCore {
                     let route = routes.iter().position(|route| route.stream == stream)?;
                     Some((partition, route))
                 });
-                let readers = &mut self.streams[stream].readers;
+                let node = &mut self.streams[stream];
+                let readers = &mut node.readers;
                 match route {
-                    None => readers.push(Reader::Query(query_id, port_id)),
+                    None => {
+                        readers.push(Reader::Query(query_id, port_id));
+                        node.apart.push(self.plan.streams[stream].apart.contains(&query_id));
+                    }
                     // A partition reads a stream once, and tells all its queries.
                     Some((partition, route)) => {
                         let known = readers.iter().any(|reader| {
@@ -191,6 +197,7 @@ impl PlanCore {
                         });
                         if !known {
                             readers.push(Reader::Partition(partition, route));
+                            node.apart.push(false);
                         }
                     }
                 }
