@@ -2,8 +2,13 @@
 //!
 //! Each question opens the file anew. That costs a fraction of a millisecond a few times a second,
 //! and a file that was replaced is seen at once: its record has another id. A file that was there
-//! and is gone is an error, never made again by this process. `synchronous` is `EXTRA`: with the
-//! rollback journal `FULL` could lose the last commit with the power.
+//! and is gone is an error, never made again by this process.
+//!
+//! A write that says something new is on disk before it is answered: `synchronous` is `EXTRA`, as
+//! with the rollback journal `FULL` could lose the last commit with the power. One that only renews
+//! the lease is not waited for, since losing it with the power is as if it had not come in time, and
+//! nobody is left who saw it. The file is locked meanwhile, and a process that is halted just then
+//! keeps it locked: on a busy disk that was one halt of four.
 
 use crate::ha::arbiter::ArbiterError;
 use crate::ha::arbiter::Pair;
@@ -38,25 +43,37 @@ pub struct SqliteStore {
     wait: Duration,
     /// The file was there once.
     seen: bool,
+    /// The record as it was last read or written here.
+    last: Option<Record>,
+}
+
+/// When a transaction is done, as `PRAGMA synchronous` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// When it is on disk.
+    Extra,
+    /// When the system has it: a crash of the process does not lose it.
+    Off,
 }
 
 impl SqliteStore {
     /// A store in this file; nothing is opened yet. `wait` is how long a locked file is waited for.
     pub fn new(path: &Path, pair: Pair, wait: Duration) -> SqliteStore {
-        SqliteStore { path: path.to_owned(), pair, wait, seen: false }
+        SqliteStore { path: path.to_owned(), pair, wait, seen: false, last: None }
     }
 
     /// Opens the file, does the work in one transaction, and makes sure that it is still the file
     /// at that path.
     fn within<T>(
         &mut self,
+        durability: Durability,
         work: impl FnOnce(&Transaction<'_>, Record) -> Result<T, Trouble>,
     ) -> Result<T, ArbiterError> {
         let before = self.identity()?;
         if before.is_none() && self.seen {
             return Err(ArbiterError::Replaced { path: self.path.clone() });
         }
-        let done = self.transact(work).map_err(|trouble| self.explain(trouble))?;
+        let done = self.transact(durability, work).map_err(|trouble| self.explain(trouble))?;
         let after = self.identity()?;
         if after.is_none() || before.is_some() && before != after {
             return Err(ArbiterError::Replaced { path: self.path.clone() });
@@ -67,13 +84,18 @@ impl SqliteStore {
 
     fn transact<T>(
         &self,
+        durability: Durability,
         work: impl FnOnce(&Transaction<'_>, Record) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, !self.seen);
         let mut connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(self.wait)?;
-        connection.pragma_update(None, "synchronous", "EXTRA")?;
+        let synchronous = match durability {
+            Durability::Extra => "EXTRA",
+            Durability::Off => "OFF",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let record = self.find(&transaction)?;
         let done = work(&transaction, record)?;
@@ -173,11 +195,14 @@ impl SqliteStore {
 
 impl RecordStore for SqliteStore {
     fn read(&mut self) -> Result<Record, ArbiterError> {
-        self.within(|_, record| Ok(record))
+        let record = self.within(Durability::Extra, |_, record| Ok(record))?;
+        self.last = Some(record.clone());
+        Ok(record)
     }
 
     fn write(&mut self, expected: Version, proposed: &Record) -> Result<Written, ArbiterError> {
-        self.within(|transaction, mut record| {
+        let durability = durability(self.last.as_ref(), expected, proposed);
+        let written = self.within(durability, |transaction, mut record| {
             if !record.compare_and_set(expected, proposed) {
                 return Ok(Written::Lost(record));
             }
@@ -188,12 +213,24 @@ impl RecordStore for SqliteStore {
                 (version, &body, crc32c::crc32c(&body)),
             )?;
             Ok(Written::Won(record))
-        })
+        })?;
+        let (Written::Won(record) | Written::Lost(record)) = &written;
+        self.last = Some(record.clone());
+        Ok(written)
     }
 
     fn place(&self) -> String {
         format!("sqlite:{}", self.path.display())
     }
+}
+
+/// What a write needs that comes after this record: one whose version is expected is the one that
+/// is there, as each write raises it.
+fn durability(last: Option<&Record>, expected: Version, proposed: &Record) -> Durability {
+    let renews = last.is_some_and(|last| {
+        last.version == expected && *last == Record { version: expected, ..proposed.clone() }
+    });
+    if renews { Durability::Off } else { Durability::Extra }
 }
 
 enum Trouble {
@@ -206,5 +243,24 @@ enum Trouble {
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Trouble {
         Trouble::Sqlite(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ha::protocol::Epoch;
+
+    #[test]
+    fn only_what_renews_the_lease_need_not_be_on_disk() {
+        let record = Record { version: Version(7), ..Record::virgin(random_id().unwrap(), 1_000) };
+        let renewed = Record { version: Version(8), ..record.clone() };
+        let of = |last, proposed| durability(last, Version(7), proposed);
+        assert_eq!(of(Some(&record), &renewed), Durability::Off);
+        assert_eq!(of(Some(&record), &record), Durability::Off);
+        assert_eq!(of(None, &renewed), Durability::Extra, "who knows what is there");
+        assert_eq!(of(Some(&renewed), &renewed), Durability::Extra, "it is not what is expected");
+        let started = Record { epoch: Epoch(1), ..renewed };
+        assert_eq!(of(Some(&record), &started), Durability::Extra);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every arbiter (a file, a witness process, a row in a database) keeps one [`Record`] and answers
 //! reads and writes with it; the write is [`Record::compare_and_set`], made durable before the
-//! answer.
+//! answer. Where both nodes lose their power with the arbiter, a write that raised nothing but the
+//! version may be lost with it.
 
 use crate::ha::protocol::words::ArbiterId;
 use crate::ha::protocol::words::Epoch;

@@ -254,7 +254,7 @@ impl Pair {
 
     /// `kill -9`.
     pub fn kill(&mut self, node: usize) {
-        self.uncertain += self.uncertain_at(node);
+        self.uncertain += self.uncertain_at(node, "Plain");
         self.nodes[node].kill();
     }
 
@@ -263,18 +263,24 @@ impl Pair {
         self.nodes[node].start_again();
     }
 
-    fn uncertain_at(&self, node: usize) -> u64 {
+    fn uncertain_at(&self, node: usize, publisher: &str) -> u64 {
         let metrics = self.try_get(node, "/metrics").map_or(String::new(), |answer| answer.text());
         let lines = metrics.lines().filter(|line| line.starts_with("twinflow_results_uncertain"));
         lines
-            .filter(|line| line.contains("Plain"))
+            .filter(|line| line.contains(publisher))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum()
     }
 
     /// Parcels to the receiver without ids that may have been repeated, as the nodes count them.
     pub fn uncertain(&self) -> u64 {
-        self.uncertain + self.uncertain_at(0) + self.uncertain_at(1)
+        self.uncertain + self.uncertain_at(0, "Plain") + self.uncertain_at(1, "Plain")
+    }
+
+    /// Parcels to the receiver with ids that it may have got twice, as nodes that were not killed
+    /// count them.
+    pub fn uncertain_calls(&self) -> u64 {
+        self.uncertain_at(0, "Told") + self.uncertain_at(1, "Told")
     }
 
     /// The network between the nodes: what one says does not reach the other.

@@ -79,6 +79,8 @@ fn a_long_halt_of_the_active_ends_its_time_and_it_begins_nothing_when_it_goes_on
     let found = check(&pair, &report);
     // At most the parcel that was in flight at each halt is in doubt.
     assert!(found.uncertain <= times, "{found:?}");
+    // Did the receiver of these calls not know ids, it would have seen just them twice.
+    assert_eq!((found.again, pair.uncertain_calls()), (times, times), "{found:?}");
     firsts.sort();
     say(&format!(
         "halted {times} times for {seconds} s with a call in flight, {} requests: {found:?}; the \
