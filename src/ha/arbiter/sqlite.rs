@@ -6,7 +6,7 @@
 //!
 //! A write that says something new is on disk before it is answered: `synchronous` is `EXTRA`, as
 //! with the rollback journal `FULL` could lose the last commit with the power. One that only renews
-//! the lease is not waited for, since losing it with the power is as if it had not come in time, and
+//! the lease is not waited for: losing it with the power is as if it had not come in time, and
 //! nobody is left who saw it. The file is locked meanwhile, and a process that is halted just then
 //! keeps it locked: on a busy disk that was one halt of four.
 
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(of(Some(&record), &record), Durability::Off);
         assert_eq!(of(None, &renewed), Durability::Extra, "who knows what is there");
         assert_eq!(of(Some(&renewed), &renewed), Durability::Extra, "it is not what is expected");
-        let started = Record { epoch: Epoch(1), ..renewed };
+        let started = Record { epoch: Epoch(1), ..renewed.clone() };
         assert_eq!(of(Some(&record), &started), Durability::Extra);
     }
 }
