@@ -240,7 +240,8 @@ fn row_column(id: StateId, state: &State, read: &Capture) -> Option<usize> {
 fn is_plain(expr: &Expr) -> bool {
     let mut plain = true;
     expr.walk(&mut |inner| {
-        plain &= !matches!(inner.node, Node::Call { .. } | Node::In(..));
+        let calls = matches!(inner.node, Node::Call { .. } | Node::Script { .. } | Node::In(..));
+        plain &= !calls;
     });
     plain
 }
