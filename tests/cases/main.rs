@@ -17,6 +17,7 @@ mod pair;
 mod pattern_grammar;
 mod pattern_model;
 mod replay;
+mod stretches;
 mod window_model;
 
 use std::path::Path;

@@ -40,6 +40,8 @@ struct Wish {
     least: i32,
     /// Whether its key must be that of the first event of the match.
     same_key: bool,
+    /// By how much its `n` must be above that of the event before.
+    above: Option<i32>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,15 +75,25 @@ impl Wish {
     fn suits(&self, row: &Row, draft: &Draft, rows: &[Row]) -> bool {
         let first = draft.taken.iter().flatten().find_map(|events| events.first());
         let same = first.is_some_and(|&first| rows[first].key == row.key);
-        row.stream == self.stream && row.n >= self.least && (!self.same_key || same)
+        let before = draft.taken.iter().flatten().flatten().last();
+        let above = self
+            .above
+            .is_none_or(|above| before.is_some_and(|&before| row.n >= rows[before].n + above));
+        row.stream == self.stream && row.n >= self.least && (!self.same_key || same) && above
     }
 
-    fn text(&self, of_key: Option<&str>) -> String {
+    fn text(&self, of_key: Option<&str>, before: &str) -> String {
         let key = match of_key {
             Some(first) if self.same_key => format!(" and k == {first}.k"),
             _ => String::new(),
         };
-        format!("{}[n >= {}{key}]", ["S", "R"][self.stream], self.least)
+        let above = match self.above {
+            // A comparison of two events, and one of something that has to be computed.
+            Some(0) => format!(" and n >= {before}.n"),
+            Some(above) => format!(" and n >= {before}.n + {above}"),
+            None => String::new(),
+        };
+        format!("{}[n >= {}{key}{above}]", ["S", "R"][self.stream], self.least)
     }
 }
 
@@ -236,6 +248,7 @@ fn wish(dice: &mut Dice, is_first: bool) -> Wish {
         stream: dice.below(2) as usize,
         least: *dice.pick(&[0, 1, 2, 3]),
         same_key: !is_first && dice.below(2) == 0,
+        above: None,
     }
 }
 
@@ -248,9 +261,16 @@ fn spec(dice: &mut Dice) -> Spec {
         _ => 1,
     };
     let within = (dice.below(2) == 0).then(|| *dice.pick(&[0, 5, 20, 60]));
+    let one_stream = sequence && dice.below(3) > 0;
     let mut parts = Vec::new();
     for place in 0..count {
-        let first = wish(dice, place == 0);
+        let mut first = wish(dice, place == 0);
+        if one_stream {
+            first.stream = 0;
+        }
+        if sequence && place > 0 {
+            first.above = *dice.pick(&[None, Some(0), Some(1)]);
+        }
         // A count that is repeated and too old begins again more than once; plays show that.
         let steady = within.is_some() && place < every;
         let part = match dice.below(6) {
@@ -295,16 +315,17 @@ impl Spec {
             let _ = match part {
                 Part::One(wish) => {
                     items.push(format!("a{place}.i"));
-                    write!(text, "a{place}={}", wish.text(of_key))
+                    let before = format!("a{}", place.saturating_sub(1));
+                    write!(text, "a{place}={}", wish.text(of_key, &before))
                 }
                 Part::Count(wish, min, max) => {
                     items.extend((0..4).map(|at| format!("a{place}[{at}].i")));
-                    write!(text, "a{place}={}<{min}:{max}>", wish.text(of_key))
+                    write!(text, "a{place}={}<{min}:{max}>", wish.text(of_key, ""))
                 }
                 Part::Sides(left, right, and) => {
                     items.extend([format!("a{place}.i"), format!("b{place}.i")]);
                     let word = if *and { "and" } else { "or" };
-                    let [left, right] = [left, right].map(|wish| wish.text(of_key));
+                    let [left, right] = [left, right].map(|wish| wish.text(of_key, ""));
                     write!(text, "a{place}={left} {word} b{place}={right}")
                 }
             };
@@ -321,25 +342,33 @@ impl Spec {
     }
 }
 
-fn rows(dice: &mut Dice) -> Vec<Row> {
+/// Few events for a pattern, which may have many matches; for a sequence so many that a batch can
+/// hold several of its matches.
+fn rows(dice: &mut Dice, sequence: bool) -> Vec<Row> {
     let mut time = 1_000;
+    let streams = if sequence { *dice.pick(&[2, 20]) } else { 2 };
     let mut row = || {
         time += *dice.pick(&[0, 1, 1, 3, 8, 25]);
-        let stream = dice.below(2) as usize;
+        let stream = usize::from(dice.below(streams) == 1);
         Row { stream, key: dice.below(2) as i32, n: dice.below(5) as i32, time }
     };
-    (0..14).map(|_| row()).collect()
+    (0..if sequence { 60 } else { 14 }).map(|_| row()).collect()
 }
 
 /// Keeps what comes out.
-struct Keeper(StreamId, Vec<Match>);
+struct Keeper {
+    out: StreamId,
+    found: Vec<Match>,
+    times: Vec<Millis>,
+}
 
 impl Outlet for Keeper {
     fn stream(&mut self, stream: StreamId, _: Millis, rows: &Batch) {
-        if stream == self.0 {
+        if stream == self.out {
             let number = |value: Value| value.as_long().map(|number| number as usize);
             let shown = |row| rows.row(row).into_iter().map(number).collect();
-            self.1.extend((0..rows.len()).map(shown));
+            self.found.extend((0..rows.len()).map(shown));
+            self.times.extend(&rows.timestamps);
         }
     }
     fn query(&mut self, _: QueryId, _: Millis, _: &Batch) {}
@@ -359,7 +388,7 @@ fn run(dice: &mut Dice, plan: &Arc<Plan>, rows: &[Row]) -> Vec<Match> {
     let mut engine = core(plan);
     engine.watch_stream(out);
     engine.start(0);
-    let mut keeper = Keeper(out, Vec::new());
+    let mut keeper = Keeper { out, found: Vec::new(), times: Vec::new() };
     let saved_at = dice.below(rows.len() as u64) as usize;
     let mut from = 0;
     while from < rows.len() {
@@ -383,7 +412,11 @@ fn run(dice: &mut Dice, plan: &Arc<Plan>, rows: &[Row]) -> Vec<Match> {
         }
         from += count;
     }
-    keeper.1
+    for (found, &time) in keeper.found.iter().zip(&keeper.times) {
+        let last = found.iter().flatten().max().expect("a match has events");
+        assert_eq!(time, rows[*last].time, "a match bears the time of its last event");
+    }
+    keeper.found
 }
 
 #[test]
@@ -414,7 +447,7 @@ fn the_engine_finds_the_matches_that_a_list_finds() {
         assert!(!parsed.has_errors(), "SEED={seed} {:?}\n{text}", parsed.diagnostics);
         let checked = check(&parsed.tree, &text, &Library::standard());
         let plan = checked.plan.unwrap_or_else(|| panic!("{seed}: {:?}", checked.diagnostics));
-        let rows = rows(&mut dice);
+        let rows = rows(&mut dice, spec.sequence);
         let mut wanted = match spec.sequence {
             true => matches_of_sequence(&spec, &rows),
             false => matches_of_pattern(&spec, &rows),

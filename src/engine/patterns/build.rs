@@ -7,6 +7,7 @@ use crate::engine::patterns::PortStates;
 use crate::engine::patterns::Shape;
 use crate::engine::patterns::filter::Filter;
 use crate::engine::patterns::store::Store;
+use crate::engine::patterns::stretches::Stretches;
 use crate::event::DataType;
 use crate::plan::pattern::Capture;
 use crate::plan::pattern::Pattern;
@@ -60,6 +61,7 @@ impl PatternStep {
         };
         Ok(PatternStep {
             store: Store::new(events),
+            stretches: Stretches::of(pattern, &filters),
             filters,
             slots: Vec::new(),
             candidates: Vec::new(),

@@ -27,30 +27,32 @@ use crate::plan::pattern::Which;
 
 /// The filter of a state.
 pub struct Filter {
-    state: StateId,
+    pub state: StateId,
     /// What the row at hand must fulfil whatever the matches hold.
     quick: Option<Box<dyn Kernel>>,
     /// By row of the batch: whether it does; empty if all do.
-    passes: Vec<bool>,
+    pub passes: Vec<bool>,
     /// Columns of the row that must equal what a match holds, with where it holds it.
     keys: Vec<(usize, Capture)>,
     /// By row of the batch: the hash of these columns.
     hashes: Vec<u64>,
     /// Simple comparisons of the row with what a match holds.
-    pairs: Vec<Pair>,
+    pub pairs: Vec<Pair>,
     /// All else, over `reads`.
-    rest: Option<Box<dyn Kernel>>,
-    reads: Vec<Capture>,
+    pub rest: Option<Box<dyn Kernel>>,
+    pub reads: Vec<Capture>,
     /// What `rest` stands over, one row a match.
-    frame: Vec<Column>,
-    times: Vec<Millis>,
+    pub frame: Vec<Column>,
+    pub times: Vec<Millis>,
+    /// Whether `rest` can be computed for many rows at once without a trace that it was.
+    pub plain: bool,
 }
 
 /// A column of the row compared with something that a match holds.
-struct Pair {
-    column: usize,
-    comparison: Comparison,
-    held: Capture,
+pub struct Pair {
+    pub column: usize,
+    pub comparison: Comparison,
+    pub held: Capture,
 }
 
 impl Filter {
@@ -102,6 +104,7 @@ impl Filter {
         };
         Ok(Filter {
             state: id,
+            plain: rest.iter().all(is_plain),
             quick: kernel(quick, width)?,
             passes: Vec::new(),
             keys,
@@ -312,8 +315,9 @@ fn compare(comparison: Comparison, left: (&Column, usize), right: (&Column, usiz
     }
 }
 
+/// Whether a comparison of two values holds.
 #[inline]
-fn holds<T: PartialOrd>(comparison: Comparison, left: &T, right: &T) -> bool {
+pub fn holds<T: PartialOrd>(comparison: Comparison, left: &T, right: &T) -> bool {
     match comparison {
         Comparison::Equal => left == right,
         Comparison::NotEqual => left != right,

@@ -6,7 +6,8 @@
 //!
 //! Matches and the events they took lie in segments that frozen state shares by handle. A state
 //! that compares for equality finds its matches by hash, so that those which cannot match cost
-//! nothing; and a row that no state wants is passed over without looking at any.
+//! nothing; and a row that no state wants is passed over without looking at any. Where matches are
+//! nothing but rows side by side, those that lie in one batch are found column by column.
 
 mod absences;
 mod build;
@@ -17,6 +18,7 @@ mod queue;
 mod reader;
 mod run;
 mod store;
+mod stretches;
 mod take;
 
 pub use build::reads;
@@ -27,17 +29,21 @@ use crate::engine::patterns::lists::Lists;
 use crate::engine::patterns::run::Run;
 use crate::engine::patterns::store::Match;
 use crate::engine::patterns::store::Store;
+use crate::engine::patterns::stretches::Stretches;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::pattern::Capture;
 use crate::plan::pattern::State;
 use crate::plan::pattern::StateId;
+use std::ops::Range;
 
 /// A pattern as it runs.
 pub struct PatternStep {
     shape: Shape,
     filters: Vec<Filter>,
+    /// If matches are rows side by side: what finds those that lie in one batch.
+    stretches: Option<Stretches>,
     store: Store,
     /// By partition key.
     slots: Vec<Option<Box<Lists>>>,
@@ -103,20 +109,43 @@ impl PatternStep {
         for &id in states {
             self.filters[id].begin(input, context);
         }
-        let alone = input.slots.is_empty();
-        let mut from = 0;
-        while from < input.len() {
-            let slot = input.slot(from);
-            let to = if alone { input.len() } else { from + 1 };
-            let mut unwanted = 0;
-            self.with(slot, context, output, Some(input), |run| {
-                for row in from..to {
-                    unwanted += u64::from(!run.show(port, row));
-                }
-            });
-            self.left_out[port] += unwanted;
-            from = to;
+        if !input.slots.is_empty() {
+            for row in 0..input.len() {
+                self.show(port, row..row + 1, input, context, output);
+            }
+            return;
         }
+        let rows = input.len();
+        let Some(edge) = self.stretches.as_ref().and_then(|found| found.edge(rows)) else {
+            return self.show(port, 0..rows, input, context, output);
+        };
+        // Row by row only what began before the batch and what may go on behind it.
+        self.show(port, 0..edge, input, context, output);
+        if let Some(stretches) = &mut self.stretches {
+            self.left_out[port] += stretches.unwanted(&self.filters, edge..rows - edge);
+            stretches.find(&mut self.filters, input, context, output);
+        }
+        self.with(0, context, output, None, |run| run.drop_begun());
+        self.show(port, rows - edge..rows, input, context, output);
+    }
+
+    /// Shows rows of one partition key to its matches.
+    fn show(
+        &mut self,
+        port: usize,
+        rows: Range<usize>,
+        input: &Batch,
+        context: &mut Context,
+        output: &mut Batch,
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut unwanted = 0;
+        self.with(input.slot(rows.start), context, output, Some(input), |run| {
+            rows.for_each(|row| unwanted += u64::from(!run.show(port, row)));
+        });
+        self.left_out[port] += unwanted;
     }
 
     /// A timer of a state is due.

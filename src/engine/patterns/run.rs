@@ -260,6 +260,14 @@ impl Run<'_> {
         }
     }
 
+    /// Ends all matches that wait behind the first state.
+    pub fn drop_begun(&mut self) {
+        for id in 1..self.shape.states.len() {
+            self.drop_pending(id);
+            self.drop_fresh(id);
+        }
+    }
+
     /// Takes an entry out of those that wait at a state.
     #[inline]
     pub fn leave(&mut self, id: StateId, number: u64) {
