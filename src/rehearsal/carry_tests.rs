@@ -325,6 +325,34 @@ fn another_clock_leaves_only_tables() {
     assert_eq!((kept, dropped.len()), (vec!["table `T`".to_owned()], 13));
 }
 
+/// Under playback the clock begins with the first event, which had come to the version before.
+#[test]
+fn under_playback_a_new_pattern_waits_for_absences_from_the_cut() {
+    let old = "@app:playback
+        define stream S (user string, n int);
+        define stream Other (user string, n int);
+        @info(name='count') from S select count() as c insert into Counts;";
+    let silent = "@info(name='silent')
+        from not Other for 3 sec select 'silence' as what insert into Silent;
+        @info(name='always')
+        from every not Other for 3 sec select 'silence' as what insert into Always;";
+    let new = format!("{old} {silent}");
+    let (mut core, carried) = carry(old, &new);
+    assert_eq!(carried.kept, ["aggregates of query `count`"]);
+    let found = feed(&mut core, CUT..CUT + 10);
+    let mut before = started(old, 0);
+    feed(&mut before, 0..CUT);
+    let (cut, end) = (before.now(), core.now());
+    let times = |query: &str| -> Vec<Millis> {
+        let said = found.get(query).into_iter().flatten();
+        said.map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    assert_eq!(times("silent"), [cut + 3_000]);
+    let all: Vec<Millis> = (1..).map(|n| cut + n * 3_000).take_while(|at| *at <= end).collect();
+    assert!(all.len() >= 2, "{end} is not far beyond {cut}");
+    assert_eq!(times("always"), all);
+}
+
 #[test]
 fn order_makes_no_difference() {
     let (_, carried) = carry(PLAN, &reordered());

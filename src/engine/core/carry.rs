@@ -74,9 +74,10 @@ impl PlanCore {
         let difference = compare(&before.identities, &self.identities);
         let head = Head::read(&mut before.saved.section("core", VERSION)?)?;
         if self.plan.playback.is_some() && head.rows > 0 {
-            // Periods of new output rates begin where the other version stood.
+            // What is new waits for absences, and counts its periods, from where the other version
+            // stood: the first row of all has come.
             self.context.now = head.now;
-            self.begin_rates();
+            self.begin_patterns();
         }
         if before.identities.clock() == Clock::Watermarks
             && let Some(marks) = &mut self.watermarks

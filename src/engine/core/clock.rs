@@ -125,13 +125,6 @@ impl PlanCore {
         self.run_query(query, 0, Cause::Rate(timer.due, timer.slot, from), outlet);
     }
 
-    /// Begins the periods of all output rates outside of partitions.
-    pub(super) fn begin_rates(&mut self) {
-        let now = self.context.now;
-        let outside = self.pipelines.iter_mut().filter(|query| query.partition.is_none());
-        outside.filter_map(|query| query.limiter.as_mut()).for_each(|each| each.begin(0, now));
-    }
-
     fn is_of_earlier_key(&self, query: QueryId, timer: Timer) -> bool {
         let Some(partition) = self.pipelines[query].partition else { return false };
         let birth = self.partitions[partition].births.get(timer.slot as usize);
