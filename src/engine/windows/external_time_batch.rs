@@ -1,7 +1,5 @@
 //! `externalTimeBatch(attribute, t)`: what came in every t by an attribute's clock, at once.
 
-use crate::engine::context::Context;
-use crate::engine::operator::Operator;
 use crate::engine::rows::Queues;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
@@ -13,12 +11,11 @@ use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
 use crate::engine::windows::arguments::time_attribute;
-use crate::engine::windows::arrivals::arrivals;
-use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::generations::Generations;
 use crate::engine::windows::generations::Part;
+use crate::engine::windows::period_batches::Batches;
+use crate::engine::windows::period_batches::PeriodBatches;
 use crate::engine::windows::periods::Closing;
-use crate::engine::windows::periods::Periods;
 use crate::engine::windows::periods::START;
 use crate::event::Batch;
 use crate::event::Kind;
@@ -57,61 +54,24 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
 };
 
 fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
-    let periods = Periods::new(setup, 0)?;
-    let mut rows = Generations::new(setup);
-    if periods.puts_out_early() {
-        rows.hold();
-    }
-    Ok(Box::new(ExternalTimeBatch {
-        periods,
-        replaces: setup.flag(4),
-        expired: setup.expired,
-        rows,
-        keep: setup.keep.to_vec(),
-        replaced: Batch::keeping(setup.types, setup.keep),
-    }))
+    Ok(Box::new(PeriodBatches::new(setup, 0, |periods| {
+        let mut rows = Generations::new(setup);
+        if periods.puts_out_early() {
+            rows.hold();
+        }
+        Ok(WholeBatches { rows, expired: setup.expired, stored: 0 })
+    })?))
 }
 
-struct ExternalTimeBatch {
-    periods: Periods,
-    /// Whether rows carry the end of their batch in place of their time.
-    replaces: bool,
-    expired: bool,
+/// Batches that keep all their rows.
+struct WholeBatches {
     rows: Generations,
-    keep: Vec<bool>,
-    /// One row whose time is replaced.
-    replaced: Batch,
+    expired: bool,
+    /// The number of the first row at hand.
+    stored: u64,
 }
 
-impl ExternalTimeBatch {
-    fn take(&mut self, batch: &Batch, context: &mut Context, output: &mut Batch) {
-        let first = if self.replaces { 0 } else { self.rows.store(batch, 0, batch.len()) };
-        for row in 0..batch.len() {
-            let slot = batch.slot(row);
-            if let Some(closing) = self.periods.note(batch, row, context) {
-                self.close(slot, closing, output);
-            }
-            if self.replaces {
-                self.admit_replaced(batch, row);
-            } else {
-                self.rows.admit(slot, first + row as u64);
-            }
-        }
-        self.rows.settle();
-    }
-
-    /// Puts out the batch that ends: whole if it has not been put out yet, else only if something
-    /// was added since.
-    fn close(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
-        if self.rows.open(slot) > 0 {
-            if closing.again {
-                self.put_out_again(slot, closing.last, output);
-            } else {
-                self.rows.close(slot, closing.last, output);
-            }
-        }
-    }
-
+impl WholeBatches {
     /// Puts out a batch to which rows were added after it had been put out.
     fn put_out_again(&mut self, slot: Slot, now: Millis, output: &mut Batch) {
         let chunk = output.len();
@@ -124,35 +84,33 @@ impl ExternalTimeBatch {
         self.rows.arrive(slot, output);
         output.join_chunk(chunk);
     }
-
-    fn admit_replaced(&mut self, batch: &Batch, row: usize) {
-        let slot = batch.slot(row);
-        self.replaced.clear();
-        self.replaced.extend(batch, row, row + 1);
-        let time = self.periods.column();
-        self.replaced.columns[time].longs_mut()[0] = self.periods.end(slot);
-        let number = self.rows.store(&self.replaced, 0, 1);
-        self.rows.admit(slot, number);
-    }
 }
 
-impl Operator for ExternalTimeBatch {
-    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
-        leave_out(&self.keep, output);
-        let rows = arrivals(input, Some(self.periods.column()), context);
-        self.take(&rows, context, output);
+impl Batches for WholeBatches {
+    fn store(&mut self, rows: &Batch) {
+        self.stored = self.rows.store(rows, 0, rows.len());
     }
 
-    fn wake(&mut self, due: Millis, slot: Slot, _context: &mut Context, output: &mut Batch) {
-        let Some(closing) = self.periods.wake(due, slot) else { return };
-        leave_out(&self.keep, output);
-        self.close(slot, closing, output);
+    fn admit(&mut self, rows: &Batch, row: usize, _now: Millis) {
+        self.rows.admit(rows.slot(row), self.stored + row as u64);
+    }
+
+    fn close(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
+        if self.rows.open(slot) > 0 {
+            if closing.again {
+                self.put_out_again(slot, closing.last, output);
+            } else {
+                self.rows.close(slot, closing.last, output);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
         self.rows.settle();
     }
 
     fn forget(&mut self, slot: Slot) {
         self.rows.forget(slot);
-        self.periods.forget(slot);
     }
 
     fn held(&self) -> usize {
@@ -160,17 +118,13 @@ impl Operator for ExternalTimeBatch {
     }
 
     fn save(&self, state: &mut StateWriter) {
-        self.periods.save(state);
         self.rows.save(state);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
-        self.periods.load(state)?;
         self.rows.load(state)
     }
-}
 
-impl Window for ExternalTimeBatch {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.rows.closed(slot, into);
     }

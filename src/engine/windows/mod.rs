@@ -28,6 +28,7 @@ mod latest;
 mod length;
 mod length_batch;
 mod lossy_frequent;
+mod period_batches;
 mod periods;
 mod session;
 mod sessions;

@@ -1,8 +1,6 @@
 //! `unique:externalTimeBatch(key, attribute, t)`: of what came in every t by an attribute's clock,
 //! the newest row of each key, at once.
 
-use crate::engine::context::Context;
-use crate::engine::operator::Operator;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -13,11 +11,10 @@ use crate::engine::windows::arguments::flag;
 use crate::engine::windows::arguments::takes;
 use crate::engine::windows::arguments::time;
 use crate::engine::windows::arguments::time_attribute;
-use crate::engine::windows::arrivals::arrivals;
-use crate::engine::windows::arrivals::leave_out;
 use crate::engine::windows::latest::Latest;
+use crate::engine::windows::period_batches::Batches;
+use crate::engine::windows::period_batches::PeriodBatches;
 use crate::engine::windows::periods::Closing;
-use crate::engine::windows::periods::Periods;
 use crate::engine::windows::periods::START;
 use crate::engine::windows::unique::KEY;
 use crate::event::Batch;
@@ -58,58 +55,51 @@ pub const DEFINITION: WindowDefinition = WindowDefinition {
 };
 
 fn build(setup: &WindowSetup<'_>) -> Result<Box<dyn Window>, ArgumentFault> {
-    let periods = Periods::new(setup, 1)?;
-    Ok(Box::new(UniqueExternalTimeBatch {
-        holds: setup.expired || setup.findable || periods.puts_out_early(),
-        open: Latest::new(setup, &[0])?,
-        before: Latest::new(setup, &[0])?,
-        periods,
-        replaces: setup.flag(5),
-        expired: setup.expired,
-        keep: setup.keep.to_vec(),
-        replaced: Batch::keeping(setup.types, setup.keep),
-        merged: Batch::keeping(setup.types, setup.keep),
-    }))
+    Ok(Box::new(PeriodBatches::new(setup, 1, |periods| {
+        Ok(NewestOfKeys {
+            open: Latest::new(setup, &[0])?,
+            before: Latest::new(setup, &[0])?,
+            expired: setup.expired,
+            holds: setup.expired || setup.findable || periods.puts_out_early(),
+            merged: Batch::keeping(setup.types, setup.keep),
+        })
+    })?))
 }
 
-struct UniqueExternalTimeBatch {
-    periods: Periods,
+/// Batches that keep the newest row of each key.
+struct NewestOfKeys {
     /// What came since the last batch was put out.
     open: Latest,
     /// The batch that was put out last.
     before: Latest,
-    /// Whether rows carry the end of their batch in place of their time.
-    replaces: bool,
     expired: bool,
     /// Whether a batch is held once it is put out.
     holds: bool,
-    keep: Vec<bool>,
-    /// One row whose time is replaced.
-    replaced: Batch,
     /// The rows that were added to a batch.
     merged: Batch,
 }
 
-impl UniqueExternalTimeBatch {
-    fn take(&mut self, batch: &Batch, context: &mut Context, output: &mut Batch) {
-        for row in 0..batch.len() {
-            let slot = batch.slot(row);
-            if let Some(closing) = self.periods.note(batch, row, context) {
-                self.close(slot, closing, output);
-            }
-            if self.replaces {
-                self.replaced.clear();
-                self.replaced.extend(batch, row, row + 1);
-                let time = self.periods.column();
-                self.replaced.columns[time].longs_mut()[0] = self.periods.end(slot);
-                self.open.put(&self.replaced, 0, context.now, None);
-            } else {
-                self.open.put(batch, row, context.now, None);
-            }
+impl NewestOfKeys {
+    /// Adds what came to the batch that was put out already, and puts it out again.
+    fn add_to_before(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
+        if self.expired {
+            self.before.show(slot, Kind::Expired, Some(closing.last), output);
         }
+        self.merged.clear();
+        while self.open.pop(slot, Kind::Current, None, Some(&mut self.merged)) {}
+        for row in 0..self.merged.len() {
+            self.before.put(&self.merged, row, closing.last, None);
+        }
+        output.push_zeros(closing.last, Kind::Reset, slot);
+        self.before.show(slot, Kind::Current, None, output);
+    }
+}
+
+impl Batches for NewestOfKeys {
+    fn admit(&mut self, rows: &Batch, row: usize, now: Millis) {
+        self.open.put(rows, row, now, None);
     }
 
-    /// Puts out the batch that ends, unless nothing came since it was put out.
     fn close(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
         if self.open.keys(slot) == 0 {
             return;
@@ -134,38 +124,9 @@ impl UniqueExternalTimeBatch {
         output.join_chunk(chunk);
     }
 
-    /// Adds what came to the batch that was put out already, and puts it out again.
-    fn add_to_before(&mut self, slot: Slot, closing: Closing, output: &mut Batch) {
-        if self.expired {
-            self.before.show(slot, Kind::Expired, Some(closing.last), output);
-        }
-        self.merged.clear();
-        while self.open.pop(slot, Kind::Current, None, Some(&mut self.merged)) {}
-        for row in 0..self.merged.len() {
-            self.before.put(&self.merged, row, closing.last, None);
-        }
-        output.push_zeros(closing.last, Kind::Reset, slot);
-        self.before.show(slot, Kind::Current, None, output);
-    }
-}
-
-impl Operator for UniqueExternalTimeBatch {
-    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
-        leave_out(&self.keep, output);
-        let rows = arrivals(input, Some(self.periods.column()), context);
-        self.take(&rows, context, output);
-    }
-
-    fn wake(&mut self, due: Millis, slot: Slot, _context: &mut Context, output: &mut Batch) {
-        let Some(closing) = self.periods.wake(due, slot) else { return };
-        leave_out(&self.keep, output);
-        self.close(slot, closing, output);
-    }
-
     fn forget(&mut self, slot: Slot) {
         self.open.forget(slot);
         self.before.forget(slot);
-        self.periods.forget(slot);
     }
 
     fn held(&self) -> usize {
@@ -173,19 +134,15 @@ impl Operator for UniqueExternalTimeBatch {
     }
 
     fn save(&self, state: &mut StateWriter) {
-        self.periods.save(state);
         self.open.save(state);
         self.before.save(state);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
-        self.periods.load(state)?;
         self.open.load(state)?;
         self.before.load(state)
     }
-}
 
-impl Window for UniqueExternalTimeBatch {
     fn contents(&self, slot: Slot, into: &mut Batch) {
         self.before.contents(slot, into);
     }
