@@ -2,6 +2,9 @@
 //! join is made up, whatever comes, however it is cut and wherever the state is saved and loaded,
 //! both give the same rows.
 
+use crate::join_snapshot::Group;
+use crate::join_snapshot::Present;
+use crate::join_snapshot::View;
 use crate::window_model::lists::Lists;
 use crate::window_model::lists::Row;
 use crate::window_model::lists::Word;
@@ -57,6 +60,8 @@ enum Rate {
     Period(Millis, bool),
     /// The first, and then none for so long.
     First(Millis),
+    /// At the end of each period all that is there.
+    Snapshot(Millis),
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +75,8 @@ struct Spec {
     current: bool,
     expired: bool,
     aggregated: bool,
+    /// Whether nothing is selected but aggregates.
+    bare: bool,
     /// Whether by the key of the left side, or of the right.
     group: Option<usize>,
     rate: Rate,
@@ -94,8 +101,9 @@ type Seen = (bool, Vec<Option<f64>>);
 struct Key {
     key: Option<i32>,
     sides: [Lists; 2],
-    groups: Vec<(Option<&'static str>, Sums)>,
+    groups: Vec<(Group, Sums)>,
     waiting: Vec<Seen>,
+    present: Present,
 }
 
 /// The model.
@@ -117,7 +125,7 @@ impl Model {
             });
             let due = dues.min().filter(|(due, ..)| *due <= now);
             let end = match self.spec.rate {
-                Rate::Period(..) => self.period.filter(|end| *end <= now),
+                Rate::Period(..) | Rate::Snapshot(_) => self.period.filter(|end| *end <= now),
                 _ => None,
             };
             match (due, end) {
@@ -133,6 +141,11 @@ impl Model {
     }
 
     fn end_period(&mut self) {
+        if let Rate::Snapshot(period) = self.spec.rate {
+            self.period = self.period.map(|end| end + period);
+            let shown = self.keys.iter().flat_map(|key| key.present.show(self.spec.view()));
+            return self.seen.extend(shown.map(|row| (false, row)));
+        }
         let Rate::Period(period, all) = self.spec.rate else { return };
         self.period = self.period.map(|end| end + period);
         for key in &mut self.keys {
@@ -153,7 +166,8 @@ impl Model {
                 // Without a window a row leaves as soon as it has come.
                 Lists::new(if window == Window::None { Window::Length(0) } else { window })
             });
-            self.keys.push(Key { key, sides, groups: Vec::new(), waiting: Vec::new() });
+            let (groups, waiting) = (Vec::new(), Vec::new());
+            self.keys.push(Key { key, sides, groups, waiting, present: Present::default() });
             self.keys.len() - 1
         });
         let sides = match (self.spec.same, event.stream) {
@@ -186,10 +200,15 @@ impl Model {
         if matches.is_empty() && self.spec.outer[side] {
             matches.push(pair(None));
         }
-        let mut chunk: Vec<(Option<&'static str>, Vec<Option<f64>>)> = Vec::new();
+        let (snapshot, view) = (matches!(self.spec.rate, Rate::Snapshot(_)), self.spec.view());
+        let mut chunk: Vec<(Group, Vec<Option<f64>>)> = Vec::new();
         for both in matches {
             let group = self.spec.group.and_then(|side| both[side].as_ref()?.k);
             let values = self.values(place, group, &both, leaves);
+            if snapshot {
+                self.keys[place].present.take(view, group, values, leaves);
+                continue;
+            }
             let known = chunk.iter().position(|(known, _)| *known == group);
             match known.filter(|_| self.spec.aggregated || self.spec.group.is_some()) {
                 Some(known) => chunk[known].1 = values,
@@ -205,7 +224,7 @@ impl Model {
     fn values(
         &mut self,
         place: usize,
-        group: Option<&'static str>,
+        group: Group,
         both: &Both,
         leaves: bool,
     ) -> Vec<Option<f64>> {
@@ -231,7 +250,8 @@ impl Model {
         }
         let total = (sums.whole.1 != 0).then_some(sums.whole.0 as f64);
         let mean = (sums.real.1 != 0).then(|| sums.real.0 / sums.real.1 as f64);
-        vec![n(left).map(f64::from), total, Some(sums.rows as f64), mean]
+        let own = (!self.spec.bare).then(|| n(left).map(f64::from));
+        own.into_iter().chain([total, Some(sums.rows as f64), mean]).collect()
     }
 
     fn put(&mut self, place: usize, row: Seen, now: Millis) {
@@ -246,6 +266,7 @@ impl Model {
                 }
             }
             Rate::Period(..) => waiting.push(row),
+            Rate::Snapshot(_) => unreachable!("it looks at matches"),
             Rate::First(period) => {
                 if self.period.is_none_or(|begins| now >= begins) {
                     self.period = Some(now + period);
@@ -257,6 +278,16 @@ impl Model {
 }
 
 impl Spec {
+    fn view(&self) -> View {
+        View {
+            own: match (self.aggregated, self.bare) {
+                (false, _) => 3,
+                (true, bare) => usize::from(!bare),
+            },
+            once: self.group.is_some() && self.aggregated,
+        }
+    }
+
     fn suits(&self, both: &Both) -> bool {
         let [Some(left), Some(right)] = both else { return false };
         let keys = left.k.is_some() && left.k == right.k;
@@ -291,9 +322,10 @@ impl Spec {
             On::KeyAndMore => " on r.k == l.k and l.n != r.n",
             On::Less => " on l.n < r.n",
         };
-        let select = match self.aggregated {
-            true => "l.n as a, sum(r.n) as b, count() as c, avg(r.v) as d",
-            false => "l.n as a, r.n as b, r.v as c",
+        let select = match (self.aggregated, self.bare) {
+            (true, true) => "sum(r.n) as b, count() as c, avg(r.v) as d",
+            (true, false) => "l.n as a, sum(r.n) as b, count() as c, avg(r.v) as d",
+            (false, _) => "l.n as a, r.n as b, r.v as c",
         };
         let group = self.group.map_or("", |side| [" group by l.k", " group by r.k"][side]);
         let rate = match self.rate {
@@ -303,6 +335,7 @@ impl Spec {
             Rate::Period(period, true) => format!(" output every {period} millisec"),
             Rate::Period(period, false) => format!(" output last every {period} millisec"),
             Rate::First(period) => format!(" output first every {period} millisec"),
+            Rate::Snapshot(period) => format!(" output snapshot every {period} millisec"),
         };
         let events = match (self.current, self.expired) {
             (true, true) => "all",
@@ -355,17 +388,33 @@ fn spec(dice: &mut Dice) -> Spec {
     let group = grouped.then(|| dice.below(2) as usize);
     let partitioned = dice.below(4) == 0;
     let period = 10 + 10 * dice.below(4) as Millis;
-    let rate = match dice.below(8) {
+    let rate = match dice.below(9) {
+        0 | 1 if !partitioned => Rate::Snapshot(period),
         _ if grouped => Rate::Always,
-        0 | 1 => Rate::Events(1 + dice.below(4) as usize, dice.below(2) == 0),
-        2 if !partitioned => Rate::Period(period, dice.below(2) == 0),
-        3 if !partitioned => Rate::First(period),
+        2 | 3 => Rate::Events(1 + dice.below(4) as usize, dice.below(2) == 0),
+        4 if !partitioned => Rate::Period(period, dice.below(2) == 0),
+        5 if !partitioned => Rate::First(period),
         _ => Rate::Always,
     };
     let on = *dice.pick(&[On::All, On::Key, On::Key, On::KeyAndMore, On::Less]);
     let outer = [dice.below(3) == 0, dice.below(3) == 0];
     let same = dice.below(5) == 0;
-    Spec { same, windows, asks, outer, on, current, expired, aggregated, group, rate, partitioned }
+    let snapshot = matches!(rate, Rate::Snapshot(_));
+    Spec {
+        same,
+        windows,
+        asks,
+        outer,
+        on,
+        // A snapshot must see both.
+        current: current || snapshot,
+        expired: expired || snapshot,
+        aggregated,
+        bare: aggregated && dice.below(3) == 0,
+        group,
+        rate,
+        partitioned,
+    }
 }
 
 fn rows(dice: &mut Dice) -> Vec<Event> {
@@ -467,7 +516,7 @@ fn the_engine_joins_what_lists_join() {
         let events = rows(&mut dice);
         let end = events.last().map_or(0, |event| event.row.at) + *dice.pick(&[0, 10, 100]);
         let period = match spec.rate {
-            Rate::Period(period, _) => Some(BEGIN + period),
+            Rate::Period(period, _) | Rate::Snapshot(period) => Some(BEGIN + period),
             _ => None,
         };
         let mut model = Model { spec, keys: Vec::new(), period, seen: Vec::new() };

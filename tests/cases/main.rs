@@ -10,6 +10,7 @@ mod generated;
 mod grammar;
 mod join_grammar;
 mod join_model;
+mod join_snapshot;
 mod journaled;
 mod logged;
 mod manual;

@@ -102,16 +102,20 @@ impl Snapshot {
             if self.shows == Shows::Last && !comes {
                 continue;
             }
+            // Of a join rows may leave that never came.
+            let mut was_there = true;
             if self.shows == Shows::Rows {
                 match comes {
                     true => {
                         let place = self.pool.insert(input, row);
                         self.rows[slot as usize].push_back((place, group));
                     }
-                    false => self.remove_equal(input, row, slot),
+                    false => was_there = self.remove_equal(input, row, slot, group),
                 }
             }
-            self.count(slot, group, comes, emptied);
+            if was_there {
+                self.count(slot, group, comes, emptied);
+            }
             if self.keeps_last() && self.groups[group as usize].count > 0 {
                 let place = self.pool.insert(input, row);
                 if let Some(before) = self.groups[group as usize].last.replace(place) {
@@ -159,8 +163,9 @@ impl Snapshot {
         }
     }
 
-    /// Removes the oldest row that is equal to one that leaves, aggregates apart.
-    fn remove_equal(&mut self, input: &Batch, row: usize, slot: Slot) {
+    /// Removes the oldest row of its group that is equal to one that leaves, aggregates apart;
+    /// whether there is one.
+    fn remove_equal(&mut self, input: &Batch, row: usize, slot: Slot, group: u32) -> bool {
         let equal = |place: Place| {
             self.aggregates.iter().enumerate().filter(|(_, aggregate)| !**aggregate).all(
                 |(column, _)| {
@@ -170,10 +175,12 @@ impl Snapshot {
             )
         };
         let rows = &self.rows[slot as usize];
-        let Some(at) = rows.iter().position(|(place, _)| equal(*place)) else { return };
-        if let Some((place, _)) = self.rows[slot as usize].remove(at) {
+        let found = rows.iter().position(|&(place, of)| of == group && equal(place));
+        let removed = found.and_then(|at| self.rows[slot as usize].remove(at));
+        if let Some((place, _)) = removed {
             self.pool.remove(place);
         }
+        removed.is_some()
     }
 
     /// Puts out what is present, as one chunk, and waits for the end of the period after `from`.
