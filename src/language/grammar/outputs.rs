@@ -14,6 +14,7 @@ use crate::language::tree::OutputKind;
 use crate::language::tree::OutputRate;
 use crate::language::tree::RateKind;
 use crate::language::tree::RateTrigger;
+use crate::language::tree::Span;
 
 /// What may follow the clauses of a query.
 const OUTPUTS: &[Keyword] = &[Keyword::Insert, Keyword::Delete, Keyword::Update, Keyword::Return];
@@ -66,6 +67,11 @@ impl Parser<'_> {
         }
         self.bump();
         let (kind, events) = match keyword {
+            Some(Keyword::Insert) if self.eats_overwrite(start) => {
+                let target = self.source_name("the name of a table after `overwrite`")?;
+                let (set, on) = self.set_and_on()?;
+                (OutputKind::UpdateOrInsert { target, set, on }, None)
+            }
             Some(Keyword::Insert) => {
                 let events = self.opt_event_kind()?;
                 self.expect_keyword(Keyword::Into, "after `insert`")?;
@@ -100,6 +106,23 @@ impl Parser<'_> {
             _ => (OutputKind::Return, self.opt_event_kind()?),
         };
         Ok(Output { kind, events, span: self.since(start) })
+    }
+
+    /// Whether `overwrite` stands here, after `insert`, as Siddhi 3 had it; it is taken then, with
+    /// an `into` behind it, and how it is written now is said.
+    fn eats_overwrite(&mut self, start: Span) -> bool {
+        let word = self.here();
+        let is_word = self.text_of(word).eq_ignore_ascii_case("overwrite");
+        if !is_word || self.peek(1).kind != TokenKind::Word {
+            return false;
+        }
+        self.bump();
+        self.eat_keyword(Keyword::Into);
+        let span = self.since(start);
+        let message = "`insert overwrite` is written `update or insert into`";
+        let diagnostic = Diagnostic::error(codes::UNEXPECTED, span, message);
+        self.report(diagnostic.suggest(span, "update or insert into"));
+        true
     }
 
     /// Whether `or insert` stands here, after `update`.
