@@ -239,7 +239,7 @@ impl Catalog for Library {
 
     fn added(&self, name: &str, arguments: &[Expr]) -> Vec<(&'static str, DataType)> {
         let definition = self.find_stream_function(name);
-        definition.map_or(Vec::new(), |definition| (definition.added)(arguments.len()).to_vec())
+        definition.map_or(Vec::new(), |definition| (definition.added)(arguments).to_vec())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod expressions;
 pub mod external;
 pub mod functions;
+mod geometry;
 pub mod identity;
 pub mod library;
 mod needs;

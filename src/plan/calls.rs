@@ -33,6 +33,15 @@ use crate::plan::types::later;
 use crate::plan::types::whole;
 use std::sync::Arc;
 
+/// What Siddhi's libraries have and no deterministic plan can.
+const ASK_A_SERVICE: [&str; 5] = [
+    "geo:geocode",
+    "geo:reversegeocode",
+    "geo:geocoordinate",
+    "geo:findCountryFromIP",
+    "geo:findCityFromIP",
+];
+
 /// The function that gives an event's own time.
 const EVENT_TIME: &str = "eventTimestamp";
 
@@ -240,6 +249,11 @@ impl Checker<'_> {
         if name.starts_with("env:") {
             let help = "a plan reads no environment while it runs; write `${NAME}`, which is \
                         filled in when the plan is deployed";
+            return Some(help.to_owned());
+        }
+        if ASK_A_SERVICE.contains(&name) {
+            let help = "it asks a service, which may answer two nodes differently; have the place \
+                        looked up before the event is sent, or join a table of places";
             return Some(help.to_owned());
         }
         if self.catalog.window(name).is_some() {

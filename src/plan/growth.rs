@@ -12,6 +12,7 @@ use crate::language::tree::Span;
 use crate::plan::calls::full_name;
 use crate::plan::checker::Checker;
 use crate::plan::codes;
+use crate::plan::logical::FunctionCall;
 use crate::plan::logical::KeyBy;
 use crate::plan::logical::Output;
 use crate::plan::logical::Port;
@@ -121,6 +122,12 @@ impl Checker<'_> {
             let help = "`unique:time(key, 1 hour)` lets keys leave";
             self.warn(call.span, message, help);
         }
+        for call in self.lasting_functions() {
+            let message = format!("`{}` remembers each thing for ever", call.name);
+            let help = "put it in a partition by the thing whose idle keys leave: \
+                        `@purge(enable='true', interval='1 min', idle.period='1 hour')`";
+            self.warn(call.span, message, help);
+        }
         let keys: Vec<(Span, bool)> = self.partition_keys(parsed);
         for (span, purged) in keys {
             if !purged {
@@ -148,6 +155,22 @@ impl Checker<'_> {
         });
         let named = self.plan.windows.iter().map(|window| &window.call);
         inline.chain(named).filter(lasts).cloned().collect()
+    }
+
+    /// The stream functions that remember unboundedly many things, unless they are purged.
+    fn lasting_functions(&self) -> Vec<FunctionCall> {
+        let lasts = |call: &&FunctionCall| {
+            let signature = self.catalog.stream_function(&call.name);
+            signature.is_some_and(|signature| signature.has(Trait::Lasts))
+        };
+        let purged = |id: usize| self.plan.partitions[id].purge.is_some();
+        let queries = self.plan.queries.iter().filter(|each| !each.partition.is_some_and(purged));
+        let stages = queries.flat_map(|query| &query.ports).flat_map(|port| &port.stages);
+        let functions = stages.filter_map(|stage| match stage {
+            Stage::Function(call) => Some(call),
+            _ => None,
+        });
+        functions.filter(lasts).cloned().collect()
     }
 
     /// Where each partition with unbounded keys names the first of them, and whether it is purged.

@@ -39,7 +39,8 @@ pub enum Trait {
     /// An aggregator that remembers every value it has met.
     Remembers,
     /// An aggregator from which nothing is ever taken back, so that its groups are never forgotten;
-    /// a window that keeps a row of each key for ever.
+    /// a window that keeps a row of each key for ever; a stream function that remembers each thing
+    /// for ever.
     Lasts,
     /// A window from which rows may leave that never came, or that come only after.
     Owes,

@@ -8,6 +8,7 @@ mod examples;
 mod extension;
 mod generated;
 mod grammar;
+mod growth;
 mod join_grammar;
 mod join_model;
 mod join_snapshot;

@@ -1,29 +1,14 @@
 //! `#reorder:kslack(timestamp[, timer.timeout[, max.k[, discard.flag]]])`: rows in order of a time
-//! attribute, as far as waiting for late ones helps.
+//! attribute, held back as long as the latest was late so far.
 
-use crate::engine::context::Context;
-use crate::engine::library::Library;
-use crate::engine::operator::Operator;
-use crate::engine::rows::Place;
-use crate::engine::rows::Pool;
-use crate::engine::state::LoadError;
-use crate::engine::state::StateReader;
-use crate::engine::state::StateWriter;
 use crate::engine::stream_functions::StreamFunctionDefinition;
-use crate::event::Batch;
+use crate::engine::stream_functions::slack::Slack;
 use crate::event::DataType;
-use crate::event::Kind;
-use crate::event::Millis;
-use crate::event::Slot;
-use crate::event::Value;
-use crate::plan::logical::FunctionCall;
-use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Overload;
 use crate::plan::signature::Parameter;
 use crate::plan::signature::Returns;
 use crate::plan::signature::Signature;
 use crate::plan::signature::Trait;
-use std::collections::BTreeMap;
 
 const TIMEOUT: Parameter = Parameter::constant("timer.timeout", &[DataType::Long]);
 const MOST: Parameter = Parameter::constant("max.k", &[DataType::Long]);
@@ -49,7 +34,7 @@ pub const DEFINITION: StreamFunctionDefinition = StreamFunctionDefinition {
 from Readings#reorder:kslack(at, 1000L) select at, celsius insert into Ordered;",
     },
     // The reference names these and leaves them empty.
-    added: |arguments| match arguments {
+    added: |arguments| match arguments.len() {
         0 | 1 => &[("beta0", DataType::Long)],
         2 => &[("beta0", DataType::Long), ("beta1", DataType::Long)],
         3 => &[("beta0", DataType::Long), ("beta1", DataType::Long), ("beta2", DataType::Long)],
@@ -60,203 +45,5 @@ from Readings#reorder:kslack(at, 1000L) select at, celsius insert into Ordered;"
             ("beta3", DataType::Bool),
         ],
     },
-    build,
+    build: |call, _| Ok(Box::new(Slack::new("reorder:kslack", call, 1, None)?)),
 };
-
-fn build(call: &FunctionCall, _: &Library) -> Result<Box<dyn Operator>, ArgumentFault> {
-    let constant = |place: usize| call.arguments.get(place).and_then(|each| each.as_constant());
-    let column = call.arguments.first().and_then(|argument| argument.as_column());
-    let column = column.ok_or_else(|| ArgumentFault::at(0, "expected an attribute"))?;
-    let timeout = constant(1).and_then(Value::as_long).filter(|timeout| *timeout > 0);
-    let most = constant(2).and_then(Value::as_long).unwrap_or(i64::MAX);
-    if most < 0 {
-        return Err(ArgumentFault::at(2, format!("expected a time from 0, found `{most}`")));
-    }
-    Ok(Box::new(Slack {
-        column,
-        timeout,
-        most,
-        discard: constant(3).and_then(Value::as_bool).unwrap_or_default(),
-        rows: Pool::new(&call.types, &vec![true; call.types.len()]),
-        slots: Vec::new(),
-    }))
-}
-
-/// Rows by their time, then by arrival.
-type Ordered = BTreeMap<(i64, u64), Place>;
-
-/// What waits in one slot.
-#[derive(Debug, Default)]
-struct Waiting {
-    /// How long rows are held back.
-    slack: i64,
-    greatest: i64,
-    /// The time of the row that left last.
-    left: Option<i64>,
-    /// Rows that came since the greatest time did, and earlier ones.
-    fresh: Ordered,
-    held: Ordered,
-    count: u64,
-    due: Option<Millis>,
-}
-
-struct Slack {
-    column: usize,
-    timeout: Option<Millis>,
-    most: i64,
-    /// Whether rows that come behind later ones that left are dropped.
-    discard: bool,
-    rows: Pool,
-    slots: Vec<Waiting>,
-}
-
-impl Slack {
-    fn take(&mut self, input: &Batch, row: usize, context: &mut Context, output: &mut Batch) {
-        let slot = input.slot(row);
-        if self.slots.len() <= slot as usize {
-            self.slots.resize_with(slot as usize + 1, Waiting::default);
-        }
-        let waiting = &mut self.slots[slot as usize];
-        let time = input.columns[self.column].longs()[row];
-        if self.discard && waiting.left.is_some_and(|left| time < left) {
-            context.drops.late += 1;
-            return;
-        }
-        let place = self.rows.insert(input, row);
-        waiting.fresh.insert((time, waiting.count), place);
-        waiting.count += 1;
-        if time > waiting.greatest {
-            waiting.greatest = time;
-            let oldest = waiting.fresh.first_key_value().map_or(time, |((time, _), _)| *time);
-            waiting.slack = waiting.slack.max(time.saturating_sub(oldest).min(self.most));
-            waiting.held.append(&mut waiting.fresh);
-            let leaves = |time: i64, waiting: &Waiting| {
-                time.saturating_add(waiting.slack) <= waiting.greatest
-            };
-            while let Some((&(time, _), _)) = waiting.held.first_key_value()
-                && leaves(time, waiting)
-                && let Some((_, place)) = waiting.held.pop_first()
-            {
-                waiting.left = Some(time);
-                put(&mut self.rows, place, slot, output);
-            }
-        }
-        if let Some(timeout) = self.timeout
-            && waiting.due.is_none()
-        {
-            let due = context.now.saturating_add(timeout);
-            waiting.due = Some(due);
-            context.wake_at(due, slot);
-        }
-    }
-}
-
-/// Lets a row leave, with nothing in the columns that are added.
-fn put(rows: &mut Pool, place: Place, slot: Slot, output: &mut Batch) {
-    rows.put(place, Kind::Current, rows.timestamp(place), slot, output);
-    rows.remove(place);
-    let length = output.len();
-    for column in &mut output.columns {
-        if column.values.data_type().is_some() && column.len() < length {
-            column.push_null();
-        }
-    }
-}
-
-impl Operator for Slack {
-    fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
-        let mut chunk = output.len();
-        for row in 0..input.len() {
-            if input.kind(row) == Kind::Current {
-                if input.columns[self.column].is_null(row) {
-                    context.fault(row, "`reorder:kslack`: the time attribute is null");
-                } else {
-                    self.take(input, row, context, output);
-                }
-            }
-            if !input.chunk_continues(row) {
-                output.join_chunk(chunk);
-                chunk = output.len();
-            }
-        }
-    }
-
-    fn wake(&mut self, due: Millis, slot: Slot, context: &mut Context, output: &mut Batch) {
-        let Some(waiting) = self.slots.get_mut(slot as usize) else { return };
-        if waiting.due != Some(due) {
-            return;
-        }
-        waiting.due = None;
-        while let Some(((time, _), place)) = waiting.held.pop_first() {
-            waiting.left = waiting.left.max(Some(time));
-            put(&mut self.rows, place, slot, output);
-        }
-        output.join_chunk(0);
-        if let Some(timeout) = self.timeout.filter(|_| !waiting.fresh.is_empty()) {
-            // The rest is let out at the next turn.
-            waiting.held.append(&mut waiting.fresh);
-            let due = due.saturating_add(timeout);
-            waiting.due = Some(due);
-            context.wake_at(due, slot);
-        }
-    }
-
-    fn forget(&mut self, slot: Slot) {
-        if let Some(waiting) = self.slots.get_mut(slot as usize) {
-            let gone = std::mem::take(waiting);
-            for place in gone.fresh.into_values().chain(gone.held.into_values()) {
-                self.rows.remove(place);
-            }
-        }
-    }
-
-    fn held(&self) -> usize {
-        self.rows.held()
-    }
-
-    fn save(&self, state: &mut StateWriter) {
-        self.rows.save(state);
-        state.put(&(self.slots.len() as u32));
-        for waiting in &self.slots {
-            state.put(&(waiting.slack, waiting.greatest));
-            state.put(&waiting.left);
-            state.put(&waiting.count);
-            state.put(&waiting.due);
-            for rows in [&waiting.fresh, &waiting.held] {
-                state.put(&(rows.len() as u32));
-                for (&(time, count), &place) in rows {
-                    state.put(&(time, count as i64));
-                    state.put(&place);
-                }
-            }
-        }
-    }
-
-    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), LoadError> {
-        self.rows.load(state)?;
-        self.slots.clear();
-        for _ in 0..state.get::<u32>()? {
-            let (slack, greatest) = state.get()?;
-            let mut waiting = Waiting {
-                slack,
-                greatest,
-                left: state.get()?,
-                count: state.get()?,
-                due: state.get()?,
-                ..Waiting::default()
-            };
-            for rows in [&mut waiting.fresh, &mut waiting.held] {
-                for _ in 0..state.get::<u32>()? {
-                    let (time, count): (i64, i64) = state.get()?;
-                    let place: Place = state.get()?;
-                    if !self.rows.holds(place) {
-                        return Err(LoadError::Malformed);
-                    }
-                    rows.insert((time, count as u64), place);
-                }
-            }
-            self.slots.push(waiting);
-        }
-        Ok(())
-    }
-}

@@ -2,10 +2,20 @@
 //!
 //! To add one: a file with a `DEFINITION`, and its line in [`ALL`].
 
+mod accuracy;
+mod akslack;
+mod closest_points;
 mod deduplicate;
+mod extremes;
 mod kslack;
+mod least_squares;
 mod log;
+mod moves;
+mod neighbours;
 mod pol2_cart;
+mod precise;
+mod regress;
+mod slack;
 #[cfg(test)]
 mod testing;
 mod tokenize;
@@ -13,6 +23,7 @@ mod tokenize;
 use crate::engine::library::Library;
 use crate::engine::operator::Operator;
 use crate::event::DataType;
+use crate::plan::expression::Expr;
 use crate::plan::logical::FunctionCall;
 use crate::plan::signature::ArgumentFault;
 use crate::plan::signature::Signature;
@@ -21,8 +32,8 @@ use crate::plan::signature::Signature;
 pub struct StreamFunctionDefinition {
     /// Name, sentence, parameters, example.
     pub signature: Signature,
-    /// The columns it appends, by number of arguments.
-    pub added: fn(usize) -> &'static [(&'static str, DataType)],
+    /// The columns it appends, by the arguments.
+    pub added: fn(&[Expr]) -> &'static [(&'static str, DataType)],
     /// Makes the step, or says which argument it cannot take.
     pub build: BuildStep,
 }
@@ -40,7 +51,20 @@ pub const ALL: &[&StreamFunctionDefinition] = &[
     &tokenize::OF_JSON_TEXT,
     &tokenize::OF_JSON_OBJECT,
     &kslack::DEFINITION,
+    &akslack::DEFINITION,
     &deduplicate::DEFINITION,
+    &regress::OF_ROWS,
+    &regress::FORECAST_OF_ROWS,
+    &regress::OUTLIER_OF_ROWS,
+    &regress::OF_TIME,
+    &regress::FORECAST_OF_TIME,
+    &regress::OUTLIER_OF_TIME,
+    &extremes::BY_KALMAN,
+    &extremes::BY_KERNEL,
+    &closest_points::DEFINITION,
+    &moves::CROSSES,
+    &moves::STATIONARY,
+    &moves::PROXIMITY,
 ];
 
 #[cfg(test)]

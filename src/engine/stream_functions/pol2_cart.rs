@@ -38,7 +38,7 @@ pub const DEFINITION: StreamFunctionDefinition = StreamFunctionDefinition {
         example: "define stream Echoes (bearing double, distance double);
 from Echoes#pol2Cart(bearing, distance) select x, y insert into Positions;",
     },
-    added: |arguments| match arguments {
+    added: |arguments| match arguments.len() {
         3 => &[("x", DataType::Double), ("y", DataType::Double), ("z", DataType::Double)],
         _ => &[("x", DataType::Double), ("y", DataType::Double)],
     },
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_third_coordinate_comes_with_a_third_argument() {
-        assert_eq!((DEFINITION.added)(2).len(), 2);
-        assert_eq!((DEFINITION.added)(3)[2].0, "z");
+        let arguments = [0, 1, 2].map(|place| Expr::column(place, DataType::Double));
+        assert_eq!((DEFINITION.added)(&arguments[..2]).len(), 2);
+        assert_eq!((DEFINITION.added)(&arguments)[2].0, "z");
     }
 }

@@ -10,9 +10,8 @@ use crate::plan::logical::FunctionCall;
 
 /// A call as the checker would leave it, on rows of `Stream`.
 pub fn call(name: &str, arguments: Vec<Expr>, types: &[DataType]) -> FunctionCall {
-    let added = (Library::standard().find_stream_function(name).expect("it is listed").added)(
-        arguments.len(),
-    );
+    let definition = Library::standard().find_stream_function(name).expect("it is listed");
+    let added = (definition.added)(&arguments);
     FunctionCall {
         name: name.into(),
         arguments,
