@@ -7,8 +7,6 @@ use crate::engine::context::Context;
 use crate::engine::expressions::Frame;
 use crate::engine::expressions::Kernel;
 use crate::engine::external::asking::Asking;
-use crate::engine::external::asking::Pair;
-use crate::engine::external::queue::Fate;
 use crate::engine::external::queue::Queue;
 use crate::engine::external::queue::TOO_MANY;
 use crate::engine::operator::Operator;
@@ -83,25 +81,7 @@ impl ExternalFilter {
         let (rows, start) = self.queue.rows();
         let mut failed = vec![false; ready];
         for (question, asking) in self.asking.iter_mut().enumerate() {
-            let mut pairs = Vec::new();
-            for (row, failed) in failed.iter_mut().enumerate() {
-                let own = (start + row) as u32;
-                match self.queue.fate(row, question) {
-                    Fate::Found(found) => {
-                        pairs.extend(found.clone().map(|at| Pair { asking: own, found: at as u32 }))
-                    }
-                    Fate::Failed(reason) if !std::mem::replace(failed, true) => {
-                        context.failed.push(rows, start + row, reason.clone());
-                    }
-                    Fate::Failed(_) | Fate::Open | Fate::Passed => {}
-                }
-            }
-            for (row, reason) in asking.keep(&mut pairs, rows, self.queue.found(), context) {
-                let row = row as usize - start;
-                if !std::mem::replace(&mut failed[row], true) {
-                    context.failed.push(rows, start + row, reason);
-                }
-            }
+            let pairs = self.queue.pairs(question, asking, &mut failed, context);
             let answers = &mut self.answers[question];
             answers.clear();
             let bools = answers.bools_mut();
@@ -205,10 +185,7 @@ impl Operator for ExternalFilter {
     }
 
     fn answered(&mut self, context: &mut Context, output: &mut Batch) {
-        if let Some(answers) = context.answers.take() {
-            self.queue.take(&answers);
-            context.answers = Some(answers);
-        }
+        self.queue.take(context);
         self.release(context, output);
     }
 

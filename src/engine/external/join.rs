@@ -4,9 +4,7 @@ use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
 use crate::engine::context::Context;
 use crate::engine::external::asking::Asking;
-use crate::engine::external::asking::Pair;
 use crate::engine::external::asking::asks;
-use crate::engine::external::queue::Fate;
 use crate::engine::external::queue::Queue;
 use crate::engine::external::queue::TOO_MANY;
 use crate::engine::operator::Operator;
@@ -61,25 +59,8 @@ impl ExternalJoin {
             return self.queue.set_alarm(context);
         }
         let (rows, start) = self.queue.rows();
-        let mut pairs = Vec::new();
         let mut failed = vec![false; ready];
-        for (row, failed) in failed.iter_mut().enumerate() {
-            let asking = (start + row) as u32;
-            match self.queue.fate(row, 0) {
-                Fate::Found(found) => {
-                    pairs.extend(found.clone().map(|found| Pair { asking, found: found as u32 }));
-                }
-                Fate::Failed(reason) => {
-                    context.failed.push(rows, start + row, reason.clone());
-                    *failed = true;
-                }
-                Fate::Open | Fate::Passed => {}
-            }
-        }
-        for (row, reason) in self.asking.keep(&mut pairs, rows, self.queue.found(), context) {
-            context.failed.push(rows, row as usize, reason);
-            failed[row as usize - start] = true;
-        }
+        let pairs = self.queue.pairs(0, &mut self.asking, &mut failed, context);
         // Which rows are put out, each with what it found, or with nothing.
         let mut asking: Vec<u32> = Vec::with_capacity(pairs.len());
         let mut found: Vec<Option<u32>> = Vec::with_capacity(pairs.len());
@@ -159,10 +140,7 @@ impl Operator for ExternalJoin {
     }
 
     fn answered(&mut self, context: &mut Context, output: &mut Batch) {
-        if let Some(answers) = context.answers.take() {
-            self.queue.take(&answers);
-            context.answers = Some(answers);
-        }
+        self.queue.take(context);
         self.release(context, output);
     }
 

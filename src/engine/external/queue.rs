@@ -3,6 +3,8 @@
 use crate::engine::context::Context;
 use crate::engine::external::WAIT_MAX;
 use crate::engine::external::WAITING_MAX;
+use crate::engine::external::asking::Asking;
+use crate::engine::external::asking::Pair;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -14,7 +16,6 @@ use crate::event::Millis;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
-use crate::plan::answers::Answers;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -119,7 +120,8 @@ impl Queue {
     }
 
     /// Takes what answers questions that are open here, and passes over all else.
-    pub(super) fn take(&mut self, answers: &Answers) {
+    pub(super) fn take(&mut self, context: &Context) {
+        let Some(answers) = context.answers.as_deref() else { return };
         // Rows that several questions found are kept once.
         let mut known: Map<Range<usize>, Range<usize>> = Map::default();
         for (number, rows) in answers.found() {
@@ -168,9 +170,36 @@ impl Queue {
         self.rows.chunk_end(self.start).min(self.rows.len()) - self.start
     }
 
-    /// What became of a question of a row, counted from the front.
-    pub(super) fn fate(&self, row: usize, question: usize) -> &Fate {
-        &self.fates[row * self.questions + question]
+    /// What rows at the front found that counts as an answer to a question of each. `failed` has a
+    /// place for each of these rows: those that fail are marked there and told to the context.
+    pub(super) fn pairs(
+        &self,
+        question: usize,
+        asking: &mut Asking,
+        failed: &mut [bool],
+        context: &mut Context,
+    ) -> Vec<Pair> {
+        let (mut pairs, ready) = (Vec::new(), failed.len());
+        let mut fail = |row: usize, reason, context: &mut Context| {
+            if !std::mem::replace(&mut failed[row], true) {
+                context.failed.push(&self.rows, self.start + row, reason);
+            }
+        };
+        let fates = self.fates.iter().skip(question).step_by(self.questions);
+        for (row, fate) in fates.take(ready).enumerate() {
+            let asking = (self.start + row) as u32;
+            match fate {
+                Fate::Found(found) => {
+                    pairs.extend(found.clone().map(|found| Pair { asking, found: found as u32 }));
+                }
+                Fate::Failed(reason) => fail(row, reason.clone(), context),
+                Fate::Open | Fate::Passed => {}
+            }
+        }
+        for (row, reason) in asking.keep(&mut pairs, &self.rows, &self.found, context) {
+            fail(row as usize - self.start, reason, context);
+        }
+        pairs
     }
 
     /// All that was found.
