@@ -32,7 +32,14 @@ pub(super) struct Mysql {
     pub(super) connection: MySqlConnection,
     pub(super) waiter: Waiter,
     dialect: Dialect,
+    /// So many bytes of a statement, or of its values, the server takes; it ends the connection of
+    /// who sends more.
+    packet_max: usize,
 }
+
+/// Bytes that values take besides their own, each and all together, at most.
+const VALUE_BYTES: usize = 16;
+const STATEMENT_BYTES: usize = 1_024;
 
 impl Mysql {
     /// Connects to the server at this address.
@@ -60,7 +67,10 @@ impl Mysql {
         let version = sqlx::query_scalar::<_, String>("SELECT version()");
         let version = waiter.wait(version.fetch_one(&mut connection))?;
         let dialect = if version.contains("MariaDB") { Dialect::Mariadb } else { Dialect::Mysql };
-        let mut mysql = Mysql { connection, waiter, dialect };
+        let packet = sqlx::query_scalar::<_, u64>("SELECT CAST(@@max_allowed_packet AS UNSIGNED)");
+        let packet = waiter.wait(packet.fetch_one(&mut connection))?;
+        let packet_max = usize::try_from(packet).unwrap_or(usize::MAX);
+        let mut mysql = Mysql { connection, waiter, dialect, packet_max };
         let seconds = limit.as_secs().max(1);
         let limits = match dialect {
             Dialect::Mariadb => format!(
@@ -78,6 +88,29 @@ impl Mysql {
         ))?;
         Ok(mysql)
     }
+
+    /// Whether the server takes so many bytes at once.
+    ///
+    /// # Errors
+    /// It does not; the connection is as it was.
+    fn fits(&self, bytes: usize) -> Result<(), StoreError> {
+        let (bytes, most) = (bytes + STATEMENT_BYTES, self.packet_max);
+        if bytes < most {
+            return Ok(());
+        }
+        Err(StoreError::refused(format!(
+            "a statement of {bytes} bytes, of which the server takes {most} (`max_allowed_packet`)"
+        )))
+    }
+
+    fn fit(&self, sql: &str, values: &[Value]) -> Result<(), StoreError> {
+        let bytes = |value: &Value| match value {
+            Value::Text(text) => text.len() + VALUE_BYTES,
+            Value::Object(_) => encoded(value).len() + VALUE_BYTES,
+            _ => VALUE_BYTES,
+        };
+        self.fits(sql.len().max(values.iter().map(bytes).sum()))
+    }
 }
 
 impl Driver for Mysql {
@@ -91,12 +124,14 @@ impl Driver for Mysql {
     }
 
     fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        self.fit(sql, values)?;
         let statement = sqlx::query_with(AssertSqlSafe(sql), arguments(values)?);
         let done = self.waiter.wait(statement.execute(&mut self.connection))?;
         Ok(done.rows_affected())
     }
 
     fn read(&mut self, query: &Query<'_>, take: Take<'_>) -> Result<(), StoreError> {
+        self.fit(query.sql, query.values)?;
         let statement = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.values)?);
         let rows = statement.fetch(&mut self.connection);
         self.waiter.read(rows, query, take)
@@ -114,7 +149,16 @@ impl Driver for Mysql {
         let mut changed = 0;
         while !rows.is_empty() {
             // Powers of two, so that few statements serve any number of rows.
-            let count = 1 << rows.len().min(most).ilog2();
+            let mut count: usize = 1 << rows.len().min(most).ilog2();
+            let bytes = |count: usize| -> usize {
+                let cells = |row| takes.iter().map(move |&column| (column, row));
+                let cells = (rows.start..rows.start + count).flat_map(cells);
+                cells.map(|(column, row)| cell_bytes(&batch.columns[column], row)).sum()
+            };
+            while count > 1 && self.fits(bytes(count)).is_err() {
+                count /= 2;
+            }
+            self.fits(bytes(count))?;
             let sql = self.dialect.change(change, table, count);
             let mut arguments = MySqlArguments::default();
             arguments.reserve(count * takes.len(), count * takes.len() * 8);
@@ -148,6 +192,16 @@ fn arguments(values: &[Value]) -> Result<MySqlArguments, StoreError> {
         .map_err(StoreError::refused)?;
     }
     Ok(arguments)
+}
+
+/// Bytes that a cell takes as a value, at most.
+fn cell_bytes(column: &Column, row: usize) -> usize {
+    VALUE_BYTES
+        + match &column.values {
+            Values::Text(vector) => vector[row].len(),
+            Values::Object(vector) => encoded(&vector[row]).len(),
+            _ => 0,
+        }
 }
 
 fn add_cell(arguments: &mut MySqlArguments, column: &Column, row: usize) -> Result<(), StoreError> {

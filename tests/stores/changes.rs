@@ -25,6 +25,7 @@ on_each![
     a_table_that_does_not_fit_is_refused_and_says_why,
     a_table_that_fits_well_enough_is_taken,
     names_are_never_sql,
+    long_texts_go_in_pieces_and_what_is_too_long_is_refused_alone,
 ];
 
 fn table() -> Table {
@@ -263,4 +264,34 @@ fn names_are_never_sql(place: &Place) {
             done.unwrap_or_else(|error| panic!("{change:?} of {name}: {error}"));
         }
     }
+}
+
+/// A MiB.
+const MIB: usize = 1 << 20;
+
+fn long_texts_go_in_pieces_and_what_is_too_long_is_refused_alone(place: &Place) {
+    let mut session = place.session();
+    let schema = Schema::new([("k", DataType::Int), ("t", DataType::Text)]);
+    let table = Table::new("Long", schema).with_key(&["k"]);
+    session.make_or_check(&table).unwrap();
+    let rows = |first: i32, count: i32, length: usize| {
+        let mut batch = Batch::new(&table.schema.types());
+        let text = Value::from("x".repeat(length).as_str());
+        (first..first + count).for_each(|k| batch.push_row(0, &[Value::Int(k), text.clone()]));
+        batch
+    };
+    // MariaDB takes 64 MiB at once, as it is started.
+    let all = rows(0, 72, MIB);
+    session.change(Change::Insert, &table, &all, 0..72).unwrap();
+    if place.which == Which::Mariadb {
+        let long = rows(72, 1, 65 * MIB);
+        let error = session.change(Change::Insert, &table, &long, 0..1).unwrap_err();
+        assert_eq!(error.kind, Kind::Refused);
+        assert!(error.message.contains("max_allowed_packet"), "{error}");
+    }
+    // The session goes on.
+    session.change(Change::Insert, &table, &rows(80, 1, 5), 0..1).unwrap();
+    let sql = format!("SELECT count(*) FROM {}", session.dialect().quote("Long"));
+    let count = session.query(&sql, &[], &[DataType::Long]).unwrap().columns[0].value(0);
+    assert_eq!(count, Value::Long(73));
 }
