@@ -1,5 +1,7 @@
 //! Receivers and publishers under failure: refused, panicking and slow ones of the tests' own.
 
+mod answers;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -36,6 +38,7 @@ use crate::actors::tree::StopAll;
 use crate::actors::tree::Supervisor;
 use crate::actors::tree::Surroundings;
 use crate::actors::tree::WhenGivenUp;
+use crate::publishers::Answered;
 use crate::publishers::Built;
 use crate::publishers::OnError;
 use crate::publishers::Parcel;
@@ -99,6 +102,10 @@ struct Place {
     /// Parcels from this number on do not settle; 0: all do.
     unsettled: Arc<Mutex<u64>>,
     lost: Arc<Mutex<bool>>,
+    /// Whether its parcels ask, one question each.
+    asks: bool,
+    /// What it has not said yet of that: the number of each with why it failed.
+    failed: Arc<Mutex<Vec<(u64, String)>>>,
 }
 
 impl Publisher for Place {
@@ -133,6 +140,16 @@ impl Publisher for Place {
 
     fn is_lost(&mut self) -> bool {
         std::mem::take(&mut self.lost.lock().unwrap())
+    }
+
+    fn abandon(&mut self, parcel: &Parcel, reason: &str) {
+        if self.asks {
+            self.failed.lock().unwrap().push((parcel.number, reason.to_owned()));
+        }
+    }
+
+    fn answers(&mut self) -> Vec<Answered> {
+        answers::of(std::mem::take(&mut self.failed.lock().unwrap()))
     }
 }
 

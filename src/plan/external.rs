@@ -15,8 +15,10 @@ use crate::plan::logical::Query;
 use crate::plan::logical::Source;
 use crate::plan::logical::Stage;
 use crate::plan::logical::TableId;
+use crate::plan::outside::Pushed;
 use crate::plan::outside::external_ins;
 use crate::plan::outside::push;
+use crate::plan::terms::in_order;
 
 impl Checker<'_> {
     /// A table as something to be looked up.
@@ -93,14 +95,23 @@ impl Checker<'_> {
                  on it; `and`, `or`, `not` and `is null` are understood",
             ));
         }
-        let reads_table = |value: &Expr| {
-            let mut read = Vec::new();
-            value.columns(&mut read);
-            read.iter().any(|&column| column >= width)
-        };
-        if sets.iter().any(|set| reads_table(&set.value)) {
-            let what = "setting an attribute of an external table from what stands in the table";
-            self.not_supported(place, what);
+        let mut pushed = Pushed::default();
+        let terms = sets.iter().map(|set| Some((set.column, pushed.term(&set.value, width)?)));
+        match terms.collect::<Option<Vec<_>>>().map(in_order) {
+            Some(Some(_)) => {}
+            Some(None) => {
+                let what = "setting attributes of an external table each from the other";
+                self.not_supported(place, what);
+            }
+            None => {
+                let what = "setting an attribute of an external table to something that its \
+                            database does not calculate as a plan does";
+                let fault = Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what);
+                self.report(fault.help(
+                    "of the table's attributes, sums, differences and products of whole numbers \
+                     and of doubles can be set, each in its own type, as in `T.n = T.n + n`",
+                ));
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ pub mod stores;
 mod stores_tests;
 mod streams;
 mod tables;
+pub mod terms;
 #[cfg(test)]
 mod testing;
 mod types;

@@ -12,6 +12,7 @@ use crate::plan::expression::Comparison;
 use crate::plan::expression::Expr;
 use crate::plan::expression::Node;
 use crate::plan::logical::Findable;
+use crate::plan::terms::Term;
 use std::fmt::Write as _;
 
 /// The attributes of an errand that stand before those of the table.
@@ -39,8 +40,8 @@ pub struct Errand {
     pub act: Act,
     /// Which rows are meant. Where rows are asked for, more may be given.
     pub condition: Option<Condition>,
-    /// Columns that are set to parameters.
-    pub sets: Vec<(usize, usize)>,
+    /// Columns that are set, in an order in which none is set before it was read.
+    pub sets: Vec<(usize, Term)>,
 }
 
 /// What is done.
@@ -172,7 +173,8 @@ fn table_column(expr: &Expr, width: usize) -> Option<usize> {
     (column >= width && is_same).then(|| column - width)
 }
 
-fn reads_table(expr: &Expr, width: usize) -> bool {
+/// Whether an expression over `width` columns and then a table's depends on the table.
+pub(super) fn reads_table(expr: &Expr, width: usize) -> bool {
     let mut read = Vec::new();
     expr.columns(&mut read);
     read.iter().any(|&column| column >= width)
@@ -216,7 +218,7 @@ const COMPARISONS: [(Comparison, &str); 6] = [
     (Comparison::GreaterOrEqual, ">="),
 ];
 
-/// Conditions in conditions at most, in a text that is read.
+/// Conditions in conditions, and terms in terms, at most, in a text that is read.
 const DEPTH_MAX: usize = 1_000;
 
 impl Errand {
@@ -227,8 +229,9 @@ impl Errand {
         let mut text = ACTS.iter().find_map(word).unwrap_or_default().to_owned();
         // Writing to a text cannot fail.
         let _ = write!(text, " {}", self.sets.len());
-        for (column, parameter) in &self.sets {
-            let _ = write!(text, " {column} {parameter}");
+        for (column, term) in &self.sets {
+            let _ = write!(text, " {column}");
+            term.write(&mut text);
         }
         if let Some(condition) = &self.condition {
             condition.write(&mut text);
@@ -245,7 +248,7 @@ impl Errand {
         let count: usize = words.next()?.parse().ok()?;
         let mut sets = Vec::new();
         for _ in 0..count {
-            sets.push((words.next()?.parse().ok()?, words.next()?.parse().ok()?));
+            sets.push((words.next()?.parse().ok()?, Term::read(&mut words, DEPTH_MAX)?));
         }
         let condition = match words.peek() {
             Some(_) => Some(Condition::read(&mut words, DEPTH_MAX)?),
@@ -439,11 +442,16 @@ mod tests {
             "ask 0 = 1",
             "ask 0 and = 0 0",
             "ask 1 0",
+            "update 1 0 column",
+            "update 1 0 + text 0 1",
+            "update 1 0 + int 0",
             "ask 0 = 1 2 3",
         ] {
             assert_eq!(Errand::from_text(text), None, "{text}");
         }
         let deep = format!("ask 0{} null 0", " not".repeat(2_000));
+        assert_eq!(Errand::from_text(&deep), None);
+        let deep = format!("update 1 0{} 0", " + int 0".repeat(2_000));
         assert_eq!(Errand::from_text(&deep), None);
     }
 }

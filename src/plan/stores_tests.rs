@@ -135,10 +135,11 @@ fn an_external_table_has_a_stream_of_errands() {
 fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
     let head = "define stream S (k string, v float, n int);
         @store(type='rdbms', datasource='D', external='true')
-        define table T (k string, v float, n int); ";
+        define table T (k string, v float, n int, m int); ";
     let join = "from S join T on S.k == T.k select S.k as k insert into O;";
     let other = "@store(type='rdbms', datasource='D', external='true') define table U (k string);";
-    let update = "from S update T set T.n = T.n + n on T.k == k;";
+    let update = "from S update T set T.n = T.n / n on T.k == k;";
+    let turns = "from S update T set T.n = T.m, T.m = T.n on T.k == k;";
     for (text, words) in [
         (format!("{head} partition with (k of S) begin {join} end;"), "inside of a partition"),
         (format!("@app:playback {head} {join}"), "moved by events"),
@@ -151,7 +152,8 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
         ),
         (format!("{head} from S delete T on T.v == v;"), "does not understand"),
         (format!("{head} from S delete T on T.n + 1 == n;"), "does not understand"),
-        (format!("{head} {update}"), "from what stands in the table"),
+        (format!("{head} {update}"), "does not calculate"),
+        (format!("{head} {turns}"), "each from the other"),
         (
             format!(
                 "{head} {other} from S[k == T.k in T and k == U.k in U] select k insert into O;"
@@ -170,7 +172,9 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
         "from S[k == T.k in T][not (k == T.k in T)] select k insert into O;",
         "from S[not (k == T.k in T) or n > 2] select k insert into O;",
         "from S left outer join T on S.k == T.k and T.v > 2.0f select S.k as k insert into O;",
-        "from S update or insert into T on T.k == k and (T.n > n or T.k is null);",
+        "from S select k, v, n, n as m update or insert into T
+         on T.k == k and (T.n > n or T.k is null);",
+        "from S update T set T.n = T.n + n, T.m = T.n * T.m on T.k == k;",
         "from S delete T on not (T.k == k);",
     ] {
         let found = said(&format!("{head} {text}"));

@@ -37,7 +37,6 @@ use crate::event::Batch;
 use crate::event::Schema;
 use crate::event::Text;
 use crate::language::diagnostic::Diagnostic;
-use crate::mappers::codes;
 use crate::mappers::options;
 use crate::mappers::options::Form;
 use crate::mappers::options::OptionDefinition;
@@ -96,8 +95,8 @@ pub trait Publisher {
     /// If it may not have arrived. A transient error means that the same parcel may be tried again.
     fn publish(&mut self, parcel: &Parcel) -> Result<(), PublishError>;
 
-    /// Whether a parcel that was published, and all before it, are where nothing can undo them.
-    /// Until then none of them counts as having left; asked again from time to time.
+    /// Whether the row of this number and all before it, which were published, are where nothing
+    /// can undo them. Until then none of them counts as having left; asked again from time to time.
     fn settled(&mut self, _number: u64) -> bool {
         true
     }
@@ -136,8 +135,15 @@ pub trait Publisher {
     /// Answers that it gave got lost: what asked for them comes again.
     fn answers_lost(&mut self) {}
 
-    /// A parcel is given up, for this reason: what it asked is to be answered all the same.
+    /// A parcel is given up, for this reason: what it asked is to be answered all the same. Told
+    /// again where such an answer may have got lost.
     fn abandon(&mut self, _parcel: &Parcel, _reason: &str) {}
+
+    /// Which rows of a parcel that is given up a dead letter is to hold: all up to the last one, but
+    /// for those at the beginning that only asked.
+    fn worth_keeping(&self, parcel: &Parcel) -> Range<usize> {
+        0..parcel.batch.len()
+    }
 
     /// Ends in order, after the last flush.
     fn close(&mut self) {}
@@ -349,7 +355,7 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let (options, span) = (&endpoint.options, endpoint.span);
     let options = Options::read(what, definition.options, options, span, &mut faults);
-    let on_error = on_error(setup, &options, &mut faults);
+    let on_error = on_error(&options);
     let built = (definition.build)(setup, &options, &mut faults);
     match built.filter(|_| faults.is_empty()) {
         Some(publisher) => Ok(Built { publisher, on_error }),
@@ -357,16 +363,10 @@ pub fn build(setup: &Setup<'_>) -> Result<Built, Vec<Diagnostic>> {
     }
 }
 
-fn on_error(setup: &Setup<'_>, options: &Options, faults: &mut Vec<Diagnostic>) -> OnError {
+fn on_error(options: &Options) -> OnError {
     match options.word("on.error") {
         Some("WAIT" | "RETRY") => OnError::Wait,
         Some("STREAM") => OnError::Stream,
-        // A question that is asked later is answered to nobody.
-        Some("STORE") if setup.role == Role::Errands => {
-            let (place, what) = (options.place("on.error"), "dead letters of an external table");
-            faults.push(Diagnostic::not_supported(codes::NOT_SUPPORTED, place, what));
-            OnError::Log
-        }
         Some("STORE") => OnError::Store,
         _ => OnError::Log,
     }

@@ -7,6 +7,7 @@ use crate::engine::pieces::Pieces;
 use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Millis;
+use crate::event::Text;
 use crate::event::Value;
 use crate::event::codec::Encode;
 use crate::replica::*;
@@ -237,4 +238,59 @@ fn pieces_are_read_back_from_their_bytes() {
     let again = LogEntry::decode(&mut &bytes[..]).unwrap();
     assert_eq!(format!("{again:?}"), format!("{entry:?}"));
     assert!((0..bytes.len()).all(|end| LogEntry::decode(&mut &bytes[..end]).is_err()));
+}
+
+#[test]
+fn of_errands_put_aside_those_that_write_are_done_again_at_the_end() {
+    let text = "define stream In (k string, n long); define stream Ask (k string);
+        @store(type='rdbms', datasource='D', external='true')
+        @primaryKey('k') define table T (k string, n long);
+        from In insert into T;
+        from Ask join T on T.k == Ask.k select T.n as n insert into Found;";
+    let mut replica = Replica::new(Arc::new(EngineMaker));
+    let mut apply = |entry: LogEntry| {
+        let mut outputs = Vec::new();
+        let outcome = replica.apply(entry, &mut outputs, &mut Vec::new()).unwrap();
+        let errands = outputs.into_iter().filter_map(|output| {
+            let (publisher, first) = output.publishers.first()?.clone();
+            Some((publisher, first, output.rows))
+        });
+        (outcome, errands.collect::<Vec<_>>())
+    };
+    apply(deploy(1, text, 1));
+    let mut aside = Batch::default();
+    for entry in [
+        rows(2, "In", &[&keyed("a", 1)]),
+        rows(3, "Ask", &[&["a".into()]]),
+        rows(4, "In", &[&keyed("b", 2)]),
+        rows(5, "Ask", &[&["b".into()]]),
+    ] {
+        let (_, errands) = apply(entry);
+        let (_, _, rows) = &errands[0];
+        if aside.columns.is_empty() {
+            aside = rows.empty_like(4);
+        }
+        aside.extend(rows, 0, rows.len());
+    }
+    let count = |n: usize| (0..n).map(|_| Text::from("x")).collect();
+    let payload = Payload::Rows { first: 1, names: count(5), batch: Arc::new(aside.clone()) };
+    let letter = Letter {
+        at: 5,
+        kind: LetterKind::Store,
+        place: "store:T".into(),
+        stream: "T".into(),
+        reason: "publisher".into(),
+        message: "away".into(),
+        payload,
+    };
+    let bounds = Bounds::default();
+    let (letters, rows) = (vec![letter], None);
+    let put = PutAside { letters, bounds, rows, sending: None, mark: None, copied: None };
+    apply(LogEntry::new(6, Body::PutAside(Box::new(put))));
+    let take_up = Body::TakeUp { letters: vec![1], rows: None, sending: None };
+    let (outcome, errands) = apply(LogEntry::new(7, take_up));
+    assert_eq!(outcome, Outcome::Done);
+    let (publisher, first, rows) = &errands[0];
+    assert_eq!((&**publisher, *first, rows.len(), errands.len()), ("store:T", 5, 2, 1));
+    assert_eq!([rows.row(0), rows.row(1)], [aside.row(0), aside.row(2)]);
 }

@@ -12,6 +12,7 @@ use crate::event::Text;
 use crate::event::Value;
 use crate::plan::logical::Origin;
 use crate::plan::logical::Stream;
+use crate::plan::outside::NUMBER;
 use crate::replica::Body;
 use crate::replica::Closing;
 use crate::replica::Copied;
@@ -179,8 +180,13 @@ impl Replica {
             let rows = match running.made.plan.streams[stream].origin {
                 // A change that is made later than those after it would undo them.
                 Origin::Changes(table) => Arc::new(running.machine.as_it_is(table, &rows)),
+                // Whom a question was for has failed.
+                Origin::Errands(_) => Arc::new(without_questions(&rows)),
                 _ => rows,
             };
+            if rows.is_empty() {
+                return;
+            }
             let number = next(&mut self.given, &publisher, rows.len() as u64);
             outputs.push(Output { stream, first: 0, rows, publishers: vec![(publisher, number)] });
         }
@@ -254,6 +260,15 @@ fn message_of(error: &Value) -> Text {
         Value::Text(text) => text.clone(),
         _ => Text::from(""),
     }
+}
+
+/// Of errands those that write.
+fn without_questions(errands: &Batch) -> Batch {
+    let writes = |row: &u32| errands.columns[NUMBER].is_null(*row as usize);
+    let rows: Vec<u32> = (0..errands.len() as u32).filter(writes).collect();
+    let mut batch = errands.empty_like(rows.len());
+    batch.gather(errands, &rows);
+    batch
 }
 
 /// What letters hold.

@@ -5,6 +5,7 @@
 mod arbiter;
 mod changes;
 mod connections;
+mod errands;
 mod migrations;
 #[allow(dead_code, reason = "the tests of the whole node use the rest")]
 #[path = "../system/node.rs"]

@@ -38,6 +38,8 @@ define stream In (k int, seq long, first bool);
 @primaryKey('k') define table Names (k int, name string);
 @store(type='rdbms', datasource='D', table.name='asked_last', external='true')
 @primaryKey('k') define table Last (k int, seq long);
+@store(type='rdbms', datasource='D', table.name='asked_sums', external='true')
+@primaryKey('k') define table Sums (k int, seq long);
 @sink(type='rdbms', datasource='D', table.name='asked_found', on.error='WAIT')
 define stream Found (k int, seq long, name string);
 @sink(type='rdbms', datasource='D', table.name='asked_unknown', on.error='WAIT')
@@ -50,6 +52,7 @@ from In[not (k == Names.k in Names)] select k, seq insert into Unknown;
 from In[seq > 1L] as In join Last on Last.k == In.k and Last.seq >= In.seq - 1L
     select In.k as k, In.seq as seq insert into Before;
 from In select k, seq update or insert into Last set Last.seq = seq on Last.k == k;
+from In select k, 1L as seq update or insert into Sums set Sums.seq = Sums.seq + seq on Sums.k == k;
 ";
 
 on_each![
@@ -102,6 +105,8 @@ fn expect(place: &Place, report: &Report, tell: &dyn Fn() -> String) {
         // Each event sees what the one before it wrote, or something later where it asked again.
         ("asked_before", each(&|_| true, 2)),
         ("asked_last", sent.clone()),
+        // The database counts, and counts each event once.
+        ("asked_sums", sent.clone()),
     ];
     let end = Instant::now() + SETTLE;
     for (table, wanted) in all {
@@ -244,6 +249,65 @@ fn postgres_that_dies_is_asked_again() {
     a_server_that_dies_is_asked_again(Which::Postgres);
 }
 
+const GIVEN_UP: &str = "@app:name('given')
+define stream In (k int, seq long);
+@OnError(action='STORE') define stream Ask (k int);
+@store(type='rdbms', datasource='D', table.name='given_sums', external='true', on.error='STORE')
+@primaryKey('k') define table Sums (k int, seq long);
+@sink(type='rdbms', datasource='D', table.name='given_found', on.error='WAIT')
+define stream Found (k int, seq long);
+from In select k, seq update or insert into Sums set Sums.seq = Sums.seq + seq on Sums.k == k;
+from Ask join Sums on Sums.k == Ask.k select Ask.k as k, Sums.seq as seq insert into Found;
+";
+
+/// Writes that are given up are kept, and done once when they are taken up again; who asked in vain
+/// fails.
+fn what_is_given_up_is_kept(which: Which) {
+    let (place, server) = Place::alone(which);
+    let node = Node::start(&[("given.siddhi", GIVEN_UP)], &settings(&place));
+    node.wait_for_plan("given");
+    let wait_for = |table: &str, expected: &[(i64, i64)]| {
+        let what = format!("{table} has {expected:?}");
+        let found = || (pairs(&mut place.session(), table) == expected).then_some(());
+        node.wait(SOON, &what, found);
+    };
+    let path = "/api/v1/plans/given/dead-letters";
+    let events = |kind: &str| {
+        let letters = node.get(&format!("{path}?kind={kind}")).json();
+        let letters = letters["dead_letters"].as_array().cloned().unwrap_or_default();
+        letters.iter().filter_map(|letter| letter["events"].as_u64()).sum::<u64>()
+    };
+    node.send("given", "In", &json!([{"k": 1, "seq": 5}]));
+    wait_for("given_sums", &[(1, 5)]);
+    server.kill();
+    node.send("given", "Ask", &json!([{"k": 1}]));
+    node.send("given", "In", &json!([{"k": 1, "seq": 7}, {"k": 2, "seq": 3}]));
+    node.wait(3 * SOON, "what was to be written is kept", || (events("store") == 2).then_some(()));
+    node.wait(SOON, "who asked fails", || (events("plan") == 1).then_some(()));
+    server.start_again();
+    node.send("given", "In", &json!([{"k": 1, "seq": 1}]));
+    wait_for("given_sums", &[(1, 6)]);
+    for (kind, table, expected) in
+        [("store", "given_sums", &[(1, 13), (2, 3)][..]), ("plan", "given_found", &[(1, 13)])]
+    {
+        let answer = node.post(&format!("{path}/replay?kind={kind}"), "").json();
+        assert_eq!(answer["refused"], json!([]), "{answer}");
+        wait_for(table, expected);
+    }
+    assert_eq!((events("store"), events("plan")), (0, 0));
+    assert_eq!(node.stop(), Some(0));
+}
+
+#[test]
+fn what_mariadb_is_given_up_for_is_kept() {
+    what_is_given_up_is_kept(Which::Mariadb);
+}
+
+#[test]
+fn what_postgres_is_given_up_for_is_kept() {
+    what_is_given_up_is_kept(Which::Postgres);
+}
+
 #[test]
 fn what_cannot_be_done_with_an_external_table_is_refused_at_its_place() {
     let place = Place::shared(Which::Sqlite);
@@ -254,4 +318,10 @@ fn what_cannot_be_done_with_an_external_table_is_refused_at_its_place() {
         from S delete T on T.v == v;";
     let answer = node.post("/api/v1/check", plan);
     assert!(answer.text().contains("does not understand"), "{}", answer.text());
+    let plan = "define stream S (k string, n int);
+        @store(type='rdbms', datasource='D', external='true')
+        define table T (k string, n int);
+        from S update T set T.n = T.n / 2 on T.k == k;";
+    let answer = node.post("/api/v1/check", plan);
+    assert!(answer.text().contains("does not calculate"), "{}", answer.text());
 }

@@ -275,6 +275,14 @@ impl Station {
         told
     }
 
+    /// What publishers brought and nobody has ordered yet, the oldest of it.
+    #[cfg(test)]
+    pub(crate) fn posted(
+        &self,
+    ) -> Option<(crate::actors::plan::Posted, crate::actors::plan::LetterTold)> {
+        self.letter_box.take()
+    }
+
     /// As [`Station::put`]; the answer comes when the rows have been applied.
     ///
     /// # Errors

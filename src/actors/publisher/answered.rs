@@ -11,13 +11,17 @@ use crate::actors::publisher::PublisherActor;
 use crate::publishers::Built;
 
 /// So many entries of answers may be under way before the publisher waits for them.
-pub(super) const ANSWERS_UNDER_WAY_MAX: usize = 64;
+const UNDER_WAY_MAX: usize = 64;
+/// And so many bytes of their rows.
+const BYTES_UNDER_WAY_MAX: usize = 64 << 20;
 
 /// Answers that may not be safe yet.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     /// The number of the first result that they may be for.
     first: u64,
+    /// Bytes of the rows.
+    bytes: usize,
     told: oneshot::Receiver<Result<Applied, Misfit>>,
 }
 
@@ -25,9 +29,16 @@ impl PublisherActor {
     /// Sends what the publisher was answered.
     pub(super) fn send_answers(&mut self, built: &mut Built) {
         for answered in built.publisher.answers() {
+            let (first, bytes) = (answered.first, answered.answers.rows.bytes());
             let told = self.job.station.bring_answers(answered.answers);
-            self.answers.push_back(UnderWay { first: answered.first, told });
+            self.answers.push_back(UnderWay { first, bytes, told });
         }
+    }
+
+    /// Whether so many answers are under way that nothing more is to be asked for now.
+    pub(super) fn answers_are_many(&self) -> bool {
+        let bytes = self.answers.iter().map(|under_way| under_way.bytes);
+        self.answers.len() > UNDER_WAY_MAX || bytes.sum::<usize>() > BYTES_UNDER_WAY_MAX
     }
 
     /// Forgets answers that are safe; whether some got lost, since the node's role changed, so that

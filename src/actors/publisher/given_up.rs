@@ -14,8 +14,9 @@ use crate::actors::plan::Applied;
 use crate::actors::plan::Brought;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Station;
-use crate::actors::publisher::AtHand;
 use crate::actors::publisher::PublisherActor;
+use crate::actors::publisher::line::AtHand;
+use crate::actors::publisher::parcels::part;
 use crate::event::Batch;
 use crate::event::Text;
 use crate::event::Value;
@@ -107,9 +108,8 @@ impl PublisherActor {
     pub(super) fn give_all_up(&mut self, built: &mut Built, error: &PublishError, gives_up: bool) {
         let gate = Arc::clone(&self.job.gate);
         while self.letters_under_way() <= LETTERS_UNDER_WAY_MAX {
-            let Some(mut at_hand) = self.next_parcel(built.on_error) else { break };
-            let parcel = &at_hand.parcel.message;
-            if self.job.end.is_void(parcel) {
+            let Some(mut at_hand) = self.next_parcel(built) else { break };
+            if self.job.end.is_void(&at_hand.parcel.message) {
                 continue;
             }
             let permit = if gives_up { gate.begin() } else { None };
@@ -117,14 +117,29 @@ impl PublisherActor {
                 self.keep(at_hand);
                 break;
             }
-            if !at_hand.given_up && !self.job.end.is_put_aside(parcel) {
-                built.publisher.abandon(parcel, &error.message);
-                at_hand.letters.extend(self.give_up(built.on_error, parcel, error));
-            }
-            self.line().said.push_back(AtHand { given_up: true, ..at_hand });
+            let reason = self.given_up_before(&at_hand).unwrap_or_else(|| {
+                let parcel = &at_hand.parcel.message;
+                at_hand.letters.extend(self.give_up(built, parcel, error));
+                error.message.as_str().into()
+            });
+            self.pass_over(built, at_hand, reason);
             self.settle(built);
         }
         self.settle(built);
+    }
+
+    /// Why a parcel is not to be published: it was given up before, by whichever node.
+    pub(super) fn given_up_before(&self, at_hand: &AtHand) -> Option<Text> {
+        let is_aside = self.job.end.is_put_aside(&at_hand.parcel.message);
+        let aside = is_aside.then(|| Text::from("it was put aside as a dead letter"));
+        at_hand.given_up.clone().or(aside)
+    }
+
+    /// A parcel is not published. What it asked is answered, for the answer given before may have
+    /// got lost with the role of the node that gave it.
+    pub(super) fn pass_over(&mut self, built: &mut Built, at_hand: AtHand, reason: Text) {
+        built.publisher.abandon(&at_hand.parcel.message, &reason);
+        self.line().said.push_back(AtHand { given_up: Some(reason), ..at_hand });
     }
 
     /// Letters that are not known to be safe.
@@ -155,23 +170,41 @@ impl PublisherActor {
     #[must_use]
     pub(super) fn give_up(
         &self,
-        on_error: OnError,
+        built: &Built,
         parcel: &Parcel,
         error: &PublishError,
     ) -> Option<GivenUp> {
         let rows = parcel.batch.len();
-        if on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
+        if built.on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
             debug!(publisher = self.job.end.name, rows, %error, "rows sent to the fault stream");
             return None;
         }
-        self.job.end.unpublished.inc_by(rows as u64);
-        if on_error == OnError::Log {
+        if built.on_error == OnError::Log {
+            self.job.end.unpublished.inc_by(rows as u64);
             self.count_and_log(parcel, &error.message);
             return None;
         }
+        self.keep_in_letter(built, parcel, error)
+    }
+
+    /// Puts a parcel into a dead letter, unless it only asked: who asked learns of it otherwise.
+    #[must_use]
+    pub(super) fn keep_in_letter(
+        &self,
+        built: &Built,
+        parcel: &Parcel,
+        error: &PublishError,
+    ) -> Option<GivenUp> {
+        let parcel = match built.publisher.worth_keeping(parcel) {
+            rows if rows.is_empty() => return None,
+            rows if rows.len() == parcel.batch.len() => parcel.clone(),
+            rows => part(parcel, rows),
+        };
+        let rows = parcel.batch.len();
+        self.job.end.unpublished.inc_by(rows as u64);
         let (plan, publisher) = (&parcel.plan, &self.job.end.name);
         warn!(%plan, publisher, rows, %error, "rows kept as a dead letter: not published");
-        Some(GivenUp::new(&self.job.station, publisher, parcel, &error.message))
+        Some(GivenUp::new(&self.job.station, publisher, &parcel, &error.message))
     }
 
     /// Tells of rows that are not kept.

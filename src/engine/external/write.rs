@@ -16,6 +16,7 @@ use crate::plan::logical::TableId;
 use crate::plan::outside::Act;
 use crate::plan::outside::Errand;
 use crate::plan::outside::push;
+use crate::plan::terms::in_order;
 
 /// Writes to an external table.
 pub struct ExternalWriter {
@@ -43,8 +44,12 @@ impl ExternalWriter {
             let message = "a condition that the table's database does not understand".to_owned();
             return Err(BuildError { message, not_supported: true });
         }
-        let set = |set: &Assignment| (set.column, pushed.parameter(set.value.clone()));
-        let sets = sets.iter().map(set).collect();
+        let set = |set: &Assignment| Some((set.column, pushed.term(&set.value, outputs.len())?));
+        let sets = sets.iter().map(set).collect::<Option<Vec<_>>>().and_then(in_order);
+        let sets = sets.ok_or_else(|| {
+            let message = "a value that the table's database does not calculate".to_owned();
+            BuildError { message, not_supported: true }
+        })?;
         let errand = Errand { act, condition: pushed.condition, sets };
         Ok(ExternalWriter {
             table,

@@ -8,6 +8,8 @@
 mod batches;
 #[cfg(feature = "node")]
 mod errands;
+#[cfg(feature = "node")]
+mod gathering;
 #[cfg_attr(not(feature = "node"), allow(dead_code, reason = "a node alone does what they say"))]
 mod options;
 #[cfg(feature = "node")]
@@ -60,10 +62,11 @@ fn publisher(
         let store = store(setup, options, faults)?;
         if let Job::Errands(cache) = job {
             let (name, table) = (setup.stream, table(place));
-            let errands = errands::Errands::new(store, setup.plan, name, table, cache);
-            return Some(Box::new(errands));
+            let errands = errands::Errands::new(setup.plan, name, &table, cache);
+            return Some(Box::new(gathering::Gathering::new(store, table, errands)));
         }
-        return Some(Box::new(write::Rdbms::new(store, setup.plan, table(place), job)));
+        let writing = write::Writing::new(setup.plan, job);
+        return Some(Box::new(gathering::Gathering::new(store, table(place), writing)));
     }
     // A build without a node has no stores.
     let _ = (setup, options, place, job, faults);

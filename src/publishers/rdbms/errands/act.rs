@@ -6,8 +6,10 @@ use crate::plan::expression::Comparison;
 use crate::plan::outside::Act;
 use crate::plan::outside::Condition;
 use crate::plan::outside::Errand;
+use crate::plan::terms::Term;
 use crate::publishers::rdbms::errands::condition::Statement;
 use crate::publishers::rdbms::errands::condition::columns;
+use crate::publishers::rdbms::errands::terms;
 use crate::store::Change;
 use crate::store::Session;
 use crate::store::StoreError;
@@ -72,8 +74,11 @@ fn in_bulk(table: &Table, deed: &Deed<'_>, rows: &Batch) -> Option<Change> {
             key.sort_unstable();
             let is_whole = (0..table.schema.len())
                 .all(|column| sets.iter().any(|set| set.0 == column) || key.contains(&column));
-            let as_given = |&(column, parameter): &(usize, usize)| {
-                is_same(&rows.columns[column].value(deed.row), &deed.with[parameter])
+            let as_given = |(column, term): &(usize, Term)| match term {
+                Term::Parameter(parameter) => {
+                    is_same(&rows.columns[*column].value(deed.row), &deed.with[*parameter])
+                }
+                Term::Column(_) | Term::Calculated(..) => false,
             };
             let is_upsert =
                 columns == key && equated.iter().all(own) && is_whole && sets.iter().all(as_given);
@@ -131,9 +136,9 @@ fn one(
         }
         Act::Update | Act::UpdateOrInsert => {
             let mut statement = begin(format!("UPDATE {name} SET "));
-            for (place, (column, parameter)) in deed.errand.sets.iter().enumerate() {
-                let (set, value) = (statement.name(*column), deed.with.get(*parameter));
-                let value = statement.place(value.unwrap_or(&Value::Null));
+            for (place, (column, term)) in deed.errand.sets.iter().enumerate() {
+                let set = statement.name(*column);
+                let value = terms::value(&mut statement, table, term, &deed.with);
                 let comma = if place > 0 { ", " } else { "" };
                 statement.sql.push_str(&format!("{comma}{set} = {value}"));
             }

@@ -23,6 +23,9 @@ pub const FOUND_MAX: usize = 10_000;
 pub const BYTES_MAX: usize = 16 << 20;
 /// Rows that one statement gives at most.
 const ROWS_MAX: usize = 200_000;
+/// Bytes of the texts of a question that is asked together with others at most: a statement must
+/// not become longer than a server takes.
+const LENGTH_MAX: usize = 1_024;
 /// Questions in one statement. There are few such numbers, so that statements are the same again.
 const TOGETHER: [usize; 4] = [512, 64, 8, 1];
 
@@ -40,7 +43,8 @@ pub struct Question<'a> {
 pub struct Finds {
     /// Rows, in columns of the table.
     pub rows: Batch,
-    /// By question; or why it cannot be answered. Those that are the same share their rows.
+    /// By question; or why it cannot be answered. Those that are the same share their rows. Those
+    /// at the end for which there was no room are missing: they are to be asked again.
     pub found: Vec<Result<Range<usize>, String>>,
 }
 
@@ -49,7 +53,8 @@ struct Group {
     places: Vec<usize>,
     /// The values that the columns equal, as found rows are told apart.
     key: Vec<u8>,
-    found: Result<Range<usize>, String>,
+    /// `None`: they have not been asked.
+    found: Option<Result<Range<usize>, String>>,
 }
 
 /// How questions become one statement.
@@ -72,9 +77,12 @@ struct Asking<'a> {
     groups: Vec<Group>,
     /// What was found so far.
     rows: Batch,
+    /// Bytes that may still be found before it is enough.
+    room: usize,
 }
 
-/// Asks questions of one place of a plan.
+/// Asks questions of one place of a plan: the first ones at least, and others as long as what is
+/// found has fewer bytes than there is `room` for.
 ///
 /// # Errors
 /// What the store says; all may be asked again.
@@ -82,20 +90,21 @@ pub fn ask(
     session: &mut Session,
     table: &Table,
     questions: &[Question<'_>],
+    room: usize,
 ) -> Result<Finds, StoreError> {
-    let mut asking = Asking::new(table, questions);
+    let mut asking = Asking::new(table, questions, room.max(1));
     for of in asking.statements() {
         asking.ask(session, &of)?;
     }
-    let mut found = vec![Ok(0..0); questions.len()];
+    let mut found = vec![Some(Ok(0..0)); questions.len()];
     for group in asking.groups {
         group.places.into_iter().for_each(|place| found[place].clone_from(&group.found));
     }
-    Ok(Finds { rows: asking.rows, found })
+    Ok(Finds { rows: asking.rows, found: found.into_iter().map_while(|found| found).collect() })
 }
 
 impl<'a> Asking<'a> {
-    fn new(table: &'a Table, questions: &'a [Question<'a>]) -> Asking<'a> {
+    fn new(table: &'a Table, questions: &'a [Question<'a>], room: usize) -> Asking<'a> {
         let types = table.schema.types();
         let equated = equated(&types, questions);
         let way = way(&equated, questions);
@@ -114,23 +123,30 @@ impl<'a> Asking<'a> {
                 Way::Alone | Way::ByConditions => name(&question.with),
             };
             let group = *known.entry(name).or_insert_with(|| {
-                groups.push(Group { places: Vec::new(), key, found: Ok(0..0) });
+                groups.push(Group { places: Vec::new(), key, found: None });
                 groups.len() - 1
             });
             groups[group].places.push(place);
         }
-        Asking { table, questions, equated, way, groups, rows: Batch::new(&types) }
+        Asking { table, questions, equated, way, groups, rows: Batch::new(&types), room }
     }
 
-    /// The groups of each statement. None has two of the same key, since what is found is told
-    /// apart by it.
+    /// The groups of each statement, in order of the first of each. None has two of the same key,
+    /// since what is found is told apart by it.
     fn statements(&self) -> Vec<Vec<usize>> {
         if matches!(self.way, Way::Alone) {
             return (0..self.groups.len()).map(|group| vec![group]).collect();
         }
         let mut before: Map<&[u8], usize> = Map::default();
         let mut layers: Vec<Vec<usize>> = Vec::new();
+        let mut statements: Vec<Vec<usize>> = Vec::new();
         for (place, group) in self.groups.iter().enumerate() {
+            let length = |value: &Value| value.as_text().map_or(0, str::len);
+            let lengths = self.question(place).with.iter().map(length);
+            if lengths.sum::<usize>() > LENGTH_MAX {
+                statements.push(vec![place]);
+                continue;
+            }
             let layer = before.entry(&group.key).or_default();
             if layers.len() <= *layer {
                 layers.push(Vec::new());
@@ -138,20 +154,28 @@ impl<'a> Asking<'a> {
             layers[*layer].push(place);
             *layer += 1;
         }
-        layers.iter().flat_map(|layer| layer.chunks(TOGETHER[0])).map(<[usize]>::to_vec).collect()
+        let chunks = layers.iter().flat_map(|layer| layer.chunks(TOGETHER[0]));
+        statements.extend(chunks.map(<[usize]>::to_vec));
+        statements.sort_by_key(|of| of[0]);
+        statements
     }
 
     fn question(&self, group: usize) -> &'a Question<'a> {
         &self.questions[self.groups[group].places[0]]
     }
 
-    /// Asks for these groups: by halves, if too much is found for them together.
+    /// Asks for these groups if there is room: by halves, if too much is found for them together.
     fn ask(&mut self, session: &mut Session, of: &[usize]) -> Result<(), StoreError> {
+        if self.room == 0 {
+            return Ok(());
+        }
         let statement = match of {
             [one] => self.one(session.dialect(), *one),
             _ => self.several(session.dialect(), of),
         };
         let found = read(session, self.table, &statement)?;
+        let bytes = found.as_ref().map_or(0, Batch::bytes);
+        self.room = self.room.saturating_sub(bytes);
         match (found, of) {
             (Some(found), [one]) => {
                 let rows: Vec<u32> = (0..found.len() as u32).collect();
@@ -160,7 +184,7 @@ impl<'a> Asking<'a> {
             (None, [one]) => {
                 let most = BYTES_MAX >> 20;
                 let text = format!("more than {most} MiB of the table are found by one row");
-                self.groups[*one].found = Err(text);
+                self.groups[*one].found = Some(Err(text));
             }
             (Some(found), _) => self.tell_apart(&found, of),
             (None, _) => {
@@ -194,14 +218,14 @@ impl<'a> Asking<'a> {
 
     /// These rows are what a group asks for; who finds too much is not answered.
     fn take(&mut self, group: usize, found: &Batch, rows: &[u32]) {
-        self.groups[group].found = match rows.len() > FOUND_MAX {
+        self.groups[group].found = Some(match rows.len() > FOUND_MAX {
             true => Err(format!("more than {FOUND_MAX} rows of the table are found by one row")),
             false => {
                 let first = self.rows.len();
                 self.rows.gather(found, rows);
                 Ok(first..self.rows.len())
             }
-        };
+        });
     }
 
     /// A question of any condition.

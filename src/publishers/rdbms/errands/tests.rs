@@ -86,6 +86,30 @@ impl Scene {
         parcel
     }
 
+    /// Gives it something and takes what it answers, until all is done: the most bytes that it
+    /// ever held, how often it stopped, and which questions were answered, in order.
+    fn drain(&mut self, rows: &[Vec<Value>]) -> (usize, usize, Vec<u64>) {
+        let parcel = self.parcel(rows);
+        let (mut most, mut stops, mut numbers) = (0, 0, Vec::new());
+        self.store.publish(&parcel).unwrap();
+        loop {
+            let flushed = self.store.flush();
+            let answered = self.store.answers();
+            let bytes = answered.iter().map(|one| one.answers.rows.bytes()).sum();
+            most = most.max(bytes);
+            numbers.extend(answered.iter().flat_map(|one| one.answers.numbers.clone()));
+            match flushed {
+                Ok(()) => break,
+                Err(error) => assert!(error.busy, "{error}"),
+            }
+            assert!(!self.store.settled(self.next - 1), "some are still to be asked");
+            stops += 1;
+        }
+        assert!(self.store.settled(self.next - 1) && self.store.answers().is_empty());
+        numbers.sort_unstable();
+        (most, stops, numbers)
+    }
+
     fn send(&mut self, rows: &[Vec<Value>]) {
         let parcel = self.parcel(rows);
         self.store.publish(&parcel).unwrap();
@@ -210,6 +234,40 @@ fn rows_are_changed_as_a_plan_says() {
 }
 
 #[test]
+fn sums_are_counted_once_and_what_does_not_fit_is_refused() {
+    let mut scene = Scene::new();
+    let none = || [Value::Null, Value::Null];
+    let add = |key: &str, n: i32| {
+        row("update 1 1 + int column 1 0 = 0 1", None, vec![Value::Int(n), key.into()], none())
+    };
+    let add_or_put = |key: &str, n: i32| {
+        let put = [Value::from(key), Value::Int(n)];
+        row("upsert 1 1 + int column 1 0 = 0 1", None, vec![Value::Int(n), key.into()], put)
+    };
+    scene.send(&[insert("a", 1), add("a", 2), add("b", 9), add_or_put("c", 5), add_or_put("c", 6)]);
+    assert_eq!(scene.table(), ["a 3", "c 11"]);
+    let parcel = scene.parcel(&[add("a", 4), add("a", 5)]);
+    let later = |epoch| Parcel { epoch, ..parcel.clone() };
+    for epoch in [1, 1, 2] {
+        scene.store.publish(&later(epoch)).unwrap();
+        scene.store.flush().unwrap();
+        assert_eq!(scene.table(), ["a 12", "c 11"], "however often they are given");
+    }
+    let parcel = scene.parcel(&[add("a", 1), add("c", i32::MAX), add("a", 1)]);
+    let parcel = Parcel { epoch: 2, ..parcel };
+    scene.store.publish(&parcel).unwrap();
+    assert!(scene.store.flush().unwrap_err().transient);
+    assert_eq!(scene.store.publish(&parcel).unwrap_err().rows, Some(1..2));
+    scene.store.publish(&parcel).unwrap();
+    assert_eq!(scene.table(), ["a 14", "c 11"]);
+    let nothing = row("update 1 1 + int column 1 0", None, vec![Value::Null], none());
+    let parcel = Parcel { epoch: 2, ..scene.parcel(&[nothing]) };
+    scene.store.publish(&parcel).unwrap();
+    scene.store.flush().unwrap();
+    assert_eq!(scene.table(), ["a null", "c null"]);
+}
+
+#[test]
 fn writes_are_done_once_and_a_late_node_is_refused() {
     let mut scene = Scene::new();
     let first = scene.parcel(&[insert("a", 1), insert("b", 2), by_key(1, "a")]);
@@ -323,6 +381,63 @@ fn more_than_one_statement_gives_is_asked_by_halves_and_answered_by_short_entrie
     }
     found.sort_unstable();
     assert_eq!(found, (1..=21).map(|number| (number, FOUND_MAX)).collect::<Vec<_>>());
+}
+
+/// Bytes that are found before it stops, and what the last statement may add.
+const HELD_MAX: usize = (32 << 20) + BYTES_MAX + (1 << 20);
+
+/// A table of twelve rows of 4 MiB, with the numbers from 1 on.
+fn long_rows() -> Scene {
+    let mut scene = Scene::with(&[("indices", "n")]);
+    scene.send(&[insert("a", 0)]);
+    let sql = "INSERT INTO t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c \
+               WHERE i < 12) SELECT printf('%02d', i) || hex(zeroblob(2097152)), i FROM c";
+    scene.session().run(sql).unwrap();
+    scene
+}
+
+fn by_number(number: u64, n: i32) -> Vec<Value> {
+    question("ask 0 = 1 0", number, vec![Value::Int(n)])
+}
+
+#[test]
+fn what_many_questions_find_is_never_held_all_at_once() {
+    let mut scene = long_rows();
+    // Questions of two places of a plan, by turns.
+    let by_turns = |n: u64| match n % 2 {
+        0 => by_number(n, n as i32),
+        _ => question("ask 0 and = 1 0 > 0 1", n, vec![Value::Int(n as i32), "".into()]),
+    };
+    let asked: Vec<_> = (1..=12).map(by_turns).collect();
+    let (most, stops, numbers) = scene.drain(&asked);
+    assert!(most < HELD_MAX && stops >= 1, "{most} bytes, {stops} stops");
+    assert_eq!(numbers, (1..=12).collect::<Vec<u64>>(), "each once");
+}
+
+#[test]
+fn a_parcel_that_goes_alone_stops_as_well_when_much_is_found() {
+    let mut scene = long_rows();
+    let mut rows: Vec<_> = (1..=12).map(|n| by_number(n, n as i32)).collect();
+    // The key is there already.
+    rows.push(insert("a", 1));
+    let parcel = scene.parcel(&rows);
+    let (mut stops, mut refused, mut numbers) = (0, 0, Vec::new());
+    for _ in 0..20 {
+        let done = scene.store.publish(&parcel).and_then(|()| scene.store.flush());
+        let answered = scene.store.answers();
+        let bytes: usize = answered.iter().map(|one| one.answers.rows.bytes()).sum();
+        assert!(bytes < HELD_MAX, "{bytes}");
+        numbers.extend(answered.iter().flat_map(|one| one.answers.numbers.clone()));
+        match done {
+            Ok(()) => break,
+            Err(error) if error.busy => stops += 1,
+            Err(error) => refused += usize::from(error.rows == Some(12..13)),
+        }
+    }
+    assert!(scene.store.settled(13) && refused == 1 && stops >= 1, "{refused} {stops}");
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers, (1..=12).collect::<Vec<u64>>());
 }
 
 #[test]
