@@ -43,7 +43,8 @@ pub enum Mend {
     Link,
 }
 
-const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
+/// Both.
+pub const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 impl Faults {
     pub fn new(seed: u64) -> Faults {
@@ -152,7 +153,8 @@ impl World {
         }
     }
 
-    fn strike(&mut self, kind: &'static str, fault: impl FnOnce(&mut World)) {
+    /// Lets something happen, and counts it.
+    pub fn strike(&mut self, kind: &'static str, fault: impl FnOnce(&mut World)) {
         self.faults.count(kind);
         self.tell(|| format!("fault: {kind}"));
         fault(self);
@@ -325,23 +327,6 @@ impl World {
             let word = Word::Promote { force: true };
             world.give(node, Input::Operator(word), None);
         });
-    }
-
-    /// The operator runs plans of which the only whole copy was on a disk that is gone. The other
-    /// copy had everything, but nobody could know.
-    pub fn give_up_tails(&mut self) {
-        for node in NODES {
-            for plan in PLANS {
-                let time = self.time(node);
-                let Some(member) = &self.host(node).member else { continue };
-                if member.status(time).down.contains(&plan) {
-                    self.history.both_doubtful = true;
-                    self.strike("tail given up", |world| {
-                        world.give(node, Input::Operator(Word::GiveUpTail { plan }), None);
-                    });
-                }
-            }
-        }
     }
 
     /// A write that decides something is about to be sent: it may be held up, and worse. Gives the

@@ -1,7 +1,7 @@
 //! Walks a seed from its first fault to the quiet after the last, and sums up many of them.
 
-use crate::faults::Mend;
-use crate::world::Event;
+use crate::faults::NODES;
+use crate::person::Person;
 use crate::world::Making;
 use crate::world::Things;
 use crate::world::Violation;
@@ -57,10 +57,10 @@ pub fn walk(seed: u64, making: Making, trace: bool) -> Result<Walk, Violation> {
 }
 
 fn run(world: &mut World) -> Result<(), Violation> {
-    let lease = world.making.settings.lease * 1_000;
+    let lease = world.lease();
     world.run_until(world.making.length)?;
     world.heal();
-    settle(world, lease)?;
+    settle(world)?;
     // Only the arbiter is away: the active goes on, and takes events.
     world.workload.stopped = false;
     world.run_until(world.now + 2 * lease)?;
@@ -80,19 +80,18 @@ fn run(world: &mut World) -> Result<(), Violation> {
 }
 
 /// The pair has to find itself: one acts, the other is in sync, both have the same.
-fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
+fn settle(world: &mut World) -> Result<(), Violation> {
     world.workload.stopped = true;
     let began = world.now;
-    let (mut forced, mut gave_up) = (false, false);
+    let mut person = Person::called(world);
     loop {
         world.run_until(world.now + 50_000)?;
         if world.has_settled() && world.all_received() {
             world.check_producers();
             return world.violation.take().map_or(Ok(()), Err);
         }
-        let waited = world.now - began;
-        if waited > 20 * lease + 20_000_000 {
-            for node in [NodeId::A, NodeId::B] {
+        if person.gives_up(world) {
+            for node in NODES {
                 let member = world.host(node).member.as_ref();
                 let status = member.map(|member| member.status(world.time(node)));
                 world.tell(|| format!("{node}: {status:?}"));
@@ -100,24 +99,10 @@ fn settle(world: &mut World, lease: u64) -> Result<(), Violation> {
             world.tell(|| format!("received: {:?}", world.history.seen));
             return Err(Violation(format!(
                 "nothing is settled {} s after the last fault",
-                waited / 1_000_000
+                (world.now - began) / 1_000_000
             )));
         }
-        if !gave_up && waited > 10 * lease + 5_000_000 {
-            gave_up = true;
-            world.give_up_tails();
-        }
-        // Some ends need a person: a blank disk where the active was, say.
-        let may_need_word = world.history.loss_allowed || world.waits_for_word();
-        let nobody = [NodeId::A, NodeId::B].iter().all(|node| !world.acts(*node));
-        if !forced && may_need_word && nobody && waited > 10 * lease + 5_000_000 {
-            forced = true;
-            let node = world.longer();
-            world.kill(node.other());
-            world.force(node);
-            let back = Event::Mend(Mend::Start(node.other()));
-            world.after(4 * lease + 1_000_000, back);
-        }
+        person.look(world);
     }
 }
 
