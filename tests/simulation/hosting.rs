@@ -23,6 +23,7 @@ use twinflow::ha::protocol::Member;
 use twinflow::ha::protocol::Message;
 use twinflow::ha::protocol::NodeId;
 use twinflow::ha::protocol::Plan;
+use twinflow::ha::protocol::PlanSet;
 use twinflow::ha::protocol::Position;
 use twinflow::ha::protocol::Start;
 
@@ -71,7 +72,9 @@ impl World {
                 let delay = self.disk.spread(50, 50_000);
                 self.after(delay, Event::Lock { node, life, version, free });
             }
-            Action::SyncAll { token } => self.begin_sync(node, Some(token))?,
+            Action::SyncAll { token, besides } => {
+                self.begin_sync(node, Some(token), &besides)?;
+            }
             Action::OpenLog { plan } => self.host_mut(node).entries.open(plan)?,
             Action::Append { plan, after, upto } => {
                 self.write(node, plan, (after, upto), parcel)?
@@ -216,8 +219,13 @@ impl World {
         }
     }
 
-    /// Begins an fsync of everything that is written.
-    pub fn begin_sync(&mut self, node: NodeId, token: Option<u64>) -> Result<(), Fallen> {
+    /// Begins an fsync of everything that is written, but of these plans.
+    pub fn begin_sync(
+        &mut self,
+        node: NodeId,
+        token: Option<u64>,
+        besides: &PlanSet,
+    ) -> Result<(), Fallen> {
         self.jobs += 1;
         let job = self.jobs;
         let slow = if self.faults.slow_disk[node.index()] { 50 } else { 1 };
@@ -227,7 +235,8 @@ impl World {
         if token.is_none() {
             host.flushing = false;
         }
-        let reach: Vec<_> = PLANS.iter().map(|plan| (*plan, host.entries.last(*plan))).collect();
+        let plans = PLANS.iter().filter(|plan| !besides.contains(plan));
+        let reach: Vec<_> = plans.map(|plan| (*plan, host.entries.last(*plan))).collect();
         for (plan, upto) in reach.iter().filter(|_| early) {
             host.entries.sync(*plan, *upto)?;
         }

@@ -30,6 +30,7 @@ use twinflow::ha::protocol::Moment;
 use twinflow::ha::protocol::NodeId;
 use twinflow::ha::protocol::Outcome;
 use twinflow::ha::protocol::Plan;
+use twinflow::ha::protocol::PlanSet;
 use twinflow::ha::protocol::Position;
 use twinflow::ha::protocol::RequestId;
 use twinflow::ha::protocol::Settings;
@@ -426,7 +427,7 @@ impl World {
                 self.give(node, Input::LockTested { version, free }, None);
             }
             Event::Flush { .. } => {
-                if let Err(fallen) = self.begin_sync(node, None) {
+                if let Err(fallen) = self.begin_sync(node, None, &PlanSet::new()) {
                     self.fell(node, fallen);
                 }
             }

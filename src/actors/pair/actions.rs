@@ -43,7 +43,7 @@ impl HaManager {
                 let free = self.estate.peer_lock.as_deref().is_some_and(lock::is_free);
                 self.estate.hub.tell(Tell::Lock(version, free));
             }
-            Action::SyncAll { token } => self.sync_all(token),
+            Action::SyncAll { token, besides } => self.sync_all(token, besides),
             // Logs are opened with their plans: what is said of others is not passed on.
             Action::OpenLog { plan } => error!(%plan, "the log of an unknown plan was passed on"),
             Action::Append { plan, after, upto } => {

@@ -17,6 +17,7 @@ use crate::ha::link::freight::Entries;
 use crate::ha::protocol::Epoch;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Plan;
+use crate::ha::protocol::PlanSet;
 use crate::ha::protocol::Position;
 use crate::ha::protocol::Word;
 use crate::journal::JournalError;
@@ -182,31 +183,35 @@ impl HaManager {
         }
     }
 
-    /// Has every journal synced as far as it is now, and says so. Where one fails that is tried
-    /// again from time to time, until all are synced or there is a newer wish: nobody asks twice.
-    pub(super) fn sync_all(&mut self, token: u64) {
+    /// Has every journal but these synced as far as it is now, and says so. Where one fails that is
+    /// tried again from time to time, until all are synced or there is a newer wish: nobody asks
+    /// twice.
+    pub(super) fn sync_all(&mut self, token: u64, besides: PlanSet) {
         self.unsynced = None;
         let mut syncers = Vec::new();
         for log in self.hub().logs() {
+            if besides.contains(&log.mirrored.plan) {
+                continue;
+            }
             let flushed = match &mut *hold(&log.journal) {
                 Some(journal) => {
                     journal.flush().map(|()| syncers.push((journal.syncer(), journal.written())))
                 }
                 // Of a journal that fails nobody can say that it is on disk.
                 None => {
-                    self.unsynced = Some(token);
+                    self.unsynced = Some((token, besides));
                     return;
                 }
             };
             if flushed.is_err() {
-                self.unsynced = Some(token);
+                self.unsynced = Some((token, besides));
                 return self.fails(&log, flushed);
             }
         }
         let hub = self.hub();
         let work = move || {
             let synced = syncers.into_iter().all(|(syncer, upto)| syncer.sync(upto).is_ok());
-            hub.tell(if synced { Tell::SyncedAll(token) } else { Tell::NotSynced(token) });
+            hub.tell(if synced { Tell::SyncedAll(token) } else { Tell::NotSynced(token, besides) });
         };
         if let Err(error) = std::thread::Builder::new().name("sync all".to_owned()).spawn(work) {
             error!(%error, "no thread for syncing the journals");

@@ -47,6 +47,7 @@ use crate::ha::protocol::Member;
 use crate::ha::protocol::Moment;
 use crate::ha::protocol::Outcome;
 use crate::ha::protocol::Plan;
+use crate::ha::protocol::PlanSet;
 use crate::ha::protocol::Position;
 use crate::ha::protocol::Refusal;
 use crate::ha::protocol::RequestId;
@@ -81,8 +82,8 @@ pub enum Tell {
     Arbiter(RequestId, Box<Outcome>),
     /// Every journal is on disk.
     SyncedAll(u64),
-    /// Not all journals could be synced for this token.
-    NotSynced(u64),
+    /// Not all journals but those of these plans could be synced for this token.
+    NotSynced(u64, PlanSet),
     /// The other's kernel lock was tested.
     Lock(Version, bool),
     /// A snapshot has come: of which plan, up to which position and its epoch, under which name.
@@ -169,7 +170,7 @@ pub struct HaManager {
     /// When it was last tried to hand over because of a journal that fails.
     pub(super) fled_at: Duration,
     /// The last wish to have all on disk, if that failed: it is tried again.
-    pub(super) unsynced: Option<u64>,
+    pub(super) unsynced: Option<(u64, PlanSet)>,
     pub(super) wishes: Vec<Wish>,
     pub(super) fences: Fences,
     pub(super) fingerprints: Fingerprints,
@@ -342,8 +343,8 @@ impl HaManager {
         if elapsed.saturating_sub(self.looked_at_lock) > LOCK_LOOK {
             self.looked_at_lock = elapsed;
             self.note_marks();
-            if let Some(token) = self.unsynced.take() {
-                self.sync_all(token);
+            if let Some((token, besides)) = self.unsynced.take() {
+                self.sync_all(token, besides);
             }
             if self.estate.lock.as_ref().is_some_and(|lock| !lock.is_intact()) {
                 error!("the file of this node's kernel lock was removed: the node cannot go on");
@@ -454,7 +455,7 @@ impl Handler<Tell> for HaManager {
             Tell::Arbiter(request, outcome) => {
                 self.give(Input::Arbiter { request, outcome: *outcome }, None);
             }
-            Tell::NotSynced(token) => self.unsynced = Some(token),
+            Tell::NotSynced(token, besides) => self.unsynced = Some((token, besides)),
             Tell::SyncedAll(token) => {
                 for log in self.hub().logs() {
                     self.look(log.mirrored.plan);

@@ -47,6 +47,8 @@ pub enum Action {
     SyncAll {
         /// To be named in the answer.
         token: u64,
+        /// Plans of which it does not matter whether that can be done: they stay down here.
+        besides: PlanSet,
     },
     /// Make an empty journal for a plan that is not deployed here yet.
     OpenLog {

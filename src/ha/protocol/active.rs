@@ -338,7 +338,7 @@ impl Member {
             Some(leaving) if leaving.target == *wanted => leaving.ready,
             _ => {
                 active.leaving = Some(Leaving { token, target: wanted.clone(), ready: false });
-                actions.push(Action::SyncAll { token });
+                actions.push(Action::SyncAll { token, besides: PlanSet::new() });
                 false
             }
         }

@@ -11,6 +11,7 @@ use crate::ha::protocol::log::Span;
 use crate::ha::protocol::member::Member;
 use crate::ha::protocol::member::Part;
 use crate::ha::protocol::message::Body;
+use crate::ha::protocol::record::PlanSet;
 use crate::ha::protocol::words::Epoch;
 use crate::ha::protocol::words::Incarnation;
 use crate::ha::protocol::words::Moment;
@@ -158,7 +159,7 @@ impl Member {
         }
         if done && !on_disk {
             // The doubt ends only when what was taken cannot be lost again.
-            actions.push(Action::SyncAll { token });
+            actions.push(Action::SyncAll { token, besides: PlanSet::new() });
         }
         match &mut self.part {
             Part::Active(active) => {

@@ -240,7 +240,26 @@ impl Member {
         }
     }
 
-    /// Begins a stand against this version: first everything held goes to disk.
+    /// Plans that would stay down after a stand against this record: the holder ran them, and this
+    /// node lacks entries of theirs.
+    fn would_stay_down(&self, record: &Record) -> PlanSet {
+        let mut lacks = record.in_sync.as_ref().map(|peer| peer.lacks.clone()).unwrap_or_default();
+        // Of what was down at the holder this node may have the only whole copy.
+        lacks.retain(|plan| self.logs.get(plan).is_none_or(|log| !log.whole));
+        lacks
+    }
+
+    /// Plans that need not be on disk for a stand against this record, so that a journal that fails
+    /// for good harms no other plan: those that stay down, and by the operator's word, which allows
+    /// a loss, those that fail.
+    fn may_be_unsynced(&self, record: &Record) -> PlanSet {
+        if self.is_named(record) && !self.settings.bare {
+            return self.would_stay_down(record);
+        }
+        self.logs.iter().filter(|(_, log)| log.broken).map(|(plan, _)| *plan).collect()
+    }
+
+    /// Begins a stand against this version: first what is held goes to disk.
     pub(super) fn stand(
         &mut self,
         now: Moment,
@@ -250,13 +269,14 @@ impl Member {
     ) {
         let token = self.token();
         let synced = !self.settings.rules.sync_before_stand;
+        let besides = self.known().map(|record| self.may_be_unsynced(record)).unwrap_or_default();
         let Some(passive) = self.passive_mut() else { return };
         let sent = passive.standing.as_ref().is_some_and(|standing| standing.sent);
         passive.standing = Some(Standing { version, sent, token, began: now, reason });
         if synced {
             self.synced_for_stand(now, token, actions);
         } else {
-            actions.push(Action::SyncAll { token });
+            actions.push(Action::SyncAll { token, besides });
         }
     }
 
@@ -292,9 +312,7 @@ impl Member {
         let breaks = forced && !named;
         let fresh = Generation { epoch, node, incarnation };
         let generation = record.generation.filter(|_| !breaks).unwrap_or(fresh);
-        let mut lacks = record.in_sync.as_ref().map(|peer| peer.lacks.clone()).unwrap_or_default();
-        // Of what was down at the holder this node may have the only whole copy.
-        lacks.retain(|plan| self.logs.get(plan).is_none_or(|log| !log.whole));
+        let lacks = self.would_stay_down(&record);
         let stale = InSync { incarnation: peer, lacks: PlanSet::new() };
         let stand = Record {
             epoch,

@@ -1,9 +1,20 @@
-//! The disk of one node is full for a while.
+//! The disk of one node is full for a while, or fails for good where one plan's journal lies.
 
+use std::fs;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::io::Write;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+use serde_json::json;
+use twinflow::journal::format::SEGMENT_HEAD;
+
+use crate::node::SOON;
+use crate::node::client;
 use crate::pair::accounts::check;
 use crate::pair::load::Rate;
 use crate::pair::nodes::Arbiter;
@@ -54,4 +65,69 @@ fn the_active_whose_disk_is_full_is_replaced() {
 #[test]
 fn the_passive_whose_disk_is_full_is_left_behind_and_comes_back() {
     on_a_full_disk(false);
+}
+
+const TEXTS: &str = "
+define stream In (text string);
+@primaryKey('text') define table Seen (text string);
+from In select text update or insert into Seen on Seen.text == text;
+";
+
+fn send_text(pair: &Pair, node: usize, text: &str) {
+    let (path, body) = ("/api/v1/plans/texts/streams/In", json!({ "text": text }).to_string());
+    let answer = client::ask(pair.nodes[node].address(), "POST", path, &[], Some(body.as_bytes()));
+    assert_eq!(answer.status, 200, "{}; {}", answer.text(), pair.tell());
+}
+
+/// Turns a bit of the oldest entry of a plan's journal around.
+fn damage_journal(pair: &Pair, node: usize, plan: &str) {
+    let folder = pair.nodes[node].folder().join("data/journal/default").join(plan);
+    let files = fs::read_dir(folder).expect("the journal").map(|file| file.expect("a file").path());
+    let oldest = files.filter(|file| file.extension().is_some_and(|end| end == "log")).min();
+    let oldest = oldest.expect("a segment");
+    let mut file = fs::File::options().read(true).write(true).open(oldest).expect("a segment");
+    let place = SeekFrom::Start(SEGMENT_HEAD as u64 + 40);
+    let mut byte = [0];
+    file.seek(place).and_then(|_| file.read_exact(&mut byte)).expect("it is so long");
+    file.seek(place).and_then(|_| file.write_all(&[byte[0] ^ 1])).expect("it can be written");
+}
+
+/// How a node sees a plan in the pair.
+fn state(pair: &Pair, node: usize, plan: &str) -> Option<Value> {
+    let view = pair.view(node);
+    view["plans"].as_array()?.iter().find(|state| state["plan"] == plan).cloned()
+}
+
+/// The passive has lost a plan's journal for good. Then the active ends: all other plans go on.
+#[test]
+fn a_plan_whose_journal_fails_for_good_keeps_no_other_down() {
+    let plans = &[("texts.siddhi", TEXTS)];
+    let mut pair = Pair::start(Plot { arbiter: Arbiter::Witness, plans, ..Plot::default() });
+    let active = pair.wait_in_sync();
+    let victim = 1 - active;
+    for number in 0..20 {
+        send_text(&pair, active, &format!("text {number}"));
+    }
+    damage_journal(&pair, victim, "texts");
+    fill_disk(&pair, victim, true);
+    send_text(&pair, active, "one that does not fit");
+    fill_disk(&pair, victim, false);
+    pair.wait(SOON, "the plan is given up there", || {
+        let plan = pair.try_get(victim, "/api/v1/plans/texts")?.json();
+        (plan["state"] == "failed").then_some(())
+    });
+    pair.wait(SOON, "only that plan is lacking there", || {
+        let lacks = |plan| Some(state(&pair, active, plan)?["peer_lacks"] == true);
+        (pair.view(active)["in_sync"] == true && lacks("texts")? && !lacks("count")?).then_some(())
+    });
+    pair.kill(active);
+    pair.wait(SOON, "the other node acts", || pair.acts(victim).then_some(()));
+    assert_eq!(state(&pair, victim, "texts").expect("its log")["down"], true);
+    let load = pair.load(Rate::default());
+    pair.wait(SOON, "events are taken", || (load.acked() > 50).then_some(()));
+    pair.start_again(active);
+    pair.wait(SOON, "it has all but that plan", || {
+        (pair.view(victim)["in_sync"] == true).then_some(())
+    });
+    check(&pair, &load.stop());
 }

@@ -44,6 +44,8 @@ pub struct Pair {
     pub entries_lost: bool,
     /// Fsyncs of everything take long: these are under way.
     pub syncs: Option<Vec<(NodeId, u64)>>,
+    /// A journal that cannot be fsynced any more.
+    pub failed: Option<(NodeId, Plan)>,
     pub said: Vec<(NodeId, Action)>,
 }
 
@@ -65,6 +67,7 @@ impl Pair {
             tails_lost: false,
             entries_lost: false,
             syncs: None,
+            failed: None,
             said: Vec::new(),
         };
         pair.start(NodeId::A, Journal::Blank);
@@ -137,10 +140,14 @@ impl Pair {
                         let free = self.members[node.other().index()].is_none();
                         waiting.push_back((node, Input::LockTested { version, free }));
                     }
-                    Action::SyncAll { token } if self.syncs.is_some() => {
+                    Action::SyncAll { token, .. } if self.syncs.is_some() => {
                         self.syncs.get_or_insert_default().push((node, token));
                     }
-                    Action::SyncAll { token } => {
+                    Action::SyncAll { besides, .. }
+                        if self
+                            .failed
+                            .is_some_and(|(of, plan)| of == node && !besides.contains(&plan)) => {}
+                    Action::SyncAll { token, .. } => {
                         for (plan, log) in &self.member(node).logs {
                             let (plan, upto) = (*plan, log.last());
                             waiting.push_back((node, Input::Synced { plan, upto }));

@@ -72,6 +72,40 @@ fn a_plan_that_is_lacking_stays_down_until_its_entries_come() {
     assert_eq!(pair.records[0].in_sync.as_ref().map(|peer| peer.lacks.len()), Some(0));
 }
 
+/// What stays down need not be on disk: of a journal that fails for good nobody could say so.
+#[test]
+fn a_journal_that_fails_for_good_keeps_no_other_plan_from_going_on() {
+    let mut pair = broken_at_b();
+    pair.failed = Some((NodeId::B, SECOND));
+    pair.kill(NodeId::A);
+    pair.wait_until_acts(NodeId::B, 400);
+    assert!(pair.member(NodeId::B).may_append(pair.now, PLAN));
+    assert!(!pair.member(NodeId::B).may_append(pair.now, SECOND));
+    // What would run has to be on disk.
+    let mut pair = broken_at_b();
+    pair.failed = Some((NodeId::B, PLAN));
+    pair.kill(NodeId::A);
+    pair.run(5_000);
+    assert!(!pair.acts(NodeId::B));
+}
+
+#[test]
+fn a_journal_that_fails_for_good_does_not_stand_against_the_operators_word() {
+    let mut pair = broken_at_b();
+    pair.kill(NodeId::B);
+    pair.run(3_000);
+    pair.append(NodeId::A, PLAN, 5);
+    pair.kill(NodeId::A);
+    pair.start(NodeId::B, Journal::Sound);
+    pair.give(NodeId::B, Input::PlanBroken { plan: SECOND, broken: true });
+    pair.failed = Some((NodeId::B, SECOND));
+    pair.run(3_000);
+    assert!(!pair.acts(NodeId::B), "A has gone on alone");
+    pair.give(NodeId::B, Input::Operator(Word::Promote { force: true }));
+    pair.wait_until_acts(NodeId::B, 500);
+    assert!(pair.member(NodeId::B).may_append(pair.now, PLAN));
+}
+
 #[test]
 fn only_the_operator_gives_up_entries_that_were_on_a_lost_disk() {
     let mut pair = broken_at_b();
