@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::actors::pair::HaManager;
 use crate::actors::pair::hub::Log;
 use crate::actors::wire;
@@ -28,6 +30,38 @@ pub struct Fences {
     last: u64,
     /// Up to which number each publisher's results are known at the other node, as far as sent.
     told: BTreeMap<(Plan, String), u64>,
+    answers: Answers,
+}
+
+/// What the other node waits for and is told as soon as there is room: that this node knows which
+/// results have left there, and that its fence has come.
+#[derive(Debug, Default)]
+struct Answers {
+    known: BTreeMap<(Plan, String), u64>,
+    fence: Option<Bytes>,
+}
+
+impl Answers {
+    /// Says what is to be said. Without a peer nobody waits for it: over a new connection all is
+    /// told, and asked, anew.
+    fn say(&mut self, ship: impl Fn(&Freight) -> Shipped) {
+        if !self.known.is_empty() {
+            let known = self.known.iter();
+            let known: Vec<Known> =
+                known.map(|((plan, publisher), upto)| (*plan, publisher.clone(), *upto)).collect();
+            let bytes = postcard::to_stdvec(&known).expect("plain values always have a form");
+            let parcel = Parcel { channel: wire::KNOWN, bytes: bytes.into() };
+            if ship(&Freight::Parcel(parcel)) != Shipped::Full {
+                self.known.clear();
+            }
+        }
+        if let Some(bytes) = &self.fence {
+            let back = Parcel { channel: wire::FENCES_BACK, bytes: bytes.clone() };
+            if ship(&Freight::Parcel(back)) != Shipped::Full {
+                self.fence = None;
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -103,8 +137,8 @@ impl HaManager {
         }
         let number = parcel.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         if parcel.channel == wire::FENCES {
-            let back = Parcel { channel: wire::FENCES_BACK, bytes: parcel.bytes.clone() };
-            self.estate.hub.wire.ship(&Freight::Parcel(back));
+            self.fences.answers.fence = Some(parcel.bytes.clone());
+            self.say_answers();
         } else if parcel.channel == wire::FENCES_BACK
             && number.is_some_and(|number| self.fences.state == State::Sent(number))
         {
@@ -170,14 +204,17 @@ impl HaManager {
                 log.mirrored.results_left_elsewhere(publisher, *upto);
             }
         }
-        let known: Vec<Known> = confirmed
-            .iter()
-            .map(|Confirmed { plan, publisher, upto, .. }| (*plan, publisher.clone(), *upto))
-            .collect();
-        let bytes = postcard::to_stdvec(&known).expect("plain values always have a form").into();
-        let known = Freight::Parcel(Parcel { channel: wire::KNOWN, bytes });
-        // What is lost on the way is told again over the next connection.
-        self.estate.hub.wire.ship(&known);
+        for Confirmed { plan, publisher, upto, .. } in confirmed {
+            let known = self.fences.answers.known.entry((*plan, publisher.clone())).or_default();
+            *known = (*upto).max(*known);
+        }
+        self.say_answers();
+    }
+
+    /// Tells the other node what it waits for, as far as there is room.
+    pub(super) fn say_answers(&mut self) {
+        let wire = &self.estate.hub.wire;
+        self.fences.answers.say(|freight| wire.ship(freight));
     }
 
     /// The other node knows that results have left.
@@ -188,5 +225,39 @@ impl HaManager {
                 log.mirrored.results_known(publisher, upto);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A publisher to a receiver without ids waits for this word: it must not get lost.
+    #[test]
+    fn answers_that_find_no_room_are_given_once_there_is_some() {
+        let mut answers = Answers::default();
+        let (plan, name) = (Plan(7), "publisher:Alerts:1".to_owned());
+        answers.known.insert((plan, name.clone()), 4);
+        answers.fence = Some(Bytes::from_static(b"12345678"));
+        answers.say(|_| Shipped::Full);
+        answers.known.insert((plan, name.clone()), 5);
+        let shipped = RefCell::new(Vec::new());
+        let room = |freight: &Freight| {
+            shipped.borrow_mut().push(freight.clone());
+            Shipped::Queued
+        };
+        answers.say(room);
+        answers.say(room);
+        let parcel = |channel, bytes| Freight::Parcel(Parcel { channel, bytes });
+        let known = postcard::to_stdvec(&vec![(plan, name.clone(), 5_u64)]).unwrap();
+        let expected = [
+            parcel(wire::KNOWN, known.into()),
+            parcel(wire::FENCES_BACK, Bytes::from_static(b"12345678")),
+        ];
+        assert_eq!(*shipped.borrow(), expected, "once each");
+        answers.known.insert((plan, name), 6);
+        answers.say(|_| Shipped::NoPeer);
+        assert!(answers.known.is_empty(), "a new connection begins with everything");
     }
 }

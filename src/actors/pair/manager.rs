@@ -334,6 +334,7 @@ impl HaManager {
         self.confirm_all_left();
         self.reach();
         self.fence_tick();
+        self.say_answers();
         self.hand_over_where_broken();
         let elapsed = clock::elapsed();
         if elapsed.saturating_sub(self.watched_at) > WATCH {
