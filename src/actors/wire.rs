@@ -49,6 +49,10 @@ pub const KNOWN: u16 = 7;
 #[rtype(result = "()")]
 pub struct Look(pub Plan);
 
+/// A forwarded entry that is shorter is copied. Frames that come together lie in one block of at
+/// least 64 KiB, and an entry that waits to be ordered would keep all of it.
+const COPIED_BYTES: usize = 16 << 10;
+
 /// The way to the other node.
 #[derive(Default)]
 pub struct Wire {
@@ -145,7 +149,9 @@ impl Wire {
 pub fn read_forward(bytes: &Bytes) -> Option<(Plan, Stamp, u64, Bytes)> {
     let head: (ForwardHead, &[u8]) = postcard::take_from_bytes(bytes).ok()?;
     let (ForwardHead { plan, stamp, first }, rest) = head;
-    Some((plan, stamp, first, bytes.slice_ref(rest)))
+    let is_short = rest.len() < COPIED_BYTES;
+    let entry = if is_short { Bytes::copy_from_slice(rest) } else { bytes.slice_ref(rest) };
+    Some((plan, stamp, first, entry))
 }
 
 /// The other node's answer; `None` if the bytes are none.
@@ -166,5 +172,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Wire")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_entry_that_waits_does_not_keep_the_block_it_came_in() {
+        let stamp = Stamp { incarnation: 1, stint: 2, number: 3 };
+        for (length, is_copied) in [(0, true), (100, true), (COPIED_BYTES, false)] {
+            let mut frame = to_bytes(&ForwardHead { plan: Plan(7), stamp, first: 2 });
+            frame.resize(frame.len() + length, b'e');
+            let frame = Bytes::from(frame);
+            let (plan, of, first, entry) = read_forward(&frame).unwrap();
+            assert_eq!((plan, of, first), (Plan(7), stamp, 2));
+            assert_eq!(entry, vec![b'e'; length]);
+            let lies_in_it = frame.as_ptr_range().contains(&entry.as_ptr());
+            assert_eq!(lies_in_it, !is_copied, "{length} bytes");
+        }
     }
 }
