@@ -73,6 +73,16 @@ enum Part {
     List(Arc<dyn Written>),
 }
 
+impl Part {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Part::Bytes(part) => out.extend_from_slice(part),
+            Part::Rows(rows) => rows.encode(out),
+            Part::List(list) => list.write(out),
+        }
+    }
+}
+
 /// What can be written later, by another thread.
 trait Written: fmt::Debug + Send + Sync {
     fn write(&self, out: &mut Vec<u8>);
@@ -235,6 +245,31 @@ impl Frozen {
         Ok(())
     }
 
+    /// The state as bytes that are made while they are read, one part at a time.
+    pub fn pieces(self: &Arc<Self>) -> Pieces {
+        let (state, lengths) = (Arc::clone(self), self.measure().lengths);
+        let mut begin = head(self.sections.len());
+        let (mut section, mut part) = (0, 0);
+        Pieces::new(move |into| {
+            if !begin.is_empty() {
+                into.append(&mut begin);
+                return Ok(true);
+            }
+            let Some((id, parts)) = state.sections.get(section) else { return Ok(false) };
+            if part == 0 {
+                into.extend(section_head(id, lengths[section]));
+            }
+            match parts.get(part) {
+                Some(next) => {
+                    next.encode(into);
+                    part += 1;
+                }
+                None => (section, part) = (section + 1, 0),
+            }
+            Ok(true)
+        })
+    }
+
     /// The state as bytes, for one that is known to be small.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -264,11 +299,7 @@ fn section_head(id: &str, length: u64) -> Vec<u8> {
 fn each_piece<E>(parts: &[Part], mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let mut bytes = Vec::with_capacity(2 * PIECE);
     for part in parts {
-        match part {
-            Part::Bytes(part) => bytes.extend_from_slice(part),
-            Part::Rows(rows) => rows.encode(&mut bytes),
-            Part::List(list) => list.write(&mut bytes),
-        }
+        part.encode(&mut bytes);
         let mut pieces = bytes.chunks_exact(PIECE);
         pieces.by_ref().try_for_each(&mut put)?;
         let left = pieces.remainder().len();

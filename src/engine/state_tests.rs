@@ -125,3 +125,18 @@ fn the_fingerprint_tells_states_apart() {
     assert_ne!(of(&long), of(&other));
     assert_ne!(of(&rows(3)), of(&rows(4)));
 }
+
+#[test]
+fn state_is_the_same_read_as_it_is_made() {
+    let rows = rows(3_000);
+    for state in [Arc::new(frozen(&rows)), Arc::new(StateWriter::default().freeze())] {
+        let mut pieces = state.pieces();
+        let bytes = state.to_bytes();
+        assert_eq!(pieces.take(bytes.len() as u64), Ok(bytes));
+        assert_eq!(pieces.peek(), Ok(None));
+    }
+    let state = Arc::new(frozen(&rows));
+    let mut saved = SavedState::coming(state.pieces()).unwrap();
+    load(&mut saved, &rows, &["small", "none", "large"]);
+    saved.end().unwrap();
+}

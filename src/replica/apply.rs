@@ -171,7 +171,7 @@ pub(super) struct Running {
 /// From where the machine can be rebuilt.
 enum Base {
     Started(Millis),
-    Frozen(Box<Frozen>),
+    Frozen(Arc<Frozen>),
 }
 
 impl Replica {
@@ -405,7 +405,7 @@ impl Replica {
     /// Makes the state as it stands the one from which the machine is rebuilt.
     fn rest_here(&mut self) {
         if let Some(running) = &self.running {
-            self.base = Base::Frozen(Box::new(running.machine.freeze()));
+            self.base = Base::Frozen(Arc::new(running.machine.freeze()));
             self.forget_entries();
         }
     }
@@ -434,8 +434,8 @@ impl Replica {
                 running.begin(now, results);
             }
             Base::Frozen(state) => {
-                let bytes = state.to_bytes();
-                let state = SavedState::parse(&bytes).map_err(|error| Broken(error.to_string()))?;
+                let state = SavedState::coming(state.pieces());
+                let state = state.map_err(|error| Broken(error.to_string()))?;
                 running.machine = running.made.builder.load(state).map_err(Broken)?;
             }
         }
