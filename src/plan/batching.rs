@@ -32,7 +32,8 @@ pub(super) fn mark(plan: &mut Plan, graph: &Graph, catalog: &dyn Catalog) {
     for stream in 0..plan.streams.len() {
         let start = Node::Stream(stream);
         let all = Reach::new(plan, graph, &counting, start, &mut left);
-        let apart = match all.shows {
+        // Where rows of this stream fail, each of its readers feeds the fault stream.
+        let apart = match all.shows && plan.streams[stream].fault.is_none() {
             true => apart(plan, graph, &counting, start, &mut left),
             false => Vec::new(),
         };
@@ -257,5 +258,10 @@ mod tests {
         let faulty = "@OnError(action='STREAM') define stream S (a int); define stream R (a int); \
              from R insert into S; from S insert into A;";
         assert_eq!(marked(faulty), ["S", "R"]);
+        let plan = checked(
+            "@OnError(action='STREAM') define stream S (a int); \
+             from S select a insert into A; from S select a insert into B;",
+        );
+        assert!(plan.streams[0].row_by_row && plan.streams[0].apart.is_empty());
     }
 }

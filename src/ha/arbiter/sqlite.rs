@@ -43,7 +43,7 @@ pub struct SqliteStore {
     wait: Duration,
     /// The file was there once.
     seen: bool,
-    /// The record as it was last read or written here.
+    /// The record as it was last written here.
     last: Option<Record>,
 }
 
@@ -195,9 +195,7 @@ impl SqliteStore {
 
 impl RecordStore for SqliteStore {
     fn read(&mut self) -> Result<Record, ArbiterError> {
-        let record = self.within(Durability::Extra, |_, record| Ok(record))?;
-        self.last = Some(record.clone());
-        Ok(record)
+        self.within(Durability::Extra, |_, record| Ok(record))
     }
 
     fn write(&mut self, expected: Version, proposed: &Record) -> Result<Written, ArbiterError> {
@@ -214,8 +212,9 @@ impl RecordStore for SqliteStore {
             )?;
             Ok(Written::Won(record))
         })?;
-        let (Written::Won(record) | Written::Lost(record)) = &written;
-        self.last = Some(record.clone());
+        if let Written::Won(record) = &written {
+            self.last = Some(record.clone());
+        }
         Ok(written)
     }
 
