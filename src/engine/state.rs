@@ -270,6 +270,23 @@ impl Frozen {
         })
     }
 
+    /// One section, to be read.
+    fn section(self: &Arc<Self>, place: usize) -> Origin<'static> {
+        let (state, mut left) = (Arc::clone(self), 0);
+        let Ok(()) = each_piece(&self.sections[place].1, |piece| {
+            left += piece.len() as u64;
+            Ok::<(), Infallible>(())
+        });
+        let mut part = 0;
+        let pieces = Pieces::new(move |into| {
+            let Some(next) = state.sections[place].1.get(part) else { return Ok(false) };
+            next.encode(into);
+            part += 1;
+            Ok(true)
+        });
+        Origin::Made { pieces, left }
+    }
+
     /// The state as bytes, for one that is known to be small.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -320,8 +337,16 @@ fn mix(one: u64, other: u64) -> u64 {
 #[derive(Debug)]
 pub struct SavedState<'a> {
     /// Those at hand.
-    sections: Map<String, Cow<'a, [u8]>>,
+    sections: Map<String, Section<'a>>,
     coming: Option<Coming>,
+}
+
+/// A section at hand.
+#[derive(Debug)]
+enum Section<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// Which one of frozen state.
+    Frozen(Arc<Frozen>, usize),
 }
 
 /// Sections that have not come yet.
@@ -352,10 +377,21 @@ impl<'a> SavedState<'a> {
         for _ in 0..u32::decode(from)? {
             let id = Text::decode(from)?;
             let length = usize::decode(from)?;
-            sections.insert(id.to_string(), Cow::Borrowed(codec::take(from, length)?));
+            let bytes = Cow::Borrowed(codec::take(from, length)?);
+            sections.insert(id.to_string(), Section::Bytes(bytes));
         }
         let saved = SavedState { sections, coming: None };
         if from.is_empty() { Ok(saved) } else { Err(LoadError::Malformed) }
+    }
+
+    /// State as it was frozen. Of each section the bytes are made one part at a time while it is
+    /// read.
+    pub fn of(frozen: &Arc<Frozen>) -> SavedState<'static> {
+        let each = |(place, (id, _)): (usize, &(String, Vec<Part>))| {
+            (id.clone(), Section::Frozen(Arc::clone(frozen), place))
+        };
+        let sections = frozen.sections.iter().enumerate().map(each).collect();
+        SavedState { sections, coming: None }
     }
 
     /// Takes apart what [`Frozen::write`] wrote as it comes. Sections that are [loaded] in the
@@ -381,10 +417,13 @@ impl<'a> SavedState<'a> {
     /// # Errors
     /// If the section is missing or was written by a newer version.
     pub fn section(&self, id: &str, version: u16) -> Result<StateReader<'_>, LoadError> {
-        let bytes = self.sections.get(id).ok_or_else(|| {
+        let section = self.sections.get(id).ok_or_else(|| {
             LoadError::Other(format!("saved state has nothing of `{id}`: it is of another plan"))
         })?;
-        let mut reader = StateReader(Origin::Here(bytes));
+        let mut reader = StateReader(match section {
+            Section::Bytes(bytes) => Origin::Here(bytes),
+            Section::Frozen(frozen, place) => frozen.section(*place),
+        });
         reader.check(version)?;
         Ok(reader)
     }
@@ -409,7 +448,8 @@ impl<'a> SavedState<'a> {
                 reader.check(version)?;
                 return whole(reader, load);
             }
-            self.sections.insert(found.to_string(), Cow::Owned(pieces.take(left)?));
+            let bytes = Section::Bytes(Cow::Owned(pieces.take(left)?));
+            self.sections.insert(found.to_string(), bytes);
         }
         whole(self.section(id, version)?, load)
     }
@@ -423,8 +463,8 @@ impl<'a> SavedState<'a> {
             && let Some(coming) = &mut self.coming
             && let Some((found, left)) = coming.next()?
         {
-            let bytes = coming.pieces.take(left)?;
-            self.sections.insert(found.to_string(), Cow::Owned(bytes));
+            let bytes = Section::Bytes(Cow::Owned(coming.pieces.take(left)?));
+            self.sections.insert(found.to_string(), bytes);
         }
         Ok(self.has(id))
     }
@@ -458,6 +498,14 @@ fn check_format(found: u16) -> Result<(), LoadError> {
     if found > FORMAT { Err(LoadError::Newer { found, known: FORMAT }) } else { Ok(()) }
 }
 
+/// The next item of a section of which so many bytes are left.
+fn next<T: Encode>(pieces: &mut Pieces, left: &mut u64) -> Result<T, LoadError> {
+    let before = pieces.position();
+    let item = pieces.get_within(*left)?;
+    *left -= pieces.position() - before;
+    Ok(item)
+}
+
 /// Reads one section in the order in which it was written.
 #[derive(Debug)]
 pub struct StateReader<'a>(Origin<'a>);
@@ -467,6 +515,7 @@ pub struct StateReader<'a>(Origin<'a>);
 enum Origin<'a> {
     Here(&'a [u8]),
     Coming { pieces: &'a mut Pieces, left: u64 },
+    Made { pieces: Pieces, left: u64 },
 }
 
 impl StateReader<'_> {
@@ -477,12 +526,8 @@ impl StateReader<'_> {
     pub fn get<T: Encode>(&mut self) -> Result<T, LoadError> {
         match &mut self.0 {
             Origin::Here(bytes) => Ok(T::decode(bytes)?),
-            Origin::Coming { pieces, left } => {
-                let before = pieces.position();
-                let item = pieces.get_within(*left)?;
-                *left -= pieces.position() - before;
-                Ok(item)
-            }
+            Origin::Coming { pieces, left } => next(pieces, left),
+            Origin::Made { pieces, left } => next(pieces, left),
         }
     }
 
@@ -496,7 +541,10 @@ impl StateReader<'_> {
 
     /// Whether everything has been read.
     pub fn is_at_end(&self) -> bool {
-        matches!(self.0, Origin::Here([]) | Origin::Coming { left: 0, .. })
+        matches!(
+            self.0,
+            Origin::Here([]) | Origin::Coming { left: 0, .. } | Origin::Made { left: 0, .. }
+        )
     }
 
     fn check(&mut self, version: u16) -> Result<(), LoadError> {

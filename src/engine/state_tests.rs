@@ -140,3 +140,18 @@ fn state_is_the_same_read_as_it_is_made() {
     load(&mut saved, &rows, &["small", "none", "large"]);
     saved.end().unwrap();
 }
+
+#[test]
+fn sections_of_frozen_state_are_read_as_they_are_made_in_any_order_and_again() {
+    let rows = rows(3_000);
+    let mut saved = SavedState::of(&Arc::new(frozen(&rows)));
+    assert!(saved.has("none") && !saved.has("another"));
+    load(&mut saved, &rows, &["large", "small", "none", "large"]);
+    let newer = saved.section("none", 2).unwrap_err();
+    assert_eq!(newer, LoadError::Newer { found: 3, known: 2 });
+    let mut section = saved.section("small", 1).unwrap();
+    assert!(!section.is_at_end());
+    assert_eq!((section.get::<u64>(), section.is_at_end()), (Ok(7), true));
+    assert_eq!(section.get::<u8>(), Err(LoadError::Malformed));
+    saved.end().unwrap();
+}

@@ -115,7 +115,8 @@ fn carry(old: &str, new: &str) -> (PlanCore, Carried) {
     let mut before = started(old, 0);
     feed(&mut before, 0..CUT);
     let mut after = build(new);
-    let carried = after.adopt(&before.freeze().to_bytes(), CUT * 1000).unwrap();
+    let state = SavedState::of(&Arc::new(before.freeze()));
+    let carried = after.adopt(&state, CUT * 1000).unwrap();
     (after, carried)
 }
 
@@ -453,6 +454,7 @@ fn state_of_the_format_before_is_loaded_and_carries_nothing() {
     after.load(&former).unwrap();
     assert_eq!(after.freeze().to_bytes(), bytes);
     assert_eq!(feed(&mut after, CUT..END), feed(&mut before, CUT..END));
+    let former = SavedState::parse(&former).unwrap();
     let carried = build(PLAN).adopt(&former, CUT * 1000).unwrap();
     assert_eq!((carried.kept.len(), carried.dropped.len()), (0, 1));
     assert!(SavedState::parse(&bytes).unwrap().has("identity"));
@@ -479,6 +481,8 @@ fn damaged_state_is_refused() {
     feed(&mut before, 0..CUT);
     let bytes = before.freeze().to_bytes();
     for end in (0..bytes.len()).step_by(7) {
-        assert!(build(PLAN).adopt(&bytes[..end], 0).is_err(), "{end} bytes");
+        let saved = SavedState::parse(&bytes[..end]);
+        let carried = saved.and_then(|saved| build(PLAN).adopt(&saved, 0));
+        assert!(carried.is_err(), "{end} bytes");
     }
 }

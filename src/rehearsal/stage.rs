@@ -7,6 +7,7 @@ use crate::engine::entry::Input;
 use crate::engine::entry::Outlet;
 use crate::engine::library::Library;
 use crate::engine::state::LoadError;
+use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
@@ -220,11 +221,11 @@ impl Stage {
     /// # Errors
     /// If it refuses what this one saved, or does not keep all of it.
     pub fn change_version(&mut self) -> Result<(), NoSnapshot> {
-        let bytes = self.core.freeze().to_bytes();
+        let state = SavedState::of(&Arc::new(self.core.freeze()));
         let fresh = PlanCore::build(Arc::clone(&self.plan), SECRET);
         let mut fresh =
             fresh.map_err(|error| NoSnapshot::Broken(LoadError::Other(error.message)))?;
-        let carried = fresh.adopt(&bytes, self.at).map_err(NoSnapshot::Broken)?;
+        let carried = fresh.adopt(&state, self.at).map_err(NoSnapshot::Broken)?;
         if let Some(lost) = carried.dropped.first() {
             let what = format!("the same plan does not keep the {lost}");
             return Err(NoSnapshot::Broken(LoadError::Other(what)));

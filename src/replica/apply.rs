@@ -346,7 +346,7 @@ impl Replica {
         let machine = match &self.running {
             None => made.builder.start(now).map_err(Broken)?,
             Some(Running { machine: before, .. }) => {
-                let state = before.freeze().to_bytes();
+                let state = SavedState::of(&Arc::new(before.freeze()));
                 let (machine, carried) = made.builder.carry(&state, now).map_err(Broken)?;
                 let ended = before.held().saturating_sub(machine.held()) as u64;
                 self.takeover = Some(Takeover { carried, ended });

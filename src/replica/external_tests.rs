@@ -389,7 +389,7 @@ fn a_number_is_never_given_to_another_question() {
     scene.ask(&[("a", 1), ("b", 2)]);
     let without = "define stream S (k string, n int); from S select k insert into O;";
     let mut next = Scene::built(without);
-    next.core.adopt(&scene.core.freeze().to_bytes(), 0).unwrap();
+    next.core.adopt(&SavedState::of(&Arc::new(scene.core.freeze())), 0).unwrap();
     for is_coming in [false, true] {
         let bytes = next.core.freeze().to_bytes();
         next = Scene::built(without);
@@ -400,7 +400,7 @@ fn a_number_is_never_given_to_another_question() {
         next.core.take_state(state.unwrap()).unwrap();
     }
     scene = Scene::built(&format!("{HEAD}{JOIN}"));
-    scene.core.adopt(&next.core.freeze().to_bytes(), 0).unwrap();
+    scene.core.adopt(&SavedState::of(&Arc::new(next.core.freeze())), 0).unwrap();
     scene.ask(&[("a", 1)]);
     assert_eq!(scene.errands()[0].1, Some(3));
 }
@@ -413,7 +413,7 @@ fn numbers_go_on_where_all_other_state_is_lost() {
     state.section("identity", 1);
     let plan = Scene::new(JOIN).plan;
     let builder = EngineBuilder { plan, secret: 7 };
-    let (machine, carried) = builder.carry(&state.freeze().to_bytes(), 0).unwrap();
+    let (machine, carried) = builder.carry(&SavedState::of(&Arc::new(state.freeze())), 0).unwrap();
     assert_eq!(carried.dropped[0].what, "all state");
     let saved = machine.freeze().to_bytes();
     let saved = SavedState::parse(&saved).unwrap();

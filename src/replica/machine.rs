@@ -96,7 +96,11 @@ pub trait Builder: Send + Sync {
     ///
     /// # Errors
     /// If a part of the plan cannot be run.
-    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String>;
+    fn carry(
+        &self,
+        state: &SavedState<'_>,
+        at: Millis,
+    ) -> Result<(Box<dyn Machine>, Carried), String>;
     /// One that draws chance from another secret; `None` if it draws none.
     fn with_secret(&self, _secret: u64) -> Option<Arc<dyn Builder>> {
         None
@@ -140,7 +144,11 @@ impl Builder for EngineBuilder {
         Ok(Box::new(Engine(core)))
     }
 
-    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+    fn carry(
+        &self,
+        state: &SavedState<'_>,
+        at: Millis,
+    ) -> Result<(Box<dyn Machine>, Carried), String> {
         let mut core = self.build()?;
         match core.adopt(state, at) {
             Ok(carried) => Ok((Box::new(Engine(core)), carried)),

@@ -60,7 +60,11 @@ impl Builder for FragileBuilder {
     fn load(&self, state: SavedState<'_>) -> Result<Box<dyn Machine>, String> {
         Ok(Box::new(Fragile(self.0.load(state)?, self.1)))
     }
-    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+    fn carry(
+        &self,
+        state: &SavedState<'_>,
+        at: Millis,
+    ) -> Result<(Box<dyn Machine>, Carried), String> {
         let (machine, carried) = self.0.carry(state, at)?;
         Ok((Box::new(Fragile(machine, self.1)), carried))
     }

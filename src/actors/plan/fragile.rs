@@ -44,7 +44,11 @@ impl Builder for FragileBuilder {
         Ok(Box::new(Fragile(self.0.load(state)?)))
     }
 
-    fn carry(&self, state: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+    fn carry(
+        &self,
+        state: &SavedState<'_>,
+        at: Millis,
+    ) -> Result<(Box<dyn Machine>, Carried), String> {
         let (machine, carried) = self.0.carry(state, at)?;
         Ok((Box::new(Fragile(machine)), carried))
     }

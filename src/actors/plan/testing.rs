@@ -47,7 +47,7 @@ impl Builder for AdderBuilder {
         Ok(Box::new(Adder { plan: Arc::clone(&self.0), sum, timers: Vec::new() }))
     }
 
-    fn carry(&self, _: &[u8], at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
+    fn carry(&self, _: &SavedState<'_>, at: Millis) -> Result<(Box<dyn Machine>, Carried), String> {
         Ok((self.start(at)?, Carried::default()))
     }
 }

@@ -46,7 +46,7 @@ pub struct Carried {
 
 /// What was saved of another version.
 struct Before<'a> {
-    saved: SavedState<'a>,
+    saved: &'a SavedState<'a>,
     identities: Identities,
     operators: Vec<Address>,
 }
@@ -59,10 +59,9 @@ impl PlanCore {
     ///
     /// # Errors
     /// If the bytes are damaged; the plan must then not be used further.
-    pub fn adopt(&mut self, bytes: &[u8], at: Millis) -> Result<Carried, LoadError> {
+    pub fn adopt(&mut self, saved: &SavedState<'_>, at: Millis) -> Result<Carried, LoadError> {
         self.start(at);
-        let saved = SavedState::parse(bytes)?;
-        self.go_on_asking(&saved)?;
+        self.go_on_asking(saved)?;
         if !saved.has(IDENTITY) {
             let what = "all state".to_owned();
             let why = "it was saved by a program that did not say what it belongs to".to_owned();
@@ -106,9 +105,9 @@ impl PlanCore {
     ///
     /// # Errors
     /// If the bytes are damaged.
-    pub fn start_after(&mut self, bytes: &[u8], at: Millis) -> Result<(), LoadError> {
+    pub fn start_after(&mut self, saved: &SavedState<'_>, at: Millis) -> Result<(), LoadError> {
         self.start(at);
-        self.go_on_asking(&SavedState::parse(bytes)?)
+        self.go_on_asking(saved)
     }
 
     /// An answer to a question of before must not be taken for one to another.
@@ -120,7 +119,7 @@ impl PlanCore {
     }
 
     fn carry_unit(&mut self, before: &Before<'_>, pair: Pair) -> Result<(), LoadError> {
-        let saved = &before.saved;
+        let saved = before.saved;
         let (old, new) = (&before.identities.units[pair.old], &self.identities.units[pair.new]);
         let (from, to) = (old.id, new.id);
         match new.kind {
