@@ -182,19 +182,19 @@ pub fn sequence(batches: &[Batch]) -> usize {
     let mut before = (f64::INFINITY, f64::INFINITY);
     let mut out = (Vec::new(), Vec::new(), Vec::new());
     for batch in batches {
-        out.0.clear();
-        out.1.clear();
-        out.2.clear();
-        for &price in columns(batch).1 {
-            if before.0 < before.1 && before.1 < price {
-                out.0.push(before.0);
-                out.1.push(before.1);
-                out.2.push(price);
-            }
+        let prices = columns(batch).1;
+        out.0.resize(prices.len(), 0.0);
+        out.1.resize(prices.len(), 0.0);
+        out.2.resize(prices.len(), 0.0);
+        let mut count = 0;
+        for &price in prices {
+            // Written in any case: whether a match ends here is hard to foresee.
+            (out.0[count], out.1[count], out.2[count]) = (before.0, before.1, price);
+            count += usize::from((before.0 < before.1) & (before.1 < price));
             before = (before.1, price);
         }
-        rows += out.0.len();
-        black_box(&out);
+        rows += count;
+        black_box((&out.0[..count], &out.1[..count], &out.2[..count]));
     }
     rows
 }
