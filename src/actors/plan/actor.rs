@@ -177,12 +177,12 @@ impl PlanActor {
             let Some(work) = self.station.inbox.take() else { break };
             desk.take(work);
             ordered += 1;
-            if desk.ledger().is_safe() {
+            if desk.can_apply() {
                 return Ok(true);
             }
         }
         desk.flush()?;
-        Ok(ordered > 0 || desk.ledger().is_safe())
+        Ok(ordered > 0 || desk.can_apply())
     }
 
     fn set_timer(&mut self, ctx: &mut Context<Self>) {

@@ -342,6 +342,9 @@ impl Desk {
             }
             return Ok(true);
         }
+        if self.is_ahead() {
+            return Ok(false);
+        }
         let next = match self.follow.stalled.take() {
             Some(stalled) => Some(stalled),
             None => self.ledger.next_upto(safe).map_err(Stuck::Log)?,

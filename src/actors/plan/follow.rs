@@ -9,8 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
-
 use crate::actors::clock;
 use crate::actors::gate::Part;
 use crate::actors::plan::Arrival;
@@ -26,6 +24,7 @@ use crate::actors::plan::Unordered;
 use crate::actors::plan::Verdict;
 use crate::actors::plan::Waiting;
 use crate::actors::plan::Work;
+use crate::actors::plan::outbox::Pending;
 use crate::actors::tree::Inbox;
 use crate::event::codec::Encode as _;
 use crate::ha::link::Shipped;
@@ -58,9 +57,11 @@ pub struct Follow {
     /// To be forwarded, or ordered here.
     turned: VecDeque<Unordered>,
     /// New versions whose entries have not come yet.
-    switches: VecDeque<Switch>,
+    pub(super) switches: VecDeque<Switch>,
     /// An entry that deploys a version nobody has brought here yet.
     pub(super) stalled: Option<Waiting>,
+    /// Results of a snapshot, as long as the version is not here that has their ways out.
+    pub(super) pending: Vec<Pending>,
     /// Whether this node was ordering when it last looked.
     ordered: bool,
     /// How often the plan's state was taken from the other node.
@@ -90,8 +91,7 @@ impl Desk {
             self.order(Body::Deploy(self.version.deployment()), Told::Nobody, None);
         }
         for switch in std::mem::take(&mut self.follow.switches) {
-            let deployment = self.deployment_of(&switch.version);
-            self.order(Body::Deploy(deployment), Told::Deployer(switch), None);
+            self.order_switch(switch, None);
         }
         self.follow.sent = 0;
         if !self.must_load() {
@@ -137,16 +137,12 @@ impl Desk {
     /// A snapshot took the place of the log: who waits for what was in it cannot be told more.
     pub(super) fn restart_after(&mut self, position: u64) {
         for waiting in self.ledger.restart_after(position) {
-            match waiting.entry {
-                Some(_) => waiting.told.refuse(Misfit::Unsure),
-                None => self.ledger_again(waiting),
+            match (waiting.entry, waiting.told) {
+                (_, Told::Deployer(switch)) => self.follow.switches.push_back(switch),
+                (Some(_), told) => told.refuse(Misfit::Unsure),
+                (None, Told::Asker(question)) => self.ledger.line_up(question, waiting.room),
+                (None, _) => {}
             }
-        }
-    }
-
-    fn ledger_again(&mut self, waiting: Waiting) {
-        if let Told::Asker(question) = waiting.told {
-            self.ledger.line_up(question, waiting.room);
         }
     }
 
@@ -156,7 +152,7 @@ impl Desk {
         match (&entry.body, told) {
             // The node that forwarded it has it still.
             (_, Told::Peer(_)) => {}
-            (Body::Deploy(_), Told::Deployer(switch)) => self.follow.switches.push_back(switch),
+            (Body::Deploy(_), Told::Deployer(switch)) => self.keep_switch(switch),
             // A source that has places brings it again where it is pulled from.
             (body, _) if body.mark().is_some() && body.copied().is_none() => {}
             // Who orders asks the store itself.
@@ -246,29 +242,6 @@ impl Desk {
             taken += 1;
         }
         taken
-    }
-
-    /// Whether an entry can be applied here now: a version has to be brought by the deployer first,
-    /// so that its ways out are there. Gives who is to be told of it.
-    pub(super) fn admit(&mut self, waiting: Waiting) -> Option<Waiting> {
-        let Some(LogEntry { body: Body::Deploy(deployment), .. }) = &waiting.entry else {
-            return Some(waiting);
-        };
-        let is_own = !matches!(waiting.told, Told::Nobody);
-        if self.ledger.mirrored().is_none() || is_own || deployment.number <= self.version.number {
-            return Some(waiting);
-        }
-        let switches = &mut self.follow.switches;
-        let place = switches.iter().position(|switch| switch.version.number == deployment.number);
-        match place.and_then(|place| switches.remove(place)) {
-            Some(switch) => Some(Waiting { told: Told::Deployer(switch), ..waiting }),
-            None => {
-                let (plan, version) = (&self.version.name, deployment.number);
-                info!(%plan, version, "waiting for the new version to be deployed here, too");
-                self.follow.stalled = Some(waiting);
-                None
-            }
-        }
     }
 
     /// Whether the log says by now how far the receivers have come: nothing that others ordered is

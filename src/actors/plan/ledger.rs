@@ -16,6 +16,7 @@ use crate::actors::plan::Mirrored;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::Question;
 use crate::actors::plan::SharedJournal;
+use crate::actors::plan::Switch;
 use crate::actors::plan::Told;
 use crate::actors::plan::Unordered;
 use crate::actors::plan::Waiting;
@@ -360,6 +361,20 @@ impl Ledger {
                 let told = std::mem::replace(&mut waiting.told, Told::Nobody);
                 told.tell(waiting.position, Outcome::Done);
             }
+        }
+    }
+
+    /// Who brought a version that this ledger ordered, if its entry was not given out yet; that one
+    /// tells nobody any more.
+    pub fn take_switch(&mut self, number: u64) -> Option<Switch> {
+        let brought = |waiting: &&mut Waiting| match &waiting.told {
+            Told::Deployer(switch) => switch.version.number == number,
+            _ => false,
+        };
+        let waiting = self.waiting.iter_mut().find(brought)?;
+        match std::mem::replace(&mut waiting.told, Told::Nobody) {
+            Told::Deployer(switch) => Some(switch),
+            _ => unreachable!("it was looked at"),
         }
     }
 

@@ -17,7 +17,6 @@ use crate::actors::plan::Stuck;
 use crate::actors::plan::Switch;
 use crate::actors::plan::Told;
 use crate::actors::plan::Version;
-use crate::actors::tree::Room;
 use crate::engine::core::stored::columns_in_store;
 use crate::event::Batch;
 use crate::event::DataType;
@@ -97,15 +96,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Orders a new version.
-    pub(super) fn take_switch(&mut self, switch: Switch, room: Option<Room>) {
-        let body = Body::Deploy(self.deployment_of(&switch.version));
-        self.versions.remember(&switch.version);
-        self.ordering = Arc::clone(&switch.version);
-        self.order(body, Told::Deployer(switch), room);
-    }
-
-    fn applied_number(&self) -> u64 {
+    pub(super) fn applied_number(&self) -> u64 {
         self.replica.deployment().map_or(0, |deployment| deployment.number)
     }
 

@@ -35,6 +35,9 @@ mod resync;
 mod snapshots;
 mod station;
 mod suspect;
+mod switching;
+#[cfg(test)]
+mod switching_tests;
 mod tail;
 #[cfg(test)]
 pub(crate) mod testing;

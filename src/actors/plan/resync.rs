@@ -53,10 +53,10 @@ impl Desk {
         let pending = self.restore(position)?;
         self.void_results();
         self.suspect = None;
+        self.follow.stalled = None;
         self.restart_after(position);
-        self.begin_tails();
-        self.begin_letters();
-        self.send_pending(pending);
+        self.follow.pending = pending;
+        self.adopt_switches();
         self.weigh();
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "going on from the other node's snapshot");
@@ -68,10 +68,10 @@ impl Desk {
     pub(super) fn reload(&mut self, position: u64) -> Result<(), Stuck> {
         let pending = self.restore(position)?;
         self.void_results();
+        self.follow.stalled = None;
         self.ledger.rewind(position);
-        self.begin_tails();
-        self.begin_letters();
-        self.send_pending(pending);
+        self.follow.pending = pending;
+        self.adopt_switches();
         self.weigh();
         self.applied.send_replace(position);
         info!(plan = %self.version.name, position, "the log is applied anew from there");
@@ -90,7 +90,7 @@ impl Desk {
 
     /// The results that have not left, as far as they were computed.
     pub(super) fn pending(&self) -> Vec<Pending> {
-        let mut pending = Vec::new();
+        let mut pending = self.follow.pending.clone();
         for end in self.version.streams.iter().flat_map(|front| &front.publishers) {
             end.outbox.forget(end.confirmed());
             let publisher: Text = end.name.as_str().into();
