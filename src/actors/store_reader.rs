@@ -1,4 +1,5 @@
-//! Reads what the stores of a node have of a plan's tables, each in a thread of its own.
+//! Reads what the stores of a node have of a plan's tables: all of one before the plan's own changes
+//! reach it, each in a thread of its own, and what a query asks for.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,13 +15,16 @@ use crate::actors::edges::Ports;
 use crate::actors::plan::Reading;
 use crate::actors::plan::TableReader;
 use crate::actors::tree::Voice;
+use crate::event::Batch;
 use crate::event::Schema;
 use crate::event::Text;
 use crate::plan::logical::Endpoint;
 use crate::plan::logical::Plan;
 use crate::plan::logical::Role;
 use crate::plan::logical::TableId;
+use crate::plan::outside::Wanted;
 use crate::publishers;
+use crate::publishers::Most;
 use crate::publishers::Setup;
 use crate::store::Kind;
 use crate::store::StoreError;
@@ -81,6 +85,31 @@ impl TableReader for StoreReader {
             }
         }
         receiver
+    }
+
+    fn find(
+        &self,
+        plan: &Plan,
+        table: TableId,
+        wanted: &Wanted,
+        most: Most,
+    ) -> Result<Option<Batch>, StoreError> {
+        let known = &plan.tables[table];
+        let errands = known.changes.map(|stream| &plan.streams[stream]);
+        let endpoint = errands.and_then(|errands| Some((errands, errands.store.as_ref()?)));
+        let Some((errands, endpoint)) = endpoint else {
+            return Err(StoreError::refused("the table is not kept in a store"));
+        };
+        let setup = Setup {
+            plan: &self.plan,
+            stream: &known.name,
+            schema: &errands.schema,
+            endpoint,
+            role: Role::Errands,
+            topics: &self.ports.topics,
+            stores: Some(&self.ports.stores),
+        };
+        publishers::find_rows(&setup, wanted, most)
     }
 }
 

@@ -105,6 +105,8 @@ kinds! {
     SQL_STOPPED = 409 "sql-stopped" "The statement was ended by its id.";
     /// The store cannot be asked.
     STORE_AWAY = 503 "store-away" "The store cannot be asked now; try again later.";
+    /// The store has not come far enough.
+    STORE_BEHIND = 503 "store-behind" "What the plan wrote before is not in the store yet.";
     /// No such dead letter.
     UNKNOWN_LETTER = 404 "unknown-dead-letter" "The plan keeps no dead letter of this number.";
     /// The dead letter stays.

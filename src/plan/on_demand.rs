@@ -12,6 +12,7 @@ use crate::language::tree::Span;
 use crate::plan::checker::Checker;
 use crate::plan::checker::with_known;
 use crate::plan::codes;
+use crate::plan::expression::Node as ExprNode;
 use crate::plan::graph::Node;
 use crate::plan::logical::Findable;
 use crate::plan::logical::OnDemand;
@@ -67,12 +68,14 @@ impl Checker<'_> {
             OnDemandKind::Find { source, alias, on, range } => {
                 let name = alias.as_ref().unwrap_or(source);
                 let from = self.read(source)?;
-                if matches!(from.0, Findable::External(_)) {
-                    self.not_supported(source.span, "on-demand queries that read external tables");
-                }
+                let reads = from.0;
                 let buckets =
-                    self.buckets(from.0, range.as_ref(), &Scope::default(), source.span)?;
+                    self.buckets(reads, range.as_ref(), &Scope::default(), source.span)?;
                 let found = self.find_rows(from, name, on.as_ref(), selection, tree.span)?;
+                if matches!(reads, Findable::External(_)) && looks_elsewhere(&found) {
+                    let what = "`in` in an on-demand query that reads an external table";
+                    self.not_supported(on.as_ref().map_or(tree.span, |on| on.span), what);
+                }
                 Some(OnDemand { buckets, ..found })
             }
             OnDemandKind::Insert { target } => {
@@ -174,6 +177,20 @@ impl Checker<'_> {
         let selection = self.selection(Some(tree), tree.span, &Scope::default(), &[])?;
         Some((selection, tree.span))
     }
+}
+
+/// Whether a query that finds rows asks for others, too: those are in the plan, away from which an
+/// external table is read.
+fn looks_elsewhere(query: &OnDemand) -> bool {
+    let selection = &query.selection;
+    let all = query.on.iter().chain(&selection.outputs).chain(&selection.group_by);
+    let all = all.chain(&selection.having).chain(selection.order_by.iter().map(|(key, _)| key));
+    let arguments = selection.aggregates.iter().flat_map(|aggregate| &aggregate.arguments);
+    let mut looks = false;
+    for expr in all.chain(arguments) {
+        expr.walk(&mut |part| looks |= matches!(part.node, ExprNode::In(..)));
+    }
+    looks
 }
 
 fn written(selection: Selection, output: Output) -> OnDemand {

@@ -77,6 +77,17 @@ pub enum Condition {
     Holds(usize),
 }
 
+/// What a store is asked for at once, by an on-demand query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// As much of the query's condition as a database understands; `None`: all rows.
+    pub condition: Option<Condition>,
+    /// The condition's parameters.
+    pub with: Vec<Value>,
+    /// So many rows are enough, whichever of those meant; `None`: all are needed.
+    pub enough: Option<u64>,
+}
+
 /// As much of a condition as a database understands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pushed {

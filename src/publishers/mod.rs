@@ -27,6 +27,10 @@ mod harness;
 
 pub use check::check;
 #[cfg(feature = "node")]
+pub use rdbms::Most;
+#[cfg(feature = "node")]
+pub use rdbms::find_rows;
+#[cfg(feature = "node")]
 pub use rdbms::read_table;
 
 use std::ops::Range;

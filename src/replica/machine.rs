@@ -38,6 +38,10 @@ pub trait Machine: Send {
     /// # Errors
     /// If a part of the query cannot be run; the state is then as it was.
     fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String>;
+    /// Its clock, if that is another than the wall's.
+    fn clock(&self) -> Option<Millis> {
+        None
+    }
     /// When it wants to be told that time has passed even if nothing comes.
     fn next_due(&self) -> Option<Millis>;
     /// Its state as it stands.
@@ -186,6 +190,10 @@ impl Machine for Engine {
 
     fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
         self.0.query(query).map_err(|error| error.message)
+    }
+
+    fn clock(&self) -> Option<Millis> {
+        Some(self.0.now())
     }
 
     fn next_due(&self) -> Option<Millis> {

@@ -9,6 +9,8 @@
 //! reads no clock and sends nothing; whoever holds it decides when an entry is safe to apply and
 //! when a result may leave. So a restart, a standby and a simulation all run the same code.
 
+#[cfg(test)]
+mod apart_tests;
 mod apply;
 mod copies;
 #[cfg(test)]

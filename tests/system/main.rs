@@ -9,6 +9,7 @@ mod documents;
 mod edges;
 mod edits;
 mod external;
+mod external_queries;
 mod faults;
 mod flow;
 mod folder;

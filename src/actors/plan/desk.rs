@@ -28,7 +28,6 @@ use crate::actors::plan::LetterBox;
 use crate::actors::plan::Loading;
 use crate::actors::plan::Misfit;
 use crate::actors::plan::PublisherEnd;
-use crate::actors::plan::Question;
 use crate::actors::plan::Rows;
 use crate::actors::plan::Suspect;
 use crate::actors::plan::Told;
@@ -48,7 +47,6 @@ use crate::actors::tree::note_panics;
 use crate::disk::RealDisk;
 use crate::engine::context::Level;
 use crate::engine::context::Note;
-use crate::plan::logical::Output as QueryOutput;
 use crate::publishers::Parcel;
 use crate::replica::Body;
 use crate::replica::Broken;
@@ -77,7 +75,7 @@ pub struct Desk {
     pub(super) ledger: Ledger,
     /// While what was found in the log is applied: notes at which entry.
     pub(super) suspect: Option<Suspect>,
-    busy: Arc<Busy>,
+    pub(super) busy: Arc<Busy>,
     /// In which epoch this node ordered the entry at hand; 0 if others did, or a former life.
     epoch: u64,
     /// Results that have not been handed to their publishers yet.
@@ -310,22 +308,6 @@ impl Desk {
         self.order(body, told, Some(room));
     }
 
-    fn take_question(&mut self, question: Question, room: Room) {
-        if !Arc::ptr_eq(&question.version, &self.ordering) {
-            return question.answer(Err(Misfit::Changed { what: "the plan".to_owned() }));
-        }
-        if question.query.output == QueryOutput::Return {
-            // It sees the state of now, also where only time has passed.
-            if self.ledger.is_waiting() || self.due_in() == Some(0) {
-                self.order(Body::Tick, Told::Nobody, None);
-            }
-            self.ledger.line_up(question, Some(room));
-        } else {
-            let (query, sending) = ((&*question.text).into(), None);
-            self.order(Body::Write { query, sending }, Told::Asker(question), Some(room));
-        }
-    }
-
     /// Applies the next entry that is safe; `false` if there is none.
     ///
     /// # Errors
@@ -467,30 +449,12 @@ impl Desk {
         Ok(())
     }
 
-    fn bring_back(&mut self) -> Result<Option<LogEntry>, Broken> {
+    pub(super) fn bring_back(&mut self) -> Result<Option<LogEntry>, Broken> {
         let replica = &mut self.replica;
         match catch_unwind(AssertUnwindSafe(|| replica.take_back())) {
             Ok(back) => back,
             Err(_) => Err(Broken(last_panic())),
         }
-    }
-
-    fn answer(&mut self, told: Told) -> Result<(), Broken> {
-        let Told::Asker(question) = told else { return Ok(()) };
-        let (replica, query) = (&mut self.replica, &question.query);
-        self.busy.begin();
-        let asked = catch_unwind(AssertUnwindSafe(|| replica.ask(query)));
-        self.busy.end();
-        match asked {
-            Ok(rows) => question.answer(rows.map_err(|reason| Misfit::NotRun { reason })),
-            Err(_) => {
-                let note = last_panic();
-                error!(plan = %self.version.name, note, "the plan panicked over a query");
-                question.answer(Err(Misfit::Poison { note }));
-                self.bring_back()?;
-            }
-        }
-        Ok(())
     }
 
     /// Sends results on their way; the rows of the input itself are not counted as put out.

@@ -9,6 +9,7 @@ use crate::engine::state::SavedState;
 use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Value;
+use crate::plan::answers::Answers;
 use crate::plan::logical::OnDemand;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::TableId;
@@ -80,8 +81,16 @@ impl Machine for Fragile {
         }
     }
 
+    fn answer(&mut self, at: Millis, answers: &Arc<Answers>, results: &mut Results) {
+        self.0.answer(at, answers, results);
+    }
+
     fn ask(&mut self, query: &OnDemand) -> Result<Vec<Vec<Value>>, String> {
         self.0.ask(query)
+    }
+
+    fn clock(&self) -> Option<Millis> {
+        self.0.clock()
     }
 
     fn next_due(&self) -> Option<Millis> {

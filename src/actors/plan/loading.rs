@@ -23,7 +23,10 @@ use crate::event::DataType;
 use crate::event::Text;
 use crate::plan::logical::Plan;
 use crate::plan::logical::TableId;
+use crate::plan::outside::Wanted;
+use crate::publishers::Most;
 use crate::replica::Body;
+use crate::store::StoreError;
 
 /// What a reader says of a table.
 #[derive(Debug)]
@@ -41,6 +44,18 @@ pub trait TableReader: Send + Sync {
     /// Begins to read a table, in a thread that ends when nobody listens any more. It waits for a
     /// store that cannot be reached; pieces are bounded.
     fn begin(&self, plan: &Plan, table: TableId) -> Receiver<Reading>;
+    /// Finds rows of an external table; `None` if they are more than may be. Blocks, and does not
+    /// wait for a store that cannot be reached.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn find(
+        &self,
+        plan: &Plan,
+        table: TableId,
+        wanted: &Wanted,
+        most: Most,
+    ) -> Result<Option<Batch>, StoreError>;
 }
 
 /// Where the first load of tables stands.
@@ -66,6 +81,13 @@ struct AtHand {
     is_over: bool,
     /// Whether whoever reads has fallen.
     is_lost: bool,
+}
+
+impl Loading {
+    /// Who reads what stores have.
+    pub(super) fn reader(&self) -> Option<Arc<dyn TableReader>> {
+        self.reader.clone()
+    }
 }
 
 impl Desk {

@@ -29,6 +29,7 @@ mod mirrored;
 #[cfg(test)]
 mod mirrored_ledger_tests;
 pub mod outbox;
+mod outside;
 mod question;
 mod replay;
 mod resync;

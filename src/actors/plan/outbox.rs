@@ -59,6 +59,18 @@ impl Outbox {
         self.pending().iter().map(waits).sum()
     }
 
+    /// The number of the last row of this kind, of those that have not left if `confirmed` have.
+    #[must_use]
+    pub fn last(&self, confirmed: u64, is_such: impl Fn(&Batch, usize) -> bool) -> Option<u64> {
+        let pending = self.pending();
+        let waits =
+            |(number, rows): &&(u64, Arc<Batch>)| number + rows.len() as u64 > confirmed + 1;
+        pending.iter().rev().take_while(waits).find_map(|(number, rows)| {
+            let row = (0..rows.len()).rev().find(|&row| is_such(rows, row))?;
+            Some(number + row as u64).filter(|number| *number > confirmed)
+        })
+    }
+
     /// Forgets all.
     pub fn clear(&self) {
         self.pending().clear();
@@ -146,6 +158,11 @@ mod tests {
         outbox.forget(1);
         assert_eq!(outbox.list().len(), 2, "a part of a parcel has not left");
         assert_eq!([0, 1, 2, 3, 4].map(|left| outbox.waiting(left)), [3, 2, 1, 0, 0]);
+        let below =
+            |most| move |rows: &Batch, row| rows.columns[0].value(row).as_long() <= Some(most);
+        assert_eq!([0, 1, 2].map(|left| outbox.last(left, below(20))), [Some(2), Some(2), None]);
+        assert_eq!([0, 1, 2].map(|left| outbox.last(left, below(10))), [Some(1), None, None]);
+        assert_eq!([2, 3].map(|left| outbox.last(left, below(30))), [Some(3), None]);
         outbox.forget(2);
         assert_eq!(outbox.list().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [3]);
         outbox.forget(9);

@@ -32,6 +32,7 @@ use crate::actors::plan::Tail;
 use crate::actors::plan::TailLimits;
 use crate::actors::plan::Version;
 use crate::actors::plan::Work;
+use crate::actors::plan::outside::Askers;
 use crate::actors::tree::Inbox;
 use crate::actors::tree::PutError;
 use crate::event::Batch;
@@ -68,6 +69,8 @@ pub struct Station {
     applied: Arc<watch::Sender<u64>>,
     /// What the pair says to the plan's log, on a node of a pair.
     mirrored: Option<Arc<Mirrored>>,
+    /// Who asks the stores of its tables.
+    pub(super) askers: Askers,
     desk: Mutex<Desk>,
     current: RwLock<Arc<Version>>,
 }
@@ -104,6 +107,7 @@ impl Station {
             snapshots,
             applied: Arc::clone(desk.applied()),
             mirrored: desk.ledger().mirrored().cloned(),
+            askers: Askers::default(),
             desk: Mutex::new(desk),
             current: RwLock::new(version),
         })

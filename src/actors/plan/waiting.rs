@@ -12,6 +12,7 @@ use crate::actors::plan::Question;
 use crate::actors::plan::Stamp;
 use crate::actors::plan::Switch;
 use crate::actors::plan::Verdict;
+use crate::actors::plan::question::Reply;
 use crate::actors::tree::Room;
 use crate::ha::link::Hold;
 use crate::replica::LogEntry;
@@ -86,7 +87,7 @@ impl Told {
             (Self::Sender(_, Some(told)) | Self::Letter(told), _) => {
                 drop(told.send(Ok(applied)));
             }
-            (Self::Asker(question), _) => question.answer(Ok(Vec::new())),
+            (Self::Asker(question), _) => question.answer(Ok(Reply::Rows(Vec::new()))),
             (Self::Deployer(switch), _) => drop(switch.told.send(())),
             (Self::Peer(forwarded), _) => {
                 let Applied { position, is_repeated: repeated } = applied;

@@ -4,6 +4,7 @@
 //! once through its own readers. Where two such paths meet again the checker marks the stream, and
 //! its rows run one by one; everywhere else a batch runs whole, and nobody can tell.
 
+mod apart;
 pub mod bounds;
 mod carry;
 mod clock;
@@ -16,6 +17,7 @@ mod steps;
 pub mod stored;
 mod watermarks;
 
+pub use apart::Apart;
 pub use carry::Carried;
 pub use event_time::WatermarkState;
 

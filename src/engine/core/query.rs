@@ -2,12 +2,14 @@
 
 use crate::engine::build::BuildError;
 use crate::engine::build::Builder;
+use crate::engine::context::Context;
 use crate::engine::core::PlanCore;
 use crate::engine::selector::Incoming;
 use crate::engine::selector::Selector;
 use crate::engine::tables::Finder;
 use crate::engine::tables::Pairs;
 use crate::event::Batch;
+use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Value;
 use crate::plan::logical::Findable;
@@ -16,7 +18,7 @@ use crate::plan::logical::OutputEvents;
 use std::sync::Arc;
 
 /// The time of rows that never had one.
-const NO_TIME: i64 = -1;
+pub(super) const NO_TIME: i64 = -1;
 
 impl PlanCore {
     /// Answers a query that was checked against this plan: its rows, in the order of the selection.
@@ -28,9 +30,7 @@ impl PlanCore {
         let plan = Arc::clone(&self.plan);
         let library = self.library.clone();
         let builder = Builder::new(&plan, &library);
-        let incoming = Incoming { expired: false, windowed: false, balanced: true };
-        let mut selector =
-            Selector::build(&query.selection, OutputEvents::Current, incoming, &builder)?;
+        let mut selector = selector(query, &builder)?;
         let outputs = query.selection.schema.types();
         let writer = builder.table_writer(&query.output, &outputs)?;
         let mut rows = Batch::default();
@@ -39,11 +39,7 @@ impl PlanCore {
             // A selection of nothing but constants gives one row.
             None => rows.push_head(NO_TIME, Kind::Current, 0),
         }
-        // The whole result is one chunk.
-        rows.join_chunk(0);
-        let mut selected = Batch::new(&outputs);
-        selector.run(&rows, &mut self.context, &mut selected);
-        self.context.faults.clear();
+        let selected = select(&mut selector, &mut rows, &outputs, &mut self.context);
         match writer {
             None => Ok((0..selected.len()).map(|row| selected.row(row)).collect()),
             Some(mut writer) => {
@@ -77,4 +73,26 @@ impl PlanCore {
         rows.timestamps.resize(pairs.found.len(), NO_TIME);
         Ok(())
     }
+}
+
+/// What selects of the rows that an on-demand query found.
+pub(super) fn selector(query: &OnDemand, builder: &Builder<'_>) -> Result<Selector, BuildError> {
+    let incoming = Incoming { expired: false, windowed: false, balanced: true };
+    Selector::build(&query.selection, OutputEvents::Current, incoming, builder)
+}
+
+/// What is selected of these rows, which are the whole result; some cannot be computed and are
+/// left out.
+pub(super) fn select(
+    selector: &mut Selector,
+    rows: &mut Batch,
+    outputs: &[DataType],
+    context: &mut Context,
+) -> Batch {
+    // The whole result is one chunk.
+    rows.join_chunk(0);
+    let mut selected = Batch::new(outputs);
+    selector.run(rows, context, &mut selected);
+    context.faults.clear();
+    selected
 }

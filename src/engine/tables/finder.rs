@@ -133,7 +133,10 @@ impl Finder {
         builder: &Builder<'_>,
     ) -> Result<Finder, BuildError> {
         if matches!(with, Findable::External(_)) {
-            let message = "an external table cannot be looked into at once".to_owned();
+            let message =
+                "the rows of an external table are in its database, which a running node \
+                           asks"
+                    .to_owned();
             return Err(BuildError { message, not_supported: true });
         }
         let width = asking.len();

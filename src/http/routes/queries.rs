@@ -22,6 +22,7 @@ use crate::http::problem::Refusal;
 use crate::http::reading;
 use crate::http::routes::plans::attributes;
 use crate::mappers::json::write_value;
+use crate::store::Kind;
 
 /// The longest text of a query; bytes.
 const QUERY_BYTES_MAX: usize = 64 << 10;
@@ -33,7 +34,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Asks a table or a named window of a plan, or writes to a table.
 ///
 /// The body is the query, or `{"query": "…"}`. It stands in line with the events: it sees all that
-/// were accepted before it.
+/// were accepted before it. An external table is read in its store, once what the plan wrote to it
+/// before is there.
 #[utoipa::path(post, path = "/api/v1/plans/{plan}/query", tag = "plans",
     params(
         ("plan" = String, Path, description = "The plan"),
@@ -57,10 +59,11 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
             content_type = problem::MEDIA_TYPE),
         (status = 421, description = "`not-active`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 422, description = "`query-refused`, `answer-too-large`, `poison`",
-            body = Problem, content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `not-ready`: try again after `Retry-After` \
-            seconds", body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 422, description = "`query-refused`, `answer-too-large`, `sql-too-slow`, \
+            `poison`", body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`, `not-ready`, `store-away`, `store-behind`: \
+            try again after `Retry-After` seconds", body = Problem,
+            content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn query(
@@ -101,6 +104,18 @@ fn refuse(api: &Api, plan: &str, error: AskError) -> Refusal {
         }
         AskError::Exceeded(complaint) => {
             Refusal::new(problem::OVERLOADED, format!("`{plan}`: {complaint}"))
+        }
+        AskError::TooLarge(text) => Refusal::new(problem::ANSWER_TOO_LARGE, text),
+        AskError::Behind(text) => Refusal::new(problem::STORE_BEHIND, text),
+        AskError::Store(error) => {
+            let kind = match error.kind {
+                Kind::Refused | Kind::Conflict => problem::QUERY_REFUSED,
+                Kind::Slow => problem::SQL_TOO_SLOW,
+                Kind::Stopped | Kind::Lost | Kind::Busy | Kind::Deposed | Kind::Broken => {
+                    problem::STORE_AWAY
+                }
+            };
+            Refusal::new(kind, error.message)
         }
         AskError::Misfit(misfit) => misfit.into(),
         AskError::Closed(Closed) => api.not_running(plan),

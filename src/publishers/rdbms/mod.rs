@@ -25,6 +25,10 @@ pub use options::EVENTS;
 pub use options::SINK;
 pub use options::TABLE;
 #[cfg(feature = "node")]
+pub use read::Most;
+#[cfg(feature = "node")]
+pub use read::find_rows;
+#[cfg(feature = "node")]
 pub use read::read_table;
 
 use crate::language::diagnostic::Diagnostic;

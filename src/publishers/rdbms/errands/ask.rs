@@ -9,9 +9,11 @@ use crate::event::Value;
 use crate::event::codec::Encode;
 use crate::plan::outside::Condition;
 use crate::plan::outside::Errand;
+use crate::plan::outside::Wanted;
 use crate::publishers::rdbms::errands::condition::Statement;
 use crate::publishers::rdbms::errands::condition::columns;
 use crate::publishers::rdbms::errands::keys::whose_keys;
+use crate::publishers::rdbms::read::Most;
 use crate::store::Dialect;
 use crate::store::Session;
 use crate::store::StoreError;
@@ -21,8 +23,8 @@ use crate::store::Table;
 pub const FOUND_MAX: usize = 10_000;
 /// Bytes of the rows that one question finds at most, and one statement gives.
 pub const BYTES_MAX: usize = 16 << 20;
-/// Rows that one statement gives at most.
-const ROWS_MAX: usize = 200_000;
+/// What one statement gives at most.
+const AT_ONCE: Most = Most { rows: 200_000, bytes: BYTES_MAX };
 /// Bytes of the texts of a question that is asked together with others at most: a statement must
 /// not become longer than a server takes.
 const LENGTH_MAX: usize = 1_024;
@@ -103,6 +105,26 @@ pub fn ask(
     Ok(Finds { rows: asking.rows, found: found.into_iter().map_while(|found| found).collect() })
 }
 
+/// Rows that an on-demand query wants, in order of the primary key; `None` if they are more than
+/// may be.
+///
+/// # Errors
+/// What the store says.
+pub fn find(
+    session: &mut Session,
+    table: &Table,
+    wanted: &Wanted,
+    most: Most,
+) -> Result<Option<Batch>, StoreError> {
+    let mut statement = select(session.dialect(), table);
+    statement.whose(wanted.condition.as_ref(), &wanted.with);
+    in_order(&mut statement, table);
+    // One more shows that there are more.
+    let limit = wanted.enough.unwrap_or(u64::MAX).min(most.rows as u64 + 1);
+    statement.sql.push_str(&format!(" LIMIT {limit}"));
+    read(session, table, &statement, most)
+}
+
 impl<'a> Asking<'a> {
     fn new(table: &'a Table, questions: &'a [Question<'a>], room: usize) -> Asking<'a> {
         let types = table.schema.types();
@@ -173,7 +195,7 @@ impl<'a> Asking<'a> {
             [one] => self.one(session.dialect(), *one),
             _ => self.several(session.dialect(), of),
         };
-        let found = read(session, self.table, &statement)?;
+        let found = read(session, self.table, &statement, AT_ONCE)?;
         let bytes = found.as_ref().map_or(0, Batch::bytes);
         self.room = self.room.saturating_sub(bytes);
         match (found, of) {
@@ -336,6 +358,7 @@ fn read(
     session: &mut Session,
     table: &Table,
     statement: &Statement<'_>,
+    most: Most,
 ) -> Result<Option<Batch>, StoreError> {
     let types = table.schema.types();
     let (mut rows, mut bytes) = (Batch::new(&types), 0);
@@ -343,7 +366,7 @@ fn read(
     let read = session.read(&statement.sql, &statement.values, &types, |piece| {
         bytes += piece.encoded_bytes();
         rows.extend(&piece, 0, piece.len());
-        is_too_much = rows.len() > ROWS_MAX || bytes > BYTES_MAX as u64;
+        is_too_much = rows.len() > most.rows || bytes > most.bytes as u64;
         match is_too_much {
             true => Err(StoreError::refused("too much is found at once")),
             false => Ok(()),

@@ -15,6 +15,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use ask::find;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
