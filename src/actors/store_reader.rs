@@ -1,5 +1,5 @@
-//! Reads what the stores of a node have of a plan's tables: all of one before the plan's own changes
-//! reach it, each in a thread of its own, and what a query asks for.
+//! Reads what the stores of a node have of a plan's tables: all of one before the plan's own
+//! changes reach it, each in a thread of its own, and what a query asks for.
 
 use std::sync::Arc;
 use std::thread;

@@ -8,6 +8,7 @@ use crate::event::Batch;
 use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::logical::TableId;
+use std::collections::BTreeSet;
 
 /// A step of a query.
 ///
@@ -46,6 +47,12 @@ pub trait Operator: Send {
     /// [`Context::answers`] came from a table that the step asks, or more of what waits can leave.
     fn answered(&mut self, context: &mut Context, output: &mut Batch) {
         let _ = (context, output);
+    }
+
+    /// Adds the partition keys of which the step holds rows that have still to pass: they are not
+    /// purged, however long ago their last row came.
+    fn keys_in_use(&self, keys: &mut BTreeSet<Slot>) {
+        let _ = keys;
     }
 
     /// Drops the state of a partition key, whose number may be given to another key later.

@@ -15,6 +15,7 @@ use crate::event::Values;
 use crate::plan::logical::Purge;
 use crate::plan::logical::QueryId;
 use crate::plan::logical::StreamId;
+use std::collections::BTreeSet;
 
 /// The keys of a partition.
 pub struct Partition {
@@ -219,14 +220,16 @@ impl Partition {
         slot
     }
 
-    /// Forgets keys that were idle for as long as `@purge` says; gives their slots.
-    pub fn take_idle(&mut self, now: Millis) -> Vec<Slot> {
+    /// Forgets keys that were idle for as long as `@purge` says and are not in use; gives their
+    /// slots.
+    pub fn take_idle(&mut self, now: Millis, in_use: &BTreeSet<Slot>) -> Vec<Slot> {
         let Some(purge) = self.purge else { return Vec::new() };
         let mut idle: Vec<Slot> = self
             .slots
             .values()
             .copied()
             .filter(|&slot| self.last_seen[slot as usize] + purge.idle <= now)
+            .filter(|slot| !in_use.contains(slot))
             .collect();
         idle.sort_unstable_by_key(|&slot| self.births[slot as usize]);
         for &slot in &idle {

@@ -14,6 +14,7 @@ use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::StreamId;
 use crate::plan::logical::WindowId;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::ops::DerefMut;
 
@@ -214,6 +215,12 @@ impl Pipeline {
         }
         let rows = input.unwrap_or_else(|| &way.buffers[next - 1]);
         select(&mut self.selector, &mut self.limiter, rows, context, selected);
+    }
+
+    /// Adds the partition keys of rows that wait.
+    pub fn keys_in_use(&self, keys: &mut BTreeSet<Slot>) {
+        let steps = self.ports.iter().flat_map(|way| &way.steps);
+        steps.for_each(|step| step.keys_in_use(keys));
     }
 
     /// Drops the state of a partition key.

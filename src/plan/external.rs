@@ -38,14 +38,10 @@ impl Checker<'_> {
         };
         let joins = query.ports.iter().flat_map(|port| &port.stages).any(is_asked);
         let place = ins.last().copied().unwrap_or(reads);
-        if joins || !ins.is_empty() {
-            if query.partition.is_some() {
-                self.not_supported(place, "asking an external table inside of a partition");
-            }
-            if self.plan.playback.is_some() || self.plan.has_watermarks() {
-                let what = "asking an external table in a plan whose clock is moved by events";
-                self.not_supported(place, what);
-            }
+        let events_lead = self.plan.playback.is_some() || self.plan.has_watermarks();
+        if events_lead && (joins || !ins.is_empty()) {
+            let what = "asking an external table in a plan whose clock is moved by events";
+            self.not_supported(place, what);
         }
         let mut all = 0;
         expressions(&self.plan, query, &mut |expr| all += usize::from(asks(expr)));

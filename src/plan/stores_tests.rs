@@ -141,7 +141,6 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
     let update = "from S update T set T.n = T.n / n on T.k == k;";
     let turns = "from S update T set T.n = T.m, T.m = T.n on T.k == k;";
     for (text, words) in [
-        (format!("{head} partition with (k of S) begin {join} end;"), "inside of a partition"),
         (format!("@app:playback {head} {join}"), "moved by events"),
         (format!("{head} from S select k == T.k in T as has insert into O;"), "`in`"),
         (format!("{head} from S#window.length(2)[k == T.k in T] select k insert into O;"), "`in`"),
@@ -176,6 +175,9 @@ fn what_cannot_be_done_with_an_external_table_is_refused_where_it_stands() {
          on T.k == k and (T.n > n or T.k is null);",
         "from S update T set T.n = T.n + n, T.m = T.n * T.m on T.k == k;",
         "from S delete T on not (T.k == k);",
+        "partition with (k of S) begin from S join T on S.k == T.k select S.k as k insert into O; \
+         from S[k == T.k in T] select n insert into #I; \
+         from #I join T on #I.n == T.n select T.k as k insert into O; end;",
     ] {
         let found = said(&format!("{head} {text}"));
         assert!(found.iter().all(|each| !each.is_error()), "{text}: {found:?}");

@@ -106,7 +106,8 @@ impl Scene {
 
     fn watch(&mut self) {
         for (id, stream) in self.plan.streams.iter().enumerate() {
-            if !matches!(stream.origin, Origin::Defined) || stream.name == "O" {
+            let is_inside = matches!(stream.origin, Origin::Defined | Origin::Inner(_));
+            if !is_inside || stream.name == "O" {
                 self.core.watch_stream(id);
             }
         }
@@ -321,6 +322,84 @@ fn where_paths_meet_rows_that_waited_leave_one_by_one() {
     let out: Vec<String> = std::mem::take(&mut scene.seen.out);
     let out: Vec<&String> = out.iter().filter(|line| line.starts_with('O')).collect();
     assert_eq!(out, ["O a", "O a", "O b", "O b"]);
+}
+
+const IN_PARTITION: &str = "@purge(enable='true', interval='1 sec', idle.period='2 sec')
+    partition with (k of S) begin
+        from S join T on S.k == T.k select S.k as k, S.n as n, T.v as v insert into #I;
+        from #I select k, n, v, count() as c insert into O;
+    end;";
+
+#[test]
+fn in_a_partition_all_keys_wait_in_one_line_and_keep_their_state() {
+    let mut scene = Scene::new(IN_PARTITION);
+    scene.ask(&[("a", 1), ("b", 2), ("a", 3), ("c", 4)]);
+    scene.answer(&[(3, &[("a", 3.0)]), (2, &[("b", 2.0)])], None);
+    scene.expect(&[]);
+    scene.change_engine();
+    scene.answer(&[(1, &[("a", 1.0), ("a", 1.5)]), (4, &[])], None);
+    // What one row finds is one chunk, of which a count gives the last.
+    scene.expect(&["O a 1 1.5 2", "O b 2 2.0 1", "O a 3 3.0 3"]);
+    assert_eq!(scene.core.drops().fault, 0);
+}
+
+#[test]
+fn a_key_is_not_purged_while_a_row_of_it_waits() {
+    let mut scene = Scene::new(IN_PARTITION);
+    scene.ask(&[("z", 0)]);
+    scene.answer(&[(1, &[("z", 0.0)])], None);
+    scene.expect(&["O z 0 0.0 1"]);
+    scene.ask(&[("a", 1)]);
+    scene.answer(&[(2, &[("a", 1.0)])], None);
+    scene.expect(&["O a 1 1.0 1"]);
+    scene.ask(&[("a", 2)]);
+    (0..10).for_each(|_| scene.wait(1_000));
+    // `z` is purged by now, and another key has its number.
+    scene.ask(&[("b", 1)]);
+    scene.answer(&[(4, &[("b", 7.0)])], None);
+    scene.expect(&[]);
+    scene.answer(&[(3, &[("a", 2.0)])], None);
+    scene.expect(&["O a 2 2.0 2", "O b 1 7.0 1"]);
+    (0..10).for_each(|_| scene.wait(1_000));
+    scene.ask(&[("a", 3)]);
+    scene.answer(&[(5, &[("a", 3.0)])], None);
+    scene.expect(&["O a 3 3.0 1"]);
+}
+
+#[test]
+fn a_row_in_a_partition_fails_in_time_though_the_key_before_it_is_purged() {
+    let mut scene = Scene::new(IN_PARTITION);
+    scene.ask(&[("a", 1)]);
+    scene.wait(1_000);
+    scene.ask(&[("b", 2)]);
+    // The line is to be woken for `a`, which has left and is purged by then.
+    scene.answer(&[(1, &[("a", 1.0)])], None);
+    scene.expect(&["O a 1 1.0 1"]);
+    (0..29).for_each(|_| scene.wait(1_000));
+    // This one gets the number that `a` had.
+    scene.ask(&[("c", 3)]);
+    (30..60).for_each(|_| scene.wait(1_000));
+    scene.expect(&[]);
+    scene.wait(1_000);
+    let late = "no answer of the table's store came within 60 s";
+    scene.expect(&[&format!("note query `query_1` could not compute 1 rows: {late}")]);
+    scene.answer(&[(3, &[("c", 3.0)])], None);
+    scene.expect(&["O c 3 3.0 1"]);
+    assert_eq!(scene.core.drops().fault, 1);
+}
+
+#[test]
+fn a_filter_in_a_partition_asks_and_keeps_keys_apart() {
+    let mut scene = Scene::new(
+        "partition with (k of S) begin
+             from S[k == T.k in T]#window.lengthBatch(2) select k, sum(n) as n insert into O;
+         end;",
+    );
+    scene.ask(&[("a", 1), ("b", 10), ("a", 2), ("b", 20), ("c", 5)]);
+    let all: Vec<(u64, &[(&str, f64)])> =
+        vec![(1, &[("a", 1.0)]), (2, &[("b", 1.0)]), (3, &[("a", 1.0)]), (4, &[("b", 1.0)])];
+    scene.answer(&all, None);
+    scene.expect(&["O a 3", "O b 30"]);
 }
 
 /// A row of `S` of which a query reads the key, and one of which it cannot.

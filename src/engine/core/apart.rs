@@ -1,5 +1,5 @@
-//! An on-demand query of an external table, apart from the plan that runs: what the table's store is
-//! asked for, and what the query makes of the rows that come.
+//! An on-demand query of an external table, apart from the plan that runs: what the table's store
+//! is asked for, and what the query makes of the rows that come.
 //!
 //! It reads nothing of the plan's state, so it takes no time of the plan's thread.
 

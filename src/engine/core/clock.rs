@@ -13,6 +13,7 @@ use crate::event::Value;
 use crate::plan::logical::AggregationId;
 use crate::plan::logical::PartitionId;
 use crate::plan::logical::QueryId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Set in the number of a cause that is a timer, so that it is no row's number.
@@ -172,10 +173,12 @@ impl PlanCore {
     fn purge(&mut self, id: PartitionId, timer: Timer) {
         let partition = &mut self.partitions[id];
         let Some(purge) = partition.purge else { return };
-        for slot in partition.take_idle(self.context.now) {
-            let inside =
-                |query: &&mut crate::engine::pipeline::Pipeline| query.partition == Some(id);
-            self.pipelines.iter_mut().filter(inside).for_each(|query| query.forget(slot));
+        let mut in_use = BTreeSet::new();
+        let inside = self.pipelines.iter().filter(|query| query.partition == Some(id));
+        inside.for_each(|query| query.keys_in_use(&mut in_use));
+        for slot in partition.take_idle(self.context.now, &in_use) {
+            let inside = self.pipelines.iter_mut().filter(|query| query.partition == Some(id));
+            inside.for_each(|query| query.forget(slot));
         }
         self.set_next(timer, purge.interval);
     }

@@ -23,6 +23,7 @@ use crate::plan::expression::Node;
 use crate::plan::logical::Findable;
 use crate::plan::logical::TableId;
 use crate::plan::outside::external_ins;
+use std::collections::BTreeSet;
 
 /// Keeps rows for which a condition is true that asks an external table once or more.
 pub struct ExternalFilter {
@@ -189,7 +190,12 @@ impl Operator for ExternalFilter {
         self.release(context, output);
     }
 
+    /// No row waits of a key that is forgotten.
     fn forget(&mut self, _slot: Slot) {}
+
+    fn keys_in_use(&self, keys: &mut BTreeSet<Slot>) {
+        self.queue.keys(keys);
+    }
 
     fn held(&self) -> usize {
         self.queue.len()

@@ -18,6 +18,7 @@ use crate::event::Millis;
 use crate::event::Slot;
 use crate::plan::logical::Lookup;
 use crate::plan::logical::TableId;
+use std::collections::BTreeSet;
 
 /// Puts out the rows' own columns beside those of what was found. The matches of one row are one
 /// chunk. Resets pass in their turn: they find nothing.
@@ -144,7 +145,12 @@ impl Operator for ExternalJoin {
         self.release(context, output);
     }
 
+    /// No row waits of a key that is forgotten.
     fn forget(&mut self, _slot: Slot) {}
+
+    fn keys_in_use(&self, keys: &mut BTreeSet<Slot>) {
+        self.queue.keys(keys);
+    }
 
     fn held(&self) -> usize {
         self.queue.len()

@@ -1,5 +1,6 @@
 //! External tables: what is to be done with them leaves as errands, and rows that ask them wait in
-//! their query, in order, for the answer that the plan's log brings.
+//! their query, in order, for the answer that the plan's log brings. In a partition the rows of all
+//! keys wait in one line.
 //!
 //! A question has a number that no other question of the plan ever has. The answer is looked at as
 //! a condition sees a table: what the database gives may be more than was asked for.

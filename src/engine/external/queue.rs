@@ -13,12 +13,17 @@ use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Map;
 use crate::event::Millis;
+use crate::event::Slot;
 use crate::event::Text;
 use crate::event::codec::Encode;
 use crate::event::codec::Malformed;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+/// For whom the queue is woken: rows of all keys of a partition wait in one queue, so it is the
+/// number of none, and stays its own when a key is purged.
+const ALL: Slot = Slot::MAX;
 /// Rows that have left are kept at the front until there are so many of them.
 const SPARE_MAX: usize = 4_096;
 
@@ -101,7 +106,7 @@ impl Queue {
         let due = self.asked[open / self.questions].0.saturating_add(WAIT_MAX);
         if self.due.is_none() {
             self.due = Some(due);
-            context.wake_at(due, 0);
+            context.wake_at(due, ALL);
         }
     }
 
@@ -200,6 +205,11 @@ impl Queue {
             fail(row as usize - self.start, reason, context);
         }
         pairs
+    }
+
+    /// Adds the keys of rows that wait.
+    pub(super) fn keys(&self, keys: &mut BTreeSet<Slot>) {
+        keys.extend((self.start..self.rows.len()).map(|row| self.rows.slot(row)));
     }
 
     /// All that was found.
