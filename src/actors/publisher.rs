@@ -236,7 +236,7 @@ impl PublisherActor {
                 Err(error) if !error.transient && error.rows.is_some() => {
                     let part = part(&parcel, error.rows.clone().unwrap_or_default());
                     built.publisher.abandon(&part, &error.message);
-                    let letter = self.give_up(built, &part, &error);
+                    let letter = self.give_up(built.on_error, &part, &error);
                     self.attach(letter);
                     // The rest of the parcel has its tries still before it.
                     self.count_no_try();
@@ -257,7 +257,7 @@ impl PublisherActor {
                         return Pause::Later(wait);
                     }
                     built.publisher.abandon(&parcel, &error.message);
-                    let letter = self.give_up(built, &parcel, &error);
+                    let letter = self.give_up_rest(built, built.on_error, &parcel, &error);
                     self.attach(letter);
                     given_up = Some(error.message.into());
                 }

@@ -143,9 +143,9 @@ pub trait Publisher {
     /// again where such an answer may have got lost.
     fn abandon(&mut self, _parcel: &Parcel, _reason: &str) {}
 
-    /// Which rows of a parcel that is given up a dead letter is to hold: all, but for those at the
-    /// beginning that only asked.
-    fn worth_keeping(&self, parcel: &Parcel) -> Range<usize> {
+    /// Which rows of a parcel that is given up are lost by that: all, but for those at the
+    /// beginning that were carried or refused before, or only asked.
+    fn undone(&self, parcel: &Parcel) -> Range<usize> {
         0..parcel.batch.len()
     }
 

@@ -119,7 +119,7 @@ impl PublisherActor {
             }
             let reason = self.given_up_before(&at_hand).unwrap_or_else(|| {
                 let parcel = &at_hand.parcel.message;
-                at_hand.letters.extend(self.give_up(built, parcel, error));
+                at_hand.letters.extend(self.give_up_rest(built, built.on_error, parcel, error));
                 error.message.as_str().into()
             });
             self.pass_over(built, at_hand, reason);
@@ -170,41 +170,39 @@ impl PublisherActor {
     #[must_use]
     pub(super) fn give_up(
         &self,
-        built: &Built,
+        on_error: OnError,
         parcel: &Parcel,
         error: &PublishError,
     ) -> Option<GivenUp> {
         let rows = parcel.batch.len();
-        if built.on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
+        if on_error == OnError::Stream && self.send_to_fault_stream(parcel, error) {
             debug!(publisher = self.job.end.name, rows, %error, "rows sent to the fault stream");
             return None;
         }
-        if built.on_error == OnError::Log {
-            self.job.end.unpublished.inc_by(rows as u64);
+        self.job.end.unpublished.inc_by(rows as u64);
+        if on_error == OnError::Log {
             self.count_and_log(parcel, &error.message);
             return None;
         }
-        self.keep_in_letter(built, parcel, error)
+        let (plan, publisher) = (&parcel.plan, &self.job.end.name);
+        warn!(%plan, publisher, rows, %error, "rows kept as a dead letter: not published");
+        Some(GivenUp::new(&self.job.station, publisher, parcel, &error.message))
     }
 
-    /// Puts a parcel into a dead letter, unless it only asked: who asked learns of it otherwise.
+    /// Puts aside what is lost of a parcel; who asked learns of it otherwise.
     #[must_use]
-    pub(super) fn keep_in_letter(
+    pub(super) fn give_up_rest(
         &self,
         built: &Built,
+        on_error: OnError,
         parcel: &Parcel,
         error: &PublishError,
     ) -> Option<GivenUp> {
-        let parcel = match built.publisher.worth_keeping(parcel) {
-            rows if rows.is_empty() => return None,
-            rows if rows.len() == parcel.batch.len() => parcel.clone(),
-            rows => part(parcel, rows),
-        };
-        let rows = parcel.batch.len();
-        self.job.end.unpublished.inc_by(rows as u64);
-        let (plan, publisher) = (&parcel.plan, &self.job.end.name);
-        warn!(%plan, publisher, rows, %error, "rows kept as a dead letter: not published");
-        Some(GivenUp::new(&self.job.station, publisher, &parcel, &error.message))
+        match built.publisher.undone(parcel) {
+            rows if rows.is_empty() => None,
+            rows if rows.len() == parcel.batch.len() => self.give_up(on_error, parcel, error),
+            rows => self.give_up(on_error, &part(parcel, rows), error),
+        }
     }
 
     /// Tells of rows that are not kept.

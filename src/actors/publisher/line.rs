@@ -85,12 +85,10 @@ impl PublisherActor {
             Some(mut begun) if begun.tries > TRIES * 2 && begun.given_up.is_none() => {
                 // Its last tries ended in panics: even who waits for ever must not wait for this.
                 let error = PublishError::permanent("the publisher panicked over it repeatedly");
+                let log = built.on_error == OnError::Log;
+                let on_error = if log { OnError::Log } else { OnError::Store };
                 let parcel = &begun.parcel.message;
-                let letter = match built.on_error {
-                    OnError::Log => self.give_up(built, parcel, &error),
-                    _ => self.keep_in_letter(built, parcel, &error),
-                };
-                begun.letters.extend(letter);
+                begun.letters.extend(self.give_up_rest(built, on_error, parcel, &error));
                 Some(AtHand { given_up: Some(error.message.into()), ..begun })
             }
             Some(begun) => Some(begun),

@@ -445,9 +445,11 @@ impl<W: Work> Publisher for Gathering<W> {
         self.work.abandon(parcel, reason);
     }
 
-    fn worth_keeping(&self, parcel: &Parcel) -> Range<usize> {
-        let count = parcel.batch.len();
-        let first = (0..count).find(|&row| !W::asks(&parcel.batch, row));
+    fn undone(&self, parcel: &Parcel) -> Range<usize> {
+        let (count, passed) = (parcel.batch.len(), &self.passed);
+        let is_begun = passed.parcel == parcel.number;
+        let done = if is_begun { (passed.written + 1 - parcel.number) as usize } else { 0 };
+        let first = (done..count).find(|&row| !W::asks(&parcel.batch, row));
         first.unwrap_or(count)..count
     }
 

@@ -390,3 +390,23 @@ fn in_order(statement: &mut Statement<'_>, table: &Table) {
         statement.sql.push_str(&format!(" ORDER BY {}", order.join(", ")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Schema;
+
+    #[test]
+    fn long_questions_are_asked_alone_and_others_together_in_order() {
+        let schema = Schema::new([("k", DataType::Text), ("n", DataType::Int)]);
+        let table = Table::new("t", schema);
+        let errand = Errand::from_text("ask 0 and = 0 0 > 1 1").unwrap();
+        let long = "x".repeat(LENGTH_MAX);
+        let keys = ["a", "b", "a", &format!("{long}1"), "c", &format!("{long}2"), "b"];
+        let with = |(n, key): (i32, &&str)| vec![Value::from(*key), Value::Int(n)];
+        let questions = (0..).zip(&keys).map(with).map(|with| Question { errand: &errand, with });
+        let questions: Vec<Question<'_>> = questions.collect();
+        let asking = Asking::new(&table, &questions, 1);
+        assert_eq!(asking.statements(), [vec![0, 1, 4], vec![2, 6], vec![3], vec![5]]);
+    }
+}

@@ -305,6 +305,22 @@ fn a_row_that_is_refused_is_left_out_and_all_others_are_done() {
 }
 
 #[test]
+fn what_was_done_before_a_parcel_is_given_up_is_not_lost() {
+    let mut scene = Scene::new();
+    scene.send(&[insert("a", 1)]);
+    let nobody_knows = question("ask 0 like 0 0", 1, vec!["a".into()]);
+    let rows = [by_key(2, "a"), insert("b", 2), nobody_knows, insert("c", 3), by_key(3, "c")];
+    let parcel = scene.parcel(&rows);
+    assert_eq!(scene.store.undone(&parcel), 1..5, "who asks is told otherwise");
+    scene.store.publish(&parcel).unwrap();
+    scene.store.flush().unwrap_err();
+    assert_eq!(scene.store.publish(&parcel).unwrap_err().rows, Some(2..3));
+    assert_eq!(scene.store.undone(&parcel), 3..5, "b is written");
+    let asks = scene.parcel(&[by_key(4, "a")]);
+    assert!(scene.store.undone(&asks).is_empty());
+}
+
+#[test]
 fn what_is_given_up_is_answered_with_the_reason() {
     let mut scene = Scene::new();
     let parcel = scene.parcel(&[insert("b", 2), by_key(4, "a"), by_key(5, "b")]);
