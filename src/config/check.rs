@@ -232,8 +232,14 @@ impl Check<'_> {
     fn level(&mut self, key: &str) -> String {
         let before = self.faults.len();
         let level = self.text(key);
-        let good = tracing_subscriber::EnvFilter::builder().parse(&level).is_ok();
-        if (!good || level.trim().is_empty()) && self.faults.len() == before {
+        // The filter takes any word for the name of a part: `warning` would silence all others.
+        let known = ["error", "warn", "info", "debug", "trace", "off"];
+        let is_known = |part: &str| {
+            part.contains('=') || known.iter().any(|known| part.trim().eq_ignore_ascii_case(known))
+        };
+        let good = level.split(',').all(is_known)
+            && tracing_subscriber::EnvFilter::builder().parse(&level).is_ok();
+        if !good && self.faults.len() == before {
             let expected = "error, warn, info, debug or trace, also by part as in \
                             \"info,twinflow::actors=debug\"";
             self.refuse_written(key, expected);

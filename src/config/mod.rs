@@ -297,6 +297,20 @@ mod tests {
     }
 
     #[test]
+    fn a_level_of_the_log_is_one_of_those_that_there_are() {
+        for good in ["warn", "INFO", "info,twinflow::actors=debug", "off"] {
+            let text = format!("[log]\nlevel = '{good}'\n");
+            assert_eq!(load(&text, &[]).unwrap().log.level, good);
+        }
+        // The filter would take these for names of parts, and be silent about the rest.
+        for wrong in ["warning", "verbose", "", "info,debugg"] {
+            let said = faults(&format!("[log]\nlevel = '{wrong}'\n"), &[]);
+            assert_eq!(said.len(), 1, "{wrong}: {said:?}");
+            assert!(said[0].contains("`log.level` must be error, warn, info"), "{said:?}");
+        }
+    }
+
+    #[test]
     fn all_faults_are_told_at_once_with_place_and_suggestion() {
         let text = "[http]\nlisen = 1\nbody_bytes_max = '3 parsecs'\nbatch_rows_max = 0\n\
                     [quuees]\ninbox_events = 4096\n[log]\nformat = 'xml'\n";

@@ -426,8 +426,20 @@ fn explain(call: &Call, signature: &Signature, misfit: &Misfit, given: &[Expr]) 
     let diagnostic = match misfit {
         Misfit::Count => {
             let (count, s) = (given.len(), if given.len() == 1 { "" } else { "s" });
-            let message = format!("`{name}` does not take {count} argument{s}");
-            Diagnostic::error(codes::ARGUMENT_COUNT, call.span, message)
+            let may_miss = |parameter: &Parameter| parameter.count == Count::Optional;
+            let mut forms = signature.overloads.iter();
+            let alone = forms.any(|overload| overload.parameters.iter().all(may_miss));
+            match call.arguments {
+                Arguments::All if alone => {
+                    let message = format!("`{name}` takes no `*`");
+                    let diagnostic = Diagnostic::error(codes::ARGUMENT_COUNT, call.span, message);
+                    diagnostic.suggest(call.span, format!("{name}()"))
+                }
+                _ => {
+                    let message = format!("`{name}` does not take {count} argument{s}");
+                    Diagnostic::error(codes::ARGUMENT_COUNT, call.span, message)
+                }
+            }
         }
         Misfit::Type(at) => {
             let ty = given[*at].ty;

@@ -274,8 +274,12 @@ impl Checker<'_> {
         } else {
             format!("`{symbol}` cannot compare {left} with {right}")
         };
-        let help = if left == right && matches!(left, DataType::Text | DataType::Bool) {
+        let has_order = |ty| !matches!(ty, DataType::Text | DataType::Bool);
+        let by_order = !matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
+        let help = if left == right && !has_order(left) {
             "texts and bools have no order; only `==` and `!=` compare them"
+        } else if by_order && (left == DataType::Text || right == DataType::Text) {
+            "texts have no order; `convert(value, 'double')` makes a number of one"
         } else if left == DataType::Object || right == DataType::Object {
             "an object cannot be compared; `convert` or `cast` makes another type of it"
         } else {
@@ -286,6 +290,8 @@ impl Checker<'_> {
             .also(sides[1].span, format!("of type {right}"))
             .help(help);
         let diagnostic = match meant(sides, types) {
+            // A text in place of the number would have no order either.
+            Some((_, text)) if by_order && text.starts_with('\'') => diagnostic,
             Some((span, meant)) => diagnostic.suggest(span, meant),
             None => diagnostic,
         };

@@ -326,6 +326,13 @@ impl Parser<'_> {
                     break;
                 }
             }
+            let is_count =
+                |last: &Expression| matches!(last.kind, ExpressionKind::Literal(Literal::Int(_)));
+            if list.last().is_some_and(is_count)
+                && let Some(failed) = parser.fail_at_foreign_unit()
+            {
+                return failed;
+            }
             parser.expect_close(TokenKind::CloseRound, open, "`,` or ")?;
             Ok((Arguments::List(list), depth))
         })

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::language::codes;
 use crate::language::diagnostic::Diagnostic;
+use crate::language::parser::Failed;
 use crate::language::parser::Parser;
 use crate::language::parser::Read;
 use crate::language::token::TokenKind;
@@ -105,6 +106,25 @@ impl Parser<'_> {
         self.at(TokenKind::Int) && self.unit_at(1).is_some()
     }
 
+    /// What stands here is a unit of time by another name, behind a number: says which is meant.
+    pub(super) fn fail_at_foreign_unit<T>(&mut self) -> Option<Read<T>> {
+        let place = self.here();
+        let written = self.text_of(place);
+        let meant = match written.to_ascii_lowercase().as_str() {
+            "ms" | "msec" | "msecs" | "milli" => "milliseconds",
+            "s" | "secs" => "sec",
+            "m" | "mins" => "min",
+            "h" | "hr" | "hrs" => "hour",
+            "d" => "day",
+            "w" | "wk" | "wks" => "week",
+            "yr" | "yrs" => "year",
+            _ => return None,
+        };
+        let message = format!("`{written}` is not a unit of time");
+        self.report(Diagnostic::error(codes::UNEXPECTED, place, message).suggest(place, meant));
+        Some(Err(Failed))
+    }
+
     fn unit_at(&self, ahead: usize) -> Option<TimeUnit> {
         self.peek(ahead).keyword.and_then(|keyword| keyword.time_unit())
     }
@@ -113,7 +133,9 @@ impl Parser<'_> {
     pub(super) fn time(&mut self, role: &str) -> Read<TimeLiteral> {
         if self.at(TokenKind::Int) && !self.at_time() {
             self.bump();
-            return self.unexpected("a unit of time such as `sec` or `min`");
+            let foreign = self.fail_at_foreign_unit();
+            return foreign
+                .unwrap_or_else(|| self.unexpected("a unit of time such as `sec` or `min`"));
         }
         if !self.at_time() {
             return self.unexpected(&format!("a time such as `5 sec` {role}"));
