@@ -98,7 +98,7 @@ kinds! {
     /// No such statement.
     UNKNOWN_STATEMENT = 404 "unknown-statement" "No statement of this id runs.";
     /// The statement was refused.
-    SQL_REFUSED = 422 "sql-refused" "The statement was refused: it does more than read, or cannot run.";
+    SQL_REFUSED = 422 "sql-refused" "The statement was refused: it does more than read, or fails.";
     /// The statement took too long.
     SQL_TOO_SLOW = 422 "sql-too-slow" "The statement took longer than it may, and was ended.";
     /// The statement was ended.
