@@ -30,6 +30,8 @@ pub struct Fences {
     last: u64,
     /// Up to which number each publisher's results are known at the other node, as far as sent.
     told: BTreeMap<(Plan, String), u64>,
+    /// What the other node told of plans whose logs are not here yet.
+    early: BTreeMap<Plan, Vec<Confirmed>>,
     answers: Answers,
 }
 
@@ -191,6 +193,7 @@ impl HaManager {
     /// A new connection knows of nothing.
     pub(super) fn confirm_all(&mut self) {
         self.fences.told.clear();
+        self.fences.early.clear();
         for log in self.hub().logs() {
             log.mirrored.forget_known_results();
             self.confirm(log.mirrored.plan);
@@ -199,9 +202,11 @@ impl HaManager {
 
     /// The active published results; this node need not hold them, and says that it knows.
     pub(super) fn confirmed(&mut self, confirmed: &[Confirmed]) {
-        for Confirmed { plan, publisher, upto, .. } in confirmed {
-            if let Some(log) = self.estate.hub.log(*plan) {
-                log.mirrored.results_left_elsewhere(publisher, *upto);
+        for left in confirmed {
+            match self.estate.hub.log(left.plan) {
+                Some(log) => log.mirrored.results_left_elsewhere(&left.publisher, left.upto),
+                // It is told once: a plan that is quiet from now on says no more.
+                None => self.fences.early.entry(left.plan).or_default().push(left.clone()),
             }
         }
         for Confirmed { plan, publisher, upto, .. } in confirmed {
@@ -209,6 +214,13 @@ impl HaManager {
             *known = (*upto).max(*known);
         }
         self.say_answers();
+    }
+
+    /// A plan's log is here now: what was told of its results before is heeded.
+    pub(super) fn heed_early(&mut self, plan: Plan) {
+        if let Some(early) = self.fences.early.remove(&plan) {
+            self.confirmed(&early);
+        }
     }
 
     /// Tells the other node what it waits for, as far as there is room.

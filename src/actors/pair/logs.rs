@@ -60,6 +60,7 @@ impl HaManager {
 
     pub(super) fn attached(&mut self, plan: Plan) {
         let Some(log) = self.hub().log(plan) else { return };
+        self.heed_early(plan);
         let Some(start) = log.start() else { return };
         self.give(Input::PlanAdded { plan, log: start }, None);
         if let Some(epoch) = self.life.as_ref().and_then(|life| life.member.epoch()) {

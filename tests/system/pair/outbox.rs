@@ -1,7 +1,12 @@
-//! Results that wait because their receiver is away go with the snapshots, from node to node, too.
+//! Results that wait go from node to node with the snapshots; what has left is known at both.
 
+use std::fs;
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::node::SOON;
+use crate::node::client;
 use crate::pair::accounts::check;
 use crate::pair::load::Rate;
 use crate::pair::nodes::Pair;
@@ -48,4 +53,46 @@ fn results_that_wait_behind_a_snapshot_of_the_passive_survive_kills() {
         "{} requests, the receiver away while both nodes were killed: {found:?}",
         report.requests(),
     ));
+}
+
+fn send(pair: &Pair, node: usize, seq: usize) {
+    let body = json!({ "k": 1, "seq": seq, "first": false }).to_string();
+    let path = "/api/v1/plans/count/streams/In";
+    let answer = client::ask(pair.nodes[node].address(), "POST", path, &[], Some(body.as_bytes()));
+    assert_eq!(answer.status, 200, "{}; {}", answer.text(), pair.tell());
+}
+
+/// The numbers of the events of which the receiver without ids has the results.
+fn wait_for_plain(pair: &Pair, events: usize) -> Vec<u64> {
+    let seen = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line["event"]["seq"].as_u64().or_else(|| line["seq"].as_u64())
+    };
+    pair.wait(SOON, &format!("the results of {events} events"), || {
+        let seen: Vec<u64> = pair.plain().lines().filter_map(seen).collect();
+        (seen.last() == Some(&(events as u64))).then_some(seen)
+    })
+}
+
+/// A blank standby is told at once what has left, before it knows of any plan. Nothing leaves from
+/// then on by which it could be told again.
+#[test]
+fn what_left_before_a_blank_standby_came_does_not_leave_again() {
+    const EVENTS: usize = 20;
+    let mut pair = Pair::start(Plot::default());
+    let active = pair.active();
+    let other = 1 - active;
+    for seq in 1..=EVENTS {
+        send(&pair, active, seq);
+    }
+    wait_for_plain(&pair, EVENTS);
+    pair.kill(other);
+    fs::remove_dir_all(pair.nodes[other].folder().join("data")).expect("its data");
+    pair.start_again(other);
+    pair.wait_in_sync();
+    pair.kill(active);
+    pair.wait(SOON, "the other node acts", || pair.acts(other).then_some(()));
+    send(&pair, other, EVENTS + 1);
+    let expected: Vec<u64> = (1..=EVENTS as u64 + 1).collect();
+    assert_eq!(wait_for_plain(&pair, EVENTS + 1), expected, "each once");
 }
