@@ -197,7 +197,7 @@ fn a_snapshot_is_taken_over_from_another_node() {
     let mut receiver = there.receive(&name).unwrap();
     receiver.put(&bytes[..100]).unwrap();
     receiver.put(&bytes[100..]).unwrap();
-    assert_eq!(receiver.finish().unwrap(), header(77, 9));
+    assert_eq!(receiver.finish().unwrap(), (name.clone(), header(77, 9)));
     assert_eq!(fs::read(there.folder().join(&name)).unwrap(), bytes);
     // Another one of that name comes later, whatever its maker's clock said.
     put(&there, 10, 50, 40);
@@ -205,7 +205,12 @@ fn a_snapshot_is_taken_over_from_another_node() {
     receiver.put(&bytes).unwrap();
     assert_eq!(receiver.check().unwrap(), header(77, 9));
     assert_eq!(there.newest_valid().unwrap().found.unwrap().1, header(10, 50), "not wanted yet");
-    assert_eq!(receiver.finish().unwrap(), header(77, 9));
+    let (later, found) = receiver.finish().unwrap();
+    assert_eq!(found, header(77, 9));
+    assert_eq!(there.newest_valid().unwrap().found.unwrap().1, header(77, 9));
+    // What came is what stays, under whatever name it lies here.
+    there.keep_only(&later).unwrap();
+    assert_eq!(names(there.folder()), [later]);
     assert_eq!(there.newest_valid().unwrap().found.unwrap().1, header(77, 9));
     for bad in ["../x", "0000000000009_Other", "9_Logins", ""] {
         assert!(matches!(there.receive(bad), Err(SnapshotError::Name { .. })), "{bad}");

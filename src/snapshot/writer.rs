@@ -136,17 +136,17 @@ impl<D: Disk> SnapshotReceiver<D> {
         Ok(header)
     }
 
-    /// Checks the whole file, if that was not done, and gives it its name.
+    /// Checks the whole file, if that was not done, and gives it its name, which is returned with
+    /// what the snapshot says of itself.
     ///
     /// # Errors
     /// The file is damaged or another plan's, or what the system says; there is no snapshot then.
-    pub fn finish(mut self) -> Result<Header, SnapshotError> {
+    pub fn finish(mut self) -> Result<(String, Header), SnapshotError> {
         let header = match self.checked.take() {
             Some(header) => header,
             None => self.check()?,
         };
-        self.part.publish()?;
-        Ok(header)
+        Ok((self.part.publish()?, header))
     }
 }
 

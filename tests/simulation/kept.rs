@@ -246,7 +246,7 @@ impl Kept {
     pub fn install(&mut self) -> Result<(Header, Vec<u8>), Fallen> {
         let receiver = self.incoming.take();
         let receiver = receiver.ok_or_else(|| Fallen::Wrong("no snapshot came".to_owned()))?;
-        let header = receiver.finish().map_err(|error| snapshot_fell(&error))?;
+        let (_, header) = receiver.finish().map_err(|error| snapshot_fell(&error))?;
         let restarted = self.journal.restart_after(header.position, header.epoch);
         restarted.map_err(|error| self.fell(&error))?;
         let newest = self.snapshots.newest_valid().map_err(|error| snapshot_fell(&error))?;

@@ -192,10 +192,9 @@ fn take_pieces(
     while let Ok((piece, hold)) = pieces.recv() {
         let Some(log) = hub.log(piece.plan) else { continue };
         let plan = piece.plan;
-        let name = piece.file.clone();
         match take_piece(&log, coming.remove(&plan), piece) {
             Ok(Came::More(more)) => drop(coming.insert(plan, more)),
-            Ok(Came::Whole(header)) => {
+            Ok(Came::Whole(name, header)) => {
                 info!(plan = %log.name, position = header.position, "snapshot received");
                 manager.do_send(Tell::Snapshot(plan, header.position, header.epoch, name));
                 if let Some(station) = log.station() {
@@ -211,7 +210,8 @@ fn take_pieces(
 
 enum Came {
     More(Coming),
-    Whole(Header),
+    /// Under this name: another than it was sent by, where that one would not be the newest.
+    Whole(String, Header),
     /// It does not follow what came before.
     Nothing,
 }
@@ -236,7 +236,8 @@ fn take_piece(log: &Log, before: Option<Coming>, piece: Piece) -> Result<Came, S
     if coming.offset < piece.length {
         return Ok(Came::More(coming));
     }
-    coming.receiver.finish().map(Came::Whole)
+    let (name, header) = coming.receiver.finish()?;
+    Ok(Came::Whole(name, header))
 }
 
 impl std::fmt::Debug for Files {
