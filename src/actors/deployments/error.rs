@@ -33,6 +33,17 @@ pub enum DeploymentsError {
         /// The position that was expected.
         next: u64,
     },
+    /// After it was opened again the journal lacks entries that were applied.
+    #[error(
+        "the disk has lost entries of the log of deployments: it ends at {last}, but {next} comes \
+         next; start the node again, so that it takes them from the other one"
+    )]
+    Lost {
+        /// The last one.
+        last: u64,
+        /// The one that was to come.
+        next: u64,
+    },
     /// No thread can be started.
     #[error("the log of deployments: no thread can be started: {0}")]
     Thread(std::io::Error),

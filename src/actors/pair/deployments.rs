@@ -11,10 +11,12 @@ use std::sync::Weak;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 use tracing::error;
+use tracing::info;
 use tracing::warn;
 
 use crate::actors::clock;
@@ -28,8 +30,10 @@ use crate::actors::marks;
 use crate::actors::marks::Lying;
 use crate::actors::marks::Mark;
 use crate::actors::pair::Hub;
+use crate::actors::pair::Tell;
 use crate::actors::plan::Folders;
 use crate::actors::plan::JournalSource;
+use crate::actors::plan::Journaled;
 use crate::actors::plan::Mirrored;
 use crate::actors::plan::SharedJournal;
 use crate::actors::plan::Stamp;
@@ -58,6 +62,8 @@ const WAITING_MAX: usize = 1024;
 const LOOK: Duration = Duration::from_millis(50);
 /// A forwarded offer that was not answered for so long is sent again.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// How long it waits before it tries the disk again.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where offers of this node go.
 #[derive(Debug)]
@@ -83,7 +89,10 @@ struct Keeper {
     deployments: Weak<Deployments>,
     mirrored: Arc<Mirrored>,
     journal: SharedJournal,
+    source: JournalSource,
     snapshots: Snapshots<RealDisk>,
+    /// A snapshot of the other node's takes the place of the catalogue, up to here.
+    installed: Option<u64>,
     /// The position that is applied next.
     next: u64,
     reading: Option<Records<RealDisk>>,
@@ -91,9 +100,16 @@ struct Keeper {
     /// Offers to be made again.
     again: VecDeque<Offer>,
     /// Ordered and not committed yet.
-    ordered: BTreeMap<u64, Told>,
+    ordered: BTreeMap<u64, Waiting>,
     open: Option<Open>,
     number: u64,
+}
+
+/// An entry that may have to be added again, should the journal fail.
+struct Waiting {
+    epoch: u64,
+    bytes: Bytes,
+    told: Told,
 }
 
 enum Told {
@@ -149,7 +165,9 @@ pub fn start(
         deployments: Arc::downgrade(deployments),
         mirrored,
         journal,
+        source,
         snapshots,
+        installed: None,
         next: applied + 1,
         reading: None,
         offers: waiting,
@@ -158,12 +176,18 @@ pub fn start(
         open: None,
         number: 0,
     };
+    let mut has_failed = false;
     let work = move || {
         while let Some(deployments) = keeper.deployments.upgrade() {
             if let Err(error) = keeper.work(&deployments) {
-                error!(%error, "the log of deployments fails");
+                if !has_failed {
+                    error!(%error, "the log of deployments fails; it is tried again");
+                }
+                has_failed = true;
                 keeper.mirrored.set_broken(true);
-                thread::sleep(ANSWER_TIME);
+                thread::sleep(DISK_PAUSE);
+            } else if std::mem::take(&mut has_failed) {
+                info!("the log of deployments works again");
             }
             drop(deployments);
             if woken.recv_timeout(LOOK).is_ok() {
@@ -223,36 +247,40 @@ impl Keeper {
     fn work(&mut self, deployments: &Deployments) -> Result<(), DeploymentsError> {
         // In this order: what was cut off must not be taken for what was committed in its place.
         let safe = self.mirrored.committed();
-        self.heed_news(deployments)?;
-        self.apply(deployments, safe)?;
-        if self.mirrored.epoch().is_some() && self.mirrored.gate.is_open() {
-            self.order(deployments)?;
-        } else if self.mirrored.gate.part() == Part::Passive {
+        self.heed_news();
+        if self.mirrored.epoch().is_none() && self.mirrored.gate.part() == Part::Passive {
             self.forward();
         }
+        self.install(deployments)?;
+        let was_broken = self.mirrored.is_broken();
+        if was_broken {
+            self.reopen()?;
+        }
+        self.apply(deployments, safe)?;
+        if was_broken {
+            self.mirrored.set_broken(false);
+            self.mirrored.wire.tell(Tell::Reopened(self.mirrored.plan));
+        }
+        if self.mirrored.epoch().is_some() && self.mirrored.gate.is_open() {
+            self.order(deployments)?;
+        }
+        // Says also that the disk has failed to make last what was handed to it.
+        hold(&self.journal).as_mut().map_or(Ok(()), Journaled::flush)?;
         if deployments.unsaved() >= SNAPSHOT_EVERY {
             self.save(deployments);
         }
         Ok(())
     }
 
-    fn heed_news(&mut self, deployments: &Deployments) -> Result<(), DeploymentsError> {
-        let Some(news) = self.mirrored.news() else { return Ok(()) };
+    fn heed_news(&mut self) {
+        let Some(news) = self.mirrored.news() else { return };
         if let Some(after) = news.cut {
             self.reading = None;
-            for told in self.ordered.split_off(&(after + 1)).into_values() {
-                if let Told::Here(offer) = told {
-                    self.again.push_back(offer);
-                }
+            for waiting in self.ordered.split_off(&(after + 1)).into_values() {
+                self.turn(waiting.told);
             }
         }
-        if let Some(position) = news.installed {
-            self.reading = None;
-            if let Some((name, _, bytes)) = self.snapshots.newest_valid()?.found {
-                deployments.install(&self.snapshots.open(&name, bytes)?.read_all()?)?;
-            }
-            self.next = position + 1;
-        }
+        self.installed = news.installed.or(self.installed);
         if news.send_again
             && let Some(open) = &mut self.open
         {
@@ -268,7 +296,50 @@ impl Keeper {
                 let _ = open.offer.told.send(answer);
             }
         }
+    }
+
+    /// Goes on from the other node's snapshot, if one took the place of the log. Until that is done
+    /// nothing else can be.
+    fn install(&mut self, deployments: &Deployments) -> Result<(), DeploymentsError> {
+        let Some(position) = self.installed else { return Ok(()) };
+        self.reading = None;
+        if let Some((name, _, bytes)) = self.snapshots.newest_valid()?.found {
+            deployments.install(&self.snapshots.open(&name, bytes)?.read_all()?)?;
+        }
+        self.next = position + 1;
+        self.installed = None;
         Ok(())
+    }
+
+    /// Opens the journal again after it failed. What was ordered and is not in it any more is added
+    /// again: whoever waits for it waits on.
+    fn reopen(&mut self) -> Result<(), DeploymentsError> {
+        self.reading = None;
+        let mut held = hold(&self.journal);
+        // The old one lets go of its files and of its thread first.
+        *held = None;
+        let (mut journal, _) = self.source.open()?;
+        let (last, next) = (journal.last(), self.next);
+        if last + 1 < next {
+            return Err(DeploymentsError::Lost { last, next });
+        }
+        for (position, waiting) in self.ordered.range(last + 1..) {
+            let at = journal.append_bytes(waiting.epoch, &waiting.bytes)?;
+            if at != *position {
+                return Err(DeploymentsError::Lost { last, next: *position });
+            }
+        }
+        journal.flush()?;
+        *held = Some(journal);
+        Ok(())
+    }
+
+    /// Keeps what this node does not order for who does. The node that forwarded what came from
+    /// there has it still.
+    fn turn(&mut self, told: Told) {
+        if let Told::Here(offer) = told {
+            self.again.push_back(offer);
+        }
     }
 
     /// Applies what is committed.
@@ -283,7 +354,7 @@ impl Keeper {
             };
             let Some(record) = reading.read_next()? else { return Ok(()) };
             deployments.committed(record.position, record.body)?;
-            match self.ordered.remove(&self.next) {
+            match self.ordered.remove(&self.next).map(|waiting| waiting.told) {
                 Some(Told::Here(offer)) => drop(offer.told.send(Ok(self.next))),
                 Some(Told::Peer(stamp)) => {
                     let (position, repeated) = (self.next, false);
@@ -312,7 +383,9 @@ impl Keeper {
                 }
             }
         }
-        while let Some(offer) = self.again.pop_front().or_else(|| self.offers.try_recv().ok()) {
+        while self.mirrored.epoch().is_some()
+            && let Some(offer) = self.again.pop_front().or_else(|| self.offers.try_recv().ok())
+        {
             let entry = offer.entry.clone();
             self.append(deployments, entry, Told::Here(offer))?;
         }
@@ -332,33 +405,26 @@ impl Keeper {
                 return Ok(());
             }
         };
-        let bytes = entry.to_bytes();
-        let position = {
-            let mut held = hold(&self.journal);
-            let epoch = self.mirrored.epoch();
-            match (&mut *held, epoch) {
-                (Some(journal), Some(epoch)) => match journal.append_bytes(epoch, &bytes) {
-                    Ok(position) => {
-                        journal.flush()?;
-                        position
-                    }
-                    Err(error @ JournalError::TooLong { .. }) => {
-                        drop(held);
-                        self.refuse(told, NotOrdered::Refused(error.to_string()));
-                        return Ok(());
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                _ => {
-                    drop(held);
-                    if let Told::Here(offer) = told {
-                        self.again.push_back(offer);
-                    }
-                    return Ok(());
-                }
-            }
+        let bytes = Bytes::from(entry.to_bytes());
+        let journal = Arc::clone(&self.journal);
+        let mut held = hold(&journal);
+        let (Some(journal), Some(epoch)) = (&mut *held, self.mirrored.epoch()) else {
+            self.turn(told);
+            return Ok(());
         };
-        self.ordered.insert(position, told);
+        match journal.append_bytes(epoch, &bytes) {
+            Ok(position) => drop(self.ordered.insert(position, Waiting { epoch, bytes, told })),
+            Err(error @ JournalError::TooLong { .. }) => {
+                drop(held);
+                self.refuse(told, NotOrdered::Refused(error.to_string()));
+                return Ok(());
+            }
+            Err(error) => {
+                self.turn(told);
+                return Err(error.into());
+            }
+        }
+        journal.flush()?;
         self.mirrored.look();
         Ok(())
     }

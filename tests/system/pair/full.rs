@@ -67,6 +67,51 @@ fn the_passive_whose_disk_is_full_is_left_behind_and_comes_back() {
     on_a_full_disk(false);
 }
 
+const FIRST: &str = "define stream A (n int);\nfrom A[n > 1] select n insert into B;\n";
+const SECOND: &str = "define stream A (n int);\nfrom A[n > 2] select n insert into B;\n";
+
+/// The version of the plan `extra` that runs at a node.
+fn version(pair: &Pair, node: usize) -> Option<u64> {
+    let document = pair.try_get(node, "/api/v1/plans/extra")?.json();
+    document["version"].as_u64().filter(|_| document["state"] == "running")
+}
+
+/// Plans are deployed and changed while the disk of a node is full.
+fn deployed_on_a_full_disk(of_active: bool) {
+    let mut pair = Pair::start(Plot { arbiter: Arbiter::Witness, ..Plot::default() });
+    let mut victim = 0;
+    for (number, text) in [(1, FIRST), (2, SECOND)] {
+        let active = pair.wait_in_sync();
+        victim = if of_active { active } else { 1 - active };
+        fill_disk(&pair, victim, true);
+        pair.nodes[active].put("extra.siddhi", text);
+        pair.wait(SOON, "the plan runs at the other node", || {
+            (version(&pair, 1 - victim) == Some(number)).then_some(())
+        });
+        fill_disk(&pair, victim, false);
+        pair.wait(SOON, "the plan runs at both", || {
+            (version(&pair, victim) == Some(number)).then_some(())
+        });
+        pair.wait_in_sync();
+    }
+    // Nothing is missing at the one whose disk was full.
+    pair.kill(1 - victim);
+    pair.wait(SOON, "it acts", || pair.acts(victim).then_some(()));
+    assert_eq!(version(&pair, victim), Some(2));
+    pair.nodes[victim].put("extra.siddhi", FIRST);
+    pair.wait(SOON, "a change runs", || (version(&pair, victim) == Some(3)).then_some(()));
+}
+
+#[test]
+fn plans_are_deployed_while_the_disk_of_the_active_is_full() {
+    deployed_on_a_full_disk(true);
+}
+
+#[test]
+fn plans_are_deployed_while_the_disk_of_the_passive_is_full() {
+    deployed_on_a_full_disk(false);
+}
+
 const TEXTS: &str = "
 define stream In (text string);
 @primaryKey('text') define table Seen (text string);
