@@ -34,6 +34,9 @@ use crate::replica::Sending;
 
 /// So much may be forwarded and not answered.
 const OPEN_MAX: usize = 1_024;
+/// So many bytes may be under way unanswered, and one entry always may: a plan that takes nothing at
+/// the other node is not to fill the link, on which those of all plans wait.
+const OPEN_BYTES_MAX: usize = 1 << 20;
 /// What was not answered for so long is sent again.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// How soon it is tried again where there was no way or no room; milliseconds.
@@ -49,7 +52,7 @@ pub struct Follow {
     /// The last number given in this stint.
     number: u64,
     /// To be answered by the other node.
-    open: VecDeque<(Stamp, Unordered)>,
+    open: VecDeque<Open>,
     /// So many of them were sent on this connection.
     sent: usize,
     /// When one was sent last.
@@ -66,6 +69,15 @@ pub struct Follow {
     ordered: bool,
     /// How often the plan's state was taken from the other node.
     pub(super) reading: u64,
+}
+
+/// What the other node is to answer.
+#[derive(Debug)]
+struct Open {
+    stamp: Stamp,
+    unordered: Unordered,
+    /// How long it was when it was sent; 0 before.
+    bytes: usize,
 }
 
 impl Desk {
@@ -108,7 +120,7 @@ impl Desk {
         if self.follow.open.is_empty() && self.follow.turned.is_empty() {
             return;
         }
-        let open = std::mem::take(&mut self.follow.open).into_iter().map(|(_, open)| open);
+        let open = std::mem::take(&mut self.follow.open).into_iter().map(|open| open.unordered);
         let turned = std::mem::take(&mut self.follow.turned);
         for Unordered { entry, told, room } in open.chain(turned) {
             self.order(entry.body, told, room);
@@ -181,7 +193,8 @@ impl Desk {
             self.follow.number += 1;
             let (number, stint) = (self.follow.number, self.follow.stint);
             let stamp = Stamp { incarnation: mirrored.wire.incarnation(), stint, number };
-            self.follow.open.push_back((stamp, stamped(unordered, stamp)));
+            let unordered = stamped(unordered, stamp);
+            self.follow.open.push_back(Open { stamp, unordered, bytes: 0 });
         }
         self.send_open(&mirrored) || worked
     }
@@ -190,18 +203,28 @@ impl Desk {
     fn send_open(&mut self, mirrored: &Mirrored) -> bool {
         let follow = &mut self.follow;
         let now = clock::elapsed();
-        let Some((first, _)) = follow.open.front() else { return false };
-        let first = first.number;
+        let Some(Open { stamp: Stamp { number: first, .. }, .. }) = follow.open.front() else {
+            return false;
+        };
+        let first = *first;
         if follow.sent > 0 && now.saturating_sub(follow.sent_at) > ANSWER_TIME {
             // An answer may have been lost.
             follow.sent = 0;
         }
         let before = follow.sent;
-        while let Some((stamp, Unordered { entry, .. })) = follow.open.get(follow.sent) {
-            let encode = |into: &mut Vec<u8>| entry.encode(into);
+        let mut under_way: usize = follow.open.iter().take(before).map(|open| open.bytes).sum();
+        while under_way < OPEN_BYTES_MAX
+            && let Some(Open { stamp, unordered, bytes }) = follow.open.get_mut(follow.sent)
+        {
+            let encode = |into: &mut Vec<u8>| {
+                let head = into.len();
+                unordered.entry.encode(into);
+                *bytes = into.len() - head;
+            };
             if mirrored.wire.forward(mirrored.plan, *stamp, first, encode) != Shipped::Queued {
                 break;
             }
+            under_way += *bytes;
             follow.sent += 1;
             follow.sent_at = now;
         }
@@ -216,8 +239,10 @@ impl Desk {
 
     fn take_answer(&mut self, stamp: Stamp, verdict: Verdict) {
         let open = &mut self.follow.open;
-        let Some(place) = open.iter().position(|(of, _)| *of == stamp) else { return };
-        let Some((_, Unordered { told, .. })) = open.remove(place) else { return };
+        let Some(place) = open.iter().position(|open| open.stamp == stamp) else { return };
+        let Some(Open { unordered: Unordered { told, .. }, .. }) = open.remove(place) else {
+            return;
+        };
         self.follow.sent = self.follow.sent.saturating_sub(1);
         match verdict.told() {
             Ok((position, outcome)) => told.tell(position, outcome),

@@ -8,6 +8,7 @@
 //! and then asks for cuts never applies an entry of its own that was cut off.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -68,6 +69,8 @@ struct Notes {
     /// A snapshot is to take the place of the state alone, up to here.
     reloaded: Option<u64>,
     arrivals: VecDeque<Arrival>,
+    /// The stamps of those.
+    waiting: BTreeSet<Stamp>,
     /// The last stamp that arrived in this epoch.
     arrived: Option<Stamp>,
     answers: Vec<(Stamp, Verdict)>,
@@ -338,6 +341,7 @@ impl Mirrored {
         self.answered.store(0, Ordering::Release);
         let mut notes = self.notes();
         notes.arrivals.clear();
+        notes.waiting.clear();
         notes.arrived = None;
     }
 
@@ -363,7 +367,8 @@ impl Mirrored {
 
     /// The other node forwarded something; of all that it waits for, `first` is the lowest number.
     /// What would leave a gap is dropped: its producer's numbers only rise, and what is in the gap
-    /// comes again with all that follows it.
+    /// comes again with all that follows it. A repeat of what waits here is dropped, too: a plan
+    /// that takes nothing for a while would keep room in the link for each.
     pub fn arrive(&self, arrival: Arrival, first: u64) {
         let mut notes = self.notes();
         let Stamp { incarnation, stint, number } = arrival.stamp;
@@ -373,7 +378,7 @@ impl Mirrored {
             Some(last) => number <= last.number + 1,
             None => number == first,
         };
-        if follows {
+        if follows && notes.waiting.insert(arrival.stamp) {
             let last = before.map_or(number, |last| last.number.max(number));
             notes.arrived = Some(Stamp { number: last, ..arrival.stamp });
             notes.arrivals.push_back(arrival);
@@ -383,7 +388,10 @@ impl Mirrored {
     /// The oldest of what the other node forwarded.
     #[must_use]
     pub fn next_arrival(&self) -> Option<Arrival> {
-        self.notes().arrivals.pop_front()
+        let mut notes = self.notes();
+        let arrival = notes.arrivals.pop_front()?;
+        notes.waiting.remove(&arrival.stamp);
+        Some(arrival)
     }
 
     /// What was forwarded was answered.
@@ -459,7 +467,9 @@ mod tests {
         arrive(&mirrored, 0, 5, 4);
         arrive(&mirrored, 0, 7, 4);
         arrive(&mirrored, 0, 5, 5);
-        assert_eq!(taken(&mirrored), [(0, 4), (0, 5), (0, 5)], "repeats are the plan's business");
+        assert_eq!(taken(&mirrored), [(0, 4), (0, 5)], "what waits here need not come again");
+        arrive(&mirrored, 0, 5, 5);
+        assert_eq!(taken(&mirrored), [(0, 5)], "a repeat of what was ordered gets its answer");
         arrive(&mirrored, 0, 6, 6);
         arrive(&mirrored, 1, 2, 1);
         arrive(&mirrored, 1, 1, 1);

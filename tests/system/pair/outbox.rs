@@ -96,3 +96,30 @@ fn what_left_before_a_blank_standby_came_does_not_leave_again() {
     let expected: Vec<u64> = (1..=EVENTS as u64 + 1).collect();
     assert_eq!(wait_for_plain(&pair, EVENTS + 1), expected, "each once");
 }
+
+/// Its receiver is never there: nobody listens at the port of "discard".
+const STUCK: &str = "
+define stream In (text string);
+@sink(type='http', publisher.url='http://127.0.0.1:9/', on.error='WAIT', @map(type='json'))
+define stream Out (text string);
+from In select text insert into Out;
+";
+
+/// What waits for one plan at the active is not to fill the link, which is every plan's.
+#[test]
+fn a_plan_that_waits_for_its_receiver_keeps_no_other_from_being_forwarded() {
+    let plans = &[("stuck.siddhi", STUCK)];
+    let settings = "[queues]\npublisher_bytes = '1MiB'";
+    let pair = Pair::start(Plot { plans, settings, ..Plot::default() });
+    let other = 1 - pair.active();
+    let body = json!({ "text": "t".repeat(100_000) }).to_string();
+    for _ in 0..300 {
+        let address = pair.nodes[other].address();
+        client::send_and_leave(address, "/api/v1/plans/stuck/streams/In", body.as_bytes());
+    }
+    // Time enough for what was not answered to be sent again.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(pair.view(1 - other)["may_act"], true);
+    send(&pair, other, 1);
+    wait_for_plain(&pair, 1);
+}
