@@ -315,21 +315,27 @@ impl Keeper {
     /// again: whoever waits for it waits on.
     fn reopen(&mut self) -> Result<(), DeploymentsError> {
         self.reading = None;
-        let mut held = hold(&self.journal);
         // The old one lets go of its files and of its thread first.
-        *held = None;
+        let old = hold(&self.journal).take();
+        drop(old);
         let (mut journal, _) = self.source.open()?;
+        let mut held = hold(&self.journal);
+        let missed = self.mirrored.missed();
+        missed.make_up(&mut journal)?;
         let (last, next) = (journal.last(), self.next);
-        if last + 1 < next {
+        if missed.installed.is_none() && last + 1 < next {
             return Err(DeploymentsError::Lost { last, next });
         }
         for (position, waiting) in self.ordered.range(last + 1..) {
-            let at = journal.append_bytes(waiting.epoch, &waiting.bytes)?;
-            if at != *position {
-                return Err(DeploymentsError::Lost { last, next: *position });
+            if missed.leaves(*position) {
+                let at = journal.append_bytes(waiting.epoch, &waiting.bytes)?;
+                if at != *position {
+                    return Err(DeploymentsError::Lost { last, next: *position });
+                }
             }
         }
         journal.flush()?;
+        self.mirrored.forget_missed();
         *held = Some(journal);
         Ok(())
     }

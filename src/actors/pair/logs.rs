@@ -129,7 +129,13 @@ impl HaManager {
     pub(super) fn cut(&mut self, plan: Plan, after: Position) {
         let Some(log) = self.hub().log(plan) else { return };
         self.reading.remove(&plan);
-        let cut = hold(&log.journal).as_mut().map_or(Ok(()), |journal| journal.cut(after.0));
+        let cut = match &mut *hold(&log.journal) {
+            Some(journal) => journal.cut(after.0),
+            None => {
+                log.mirrored.miss_cut(after.0);
+                Ok(())
+            }
+        };
         log.mirrored.cut(after.0);
         let (plan, after) = (&log.name, after.0);
         warn!(%plan, after, "entries that the other node does not have are cut off, unapplied");
@@ -151,9 +157,13 @@ impl HaManager {
         self.reading.remove(&plan);
         let known = self.life.as_ref().and_then(|life| life.member.log(plan).cloned());
         let epoch = known.map_or(0, |known| known.shape.base_epoch.0);
-        let done = hold(&log.journal)
-            .as_mut()
-            .map_or(Ok(()), |journal| journal.restart_after(base.0, epoch));
+        let done = match &mut *hold(&log.journal) {
+            Some(journal) => journal.restart_after(base.0, epoch),
+            None => {
+                log.mirrored.miss_install(base.0, epoch);
+                Ok(())
+            }
+        };
         log.mirrored.install(base.0);
         self.fails(&log, done);
         (log.nudge)();

@@ -34,8 +34,8 @@ use crate::replica::Sending;
 
 /// So much may be forwarded and not answered.
 const OPEN_MAX: usize = 1_024;
-/// So many bytes may be under way unanswered, and one entry always may: a plan that takes nothing at
-/// the other node is not to fill the link, on which those of all plans wait.
+/// So many bytes may be under way unanswered, and one entry always may: a plan that takes nothing
+/// at the other node is not to fill the link, on which those of all plans wait.
 const OPEN_BYTES_MAX: usize = 1 << 20;
 /// What was not answered for so long is sent again.
 const ANSWER_TIME: Duration = Duration::from_secs(2);

@@ -385,25 +385,34 @@ impl Ledger {
     /// If the journal still cannot be opened.
     pub fn reopen(&mut self) -> Result<(), LedgerError> {
         let Some(source) = &self.source else { return Ok(()) };
-        let mut held = hold(&self.journal);
         // The old one lets go of its files and of its thread first.
-        *held = None;
+        let old = hold(&self.journal).take();
+        drop(old);
         self.reading = None;
+        // All of it is read: the pair's thread must not wait so long for the journal.
         let (mut journal, _) = source.open()?;
+        let mut held = hold(&self.journal);
+        let mirrored = self.mirrored.as_ref();
+        let missed = mirrored.map(|mirrored| mirrored.missed()).unwrap_or_default();
+        missed.make_up(&mut journal)?;
         let (last, next) = (journal.last(), self.next);
-        if self.mirrored.is_some() && last + 1 < next {
+        if mirrored.is_some() && missed.installed.is_none() && last + 1 < next {
             return Err(LedgerError::Lost { last, next });
         }
-        for waiting in &self.waiting {
+        // What was cut off, or has a snapshot in its place, is taken care of with the pair's news.
+        for waiting in self.waiting.iter().filter(|waiting| missed.leaves(waiting.position)) {
             if let Some(entry) = &waiting.entry
                 && waiting.position > journal.last()
             {
                 // Alone, an entry may have been ordered while there was no journal to ask.
-                let own = if self.mirrored.is_some() { waiting.epoch } else { journal.epoch() };
+                let own = if mirrored.is_some() { waiting.epoch } else { journal.epoch() };
                 journal.append(own, entry)?;
             }
         }
         self.failed = None;
+        if let Some(mirrored) = mirrored {
+            mirrored.forget_missed();
+        }
         *held = Some(journal);
         Ok(())
     }

@@ -23,10 +23,12 @@ use tokio::sync::watch;
 
 use crate::actors::gate::Gate;
 use crate::actors::plan::ConfirmedFile;
+use crate::actors::plan::Journaled;
 use crate::actors::plan::Misfit;
 use crate::actors::wire::Wire;
 use crate::ha::link::Hold;
 use crate::ha::protocol::Plan;
+use crate::journal::JournalError;
 use crate::replica::Outcome;
 
 /// The pair's side of a plan's log.
@@ -76,6 +78,38 @@ struct Notes {
     answers: Vec<(Stamp, Verdict)>,
     /// The link is new: what was sent and not answered is sent again.
     send_again: bool,
+    missed: Missed,
+}
+
+/// What the pair did to the log while its journal was being opened anew, and is done to it then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Missed {
+    /// Entries after this one were cut off.
+    pub cut: Option<u64>,
+    /// A snapshot took the place of the log, up to here; the epoch of the entry there.
+    pub installed: Option<(u64, u64)>,
+}
+
+impl Missed {
+    /// Does to the journal what it missed.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn make_up(&self, journal: &mut Journaled) -> Result<(), JournalError> {
+        if let Some((base, epoch)) = self.installed {
+            journal.restart_after(base, epoch)?;
+        }
+        match self.cut {
+            Some(after) if after < journal.last() => journal.cut(after),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what was ordered at a position before is still to stand there.
+    #[must_use]
+    pub fn leaves(&self, position: u64) -> bool {
+        self.installed.is_none() && self.cut.is_none_or(|after| position <= after)
+    }
 }
 
 /// News for the plan's thread.
@@ -350,6 +384,29 @@ impl Mirrored {
         let mut notes = self.notes();
         notes.cut = Some(notes.cut.map_or(after, |before| before.min(after)));
         self.news.store(true, Ordering::Release);
+    }
+
+    /// The journal, which is being opened anew, is to be cut after this one. To be said with the
+    /// place of the journal in hand.
+    pub fn miss_cut(&self, after: u64) {
+        let cut = &mut self.notes().missed.cut;
+        *cut = Some(cut.map_or(after, |before| before.min(after)));
+    }
+
+    /// The same of a snapshot that takes the place of all that it holds.
+    pub fn miss_install(&self, base: u64, epoch: u64) {
+        self.notes().missed = Missed { cut: None, installed: Some((base, epoch)) };
+    }
+
+    /// What the journal missed while it was opened anew. To be asked with its place in hand.
+    #[must_use]
+    pub fn missed(&self) -> Missed {
+        self.notes().missed
+    }
+
+    /// It is made up for.
+    pub fn forget_missed(&self) {
+        self.notes().missed = Missed::default();
     }
 
     /// A snapshot took the place of state and log.

@@ -17,7 +17,7 @@ use crate::replica::LogEntry;
 struct Scene {
     ledger: Ledger,
     mirrored: Arc<Mirrored>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn scene() -> Scene {
@@ -30,7 +30,7 @@ fn scene() -> Scene {
     let gate = Arc::new(Gate::closed());
     let mirrored = Arc::new(Mirrored::new(Plan(1), 0, None, gate, Arc::default()));
     ledger.mirror(Arc::clone(&mirrored));
-    Scene { ledger, mirrored, _folder: folder }
+    Scene { ledger, mirrored, folder }
 }
 
 fn tick(at: i64) -> LogEntry {
@@ -127,4 +127,36 @@ fn entries_cut_off_come_back_to_who_ordered_them() {
     let times: Vec<_> = gone.into_iter().map(|waiting| waiting.entry.unwrap().at).collect();
     assert_eq!(times, [1, 2]);
     assert!(scene.ledger.is_empty());
+}
+
+#[test]
+fn what_the_pair_does_while_the_journal_is_opened_anew_is_done_to_it_then() {
+    let mut scene = scene();
+    scene.foreign(1, &[10, 20, 30]);
+    // It cannot be opened: its folder is away.
+    let folder = scene.folder.path().join("p");
+    let aside = folder.with_extension("aside");
+    let reopen = |scene: &mut Scene, meanwhile: &dyn Fn(&Mirrored)| {
+        std::fs::rename(&folder, &aside).unwrap();
+        std::fs::write(&folder, "in the way").unwrap();
+        assert!(scene.ledger.reopen().is_err());
+        assert!(hold(scene.ledger.journal()).is_none());
+        meanwhile(&scene.mirrored);
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        scene.ledger.reopen().unwrap();
+        hold(scene.ledger.journal()).as_ref().map(|journal| (journal.base(), journal.end()))
+    };
+    let cut = |mirrored: &Mirrored| {
+        mirrored.miss_cut(2);
+        mirrored.cut(2);
+    };
+    assert_eq!(reopen(&mut scene, &cut), Some((0, (1, 2))));
+    let install = |mirrored: &Mirrored| {
+        mirrored.miss_cut(1);
+        mirrored.miss_install(7, 3);
+        mirrored.install(7);
+    };
+    assert_eq!(reopen(&mut scene, &install), Some((7, (3, 7))));
+    assert_eq!(reopen(&mut scene, &|_| ()), Some((7, (3, 7))), "it is done once");
 }

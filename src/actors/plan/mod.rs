@@ -85,6 +85,7 @@ pub use loading::Reading;
 pub use loading::TableReader;
 pub use mirrored::Arrival;
 pub use mirrored::Mirrored;
+pub use mirrored::Missed;
 pub use mirrored::News;
 pub use mirrored::Reply;
 pub use mirrored::Stamp;
