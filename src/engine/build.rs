@@ -462,6 +462,7 @@ pub(super) fn types_along(source: Vec<DataType>, stages: &[Stage]) -> Vec<Vec<Da
             Stage::Lookup(lookup) => {
                 let place = lookup.found_base();
                 after.splice(place..place, lookup.types.iter().copied());
+                after.extend(lookup.missing.iter().flatten().map(|_| DataType::Bool));
             }
         }
         types.push(after);

@@ -138,6 +138,9 @@ impl<'a> Canonical<'a> {
                 self.word("lookup");
                 self.findable(lookup.with);
                 self.debug(&(lookup.outer, lookup.width, &lookup.types, lookup.found_first));
+                if let Some(columns) = lookup.missing {
+                    self.debug(&columns);
+                }
                 self.option(lookup.on.as_ref());
                 if let Some(buckets) = &lookup.buckets {
                     buckets.exprs().for_each(|expr| self.expr(expr));

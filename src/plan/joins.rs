@@ -1,5 +1,6 @@
 //! Joins: the names both sides bring, who sets the join off, and what each side finds in the other.
 
+use crate::event::DataType;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::tree::Handler;
 use crate::language::tree::HandlerKind;
@@ -146,7 +147,8 @@ impl Checker<'_> {
             let message = "only aggregations have buckets to choose from";
             self.report(Diagnostic::error(codes::BAD_RANGE, range.span, message));
         }
-        let types = scope.members().flat_map(|member| member.schema.types()).collect();
+        let mut types: Vec<DataType> =
+            scope.members().flat_map(|member| member.schema.types()).collect();
         let same = matches!(
             (left.source, right.source),
             (Source::Window(one), Source::Window(other)) if one == other
@@ -159,6 +161,7 @@ impl Checker<'_> {
             JoinKind::RightOuter => (false, true),
             JoinKind::FullOuter => (true, true),
         };
+        let missing = (left_outer || right_outer).then(|| may_be_missing(&mut types));
         let asks = |asking: &Flow, found: &Flow, port, outer, found_first| {
             let (own, theirs) = (asking.member.schema.len(), found.member.schema.types());
             // The condition is over left and right; the one that asks comes first.
@@ -190,6 +193,10 @@ impl Checker<'_> {
                 outer,
                 width: own,
                 types: theirs,
+                missing: missing.map(|[left, right]| match found_first {
+                    true => [right, left],
+                    false => [left, right],
+                }),
                 found_first,
             })
         };
@@ -197,6 +204,11 @@ impl Checker<'_> {
             left_asks.then(|| asks(&left, &right, 1, left_outer, false)),
             right_asks.then(|| asks(&right, &left, 0, right_outer, true)),
         ];
+        let members = [left.member.clone(), right.member.clone()].into_iter().enumerate();
+        let members =
+            members.map(|(side, member)| member.with_missing(missing.map(|columns| columns[side])));
+        let mut scope = Scope::new(members.collect());
+        scope.width = types.len();
         let mut ports = Vec::new();
         for (flow, lookup) in [left, right].into_iter().zip(lookups) {
             let (source, mut stages) = (flow.source, flow.stages);
@@ -254,8 +266,16 @@ impl Checker<'_> {
         };
         let with = store.with;
         let (buckets, found_first) = (buckets?, false);
+        let missing = outer.then(|| may_be_missing(&mut types));
+        let members = scope.members().cloned().map(|member| match member.base {
+            0 => member,
+            _ => member.with_missing(missing.map(|[_, found]| found)),
+        });
+        let mut scope = Scope::new(members.collect());
+        scope.width = types.len();
         let types_found = table_types;
-        let lookup = Lookup { with, buckets, on, outer, width, types: types_found, found_first };
+        let lookup =
+            Lookup { with, buckets, on, outer, width, types: types_found, missing, found_first };
         flow.stages.push(Stage::Lookup(lookup));
         let port = Port { source: flow.source, stages: flow.stages, is_silent: false };
         Some(Reading { ports: vec![port], scope, types, pattern: None })
@@ -266,6 +286,12 @@ impl Checker<'_> {
         let mut place = Place::plain(scope, "in the condition of a join");
         self.condition(on, &mut place, "the condition of a join").map(Some)
     }
+}
+
+/// Adds the columns that say of each side whether it is missing, and says where they are.
+fn may_be_missing(types: &mut Vec<DataType>) -> [usize; 2] {
+    types.extend([DataType::Bool; 2]);
+    [types.len() - 2, types.len() - 1]
 }
 
 impl Side<'_> {

@@ -439,6 +439,8 @@ pub struct Lookup {
     pub width: usize,
     /// Types of the columns of what is found.
     pub types: Vec<DataType>,
+    /// Where a side may be missing: the columns that say so of the row and of what is found.
+    pub missing: Option<[usize; 2]>,
     /// Whether these columns stand before the rows' own, as where the right side of a join asks the
     /// left one.
     pub found_first: bool,

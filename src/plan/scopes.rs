@@ -23,6 +23,8 @@ pub(super) struct Member {
     pub(super) base: usize,
     /// The column that holds the time of its rows, if one does.
     pub(super) time: Option<usize>,
+    /// The column that says whether it is missing; nothing where it never is.
+    pub(super) missing: Option<usize>,
 }
 
 /// The names that can be used at a place.
@@ -143,17 +145,23 @@ impl Scope {
 impl Member {
     /// A member without prefix.
     pub(super) fn new(name: &str, schema: Rc<Schema>, base: usize) -> Member {
-        Member { name: Some(name.into()), prefix: SourcePrefix::None, schema, base, time: None }
+        Member { name: Some(name.into()), ..Member::outputs(schema, base) }
     }
 
     /// The outputs of a selection, which have no name of their own.
     pub(super) fn outputs(schema: Rc<Schema>, base: usize) -> Member {
-        Member { name: None, prefix: SourcePrefix::None, schema, base, time: None }
+        let prefix = SourcePrefix::None;
+        Member { name: None, prefix, schema, base, time: None, missing: None }
     }
 
     /// The same with a column that holds the time of its rows.
     pub(super) fn with_time(self, time: usize) -> Member {
         Member { time: Some(time), ..self }
+    }
+
+    /// The same with a column that says whether it is missing.
+    pub(super) fn with_missing(self, missing: Option<usize>) -> Member {
+        Member { missing, ..self }
     }
 
     /// The column after its last.

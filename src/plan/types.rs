@@ -160,9 +160,15 @@ impl Checker<'_> {
                 self.report(later(&source.name));
                 None
             }
+            // Outside of patterns it is the side of a join, or it is there.
             None => {
-                self.not_supported(source.span, "`is null` of a whole event");
-                None
+                let name = source.name.text.as_str();
+                let mut members = scope.members();
+                let member = members.find(|member| member.name.as_deref() == Some(name));
+                Some(match member.and_then(|member| member.missing) {
+                    Some(column) => Expr::column(column, DataType::Bool),
+                    None => Expr::constant(Value::Bool(false)),
+                })
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::engine::external::asking::asks;
 use crate::engine::external::queue::Queue;
 use crate::engine::external::queue::TOO_MANY;
 use crate::engine::operator::Operator;
+use crate::engine::operators::say_missing;
 use crate::engine::state::LoadError;
 use crate::engine::state::StateReader;
 use crate::engine::state::StateWriter;
@@ -29,6 +30,7 @@ pub struct ExternalJoin {
     width: usize,
     own_base: usize,
     found_base: usize,
+    missing: Option<[usize; 2]>,
 }
 
 impl ExternalJoin {
@@ -50,6 +52,7 @@ impl ExternalJoin {
             width: lookup.width,
             own_base: lookup.own_base(),
             found_base: lookup.found_base(),
+            missing: lookup.missing,
         })
     }
 
@@ -79,6 +82,9 @@ impl ExternalJoin {
                 asking.push(own);
                 found.push(None);
             }
+        }
+        if let Some(columns) = self.missing {
+            say_missing(columns, found.iter().map(Option::is_none), output);
         }
         let columns = output.columns.iter_mut().skip(self.found_base);
         for (mine, theirs) in columns.zip(&self.queue.found().columns) {

@@ -14,6 +14,7 @@ use crate::event::Batch;
 use crate::event::DataType;
 use crate::event::Kind;
 use crate::event::Slot;
+use crate::event::Value;
 use crate::plan::logical::Lookup;
 
 /// Puts out the rows' own columns beside those of what was found. The matches of one row are one
@@ -26,6 +27,8 @@ pub struct LookupStep {
     own_base: usize,
     found_base: usize,
     found_width: usize,
+    /// The columns that say whether the row is missing, and whether what is found is.
+    missing: Option<[usize; 2]>,
     pairs: Pairs,
     /// The pairs with those rows put in that found nothing but are put out.
     padded: Vec<(u32, Option<u32>)>,
@@ -53,6 +56,7 @@ impl LookupStep {
             own_base: lookup.own_base(),
             found_base: lookup.found_base(),
             found_width: lookup.types.len(),
+            missing: lookup.missing,
             pairs: Pairs::default(),
             padded: Vec::new(),
         })
@@ -88,9 +92,23 @@ impl LookupStep {
     }
 }
 
+/// Says of each row whether it is missing, which it is not, and whether what it should have found
+/// is. Columns that nobody reads stay absent.
+pub fn say_missing(
+    [own, found]: [usize; 2],
+    lacks: impl Iterator<Item = bool>,
+    output: &mut Batch,
+) {
+    for lacks in lacks {
+        output.columns[own].push(&Value::Bool(false));
+        output.columns[found].push(&Value::Bool(lacks));
+    }
+}
+
 impl Operator for LookupStep {
     fn run(&mut self, input: &Batch, context: &mut Context, output: &mut Batch) {
         self.pairs.clear();
+        self.padded.clear();
         self.finder.find(input, 0..input.len(), context, &mut self.pairs);
         if self.outer || input.kinds.contains(&Kind::Reset) {
             self.pad(input, context, output);
@@ -105,6 +123,11 @@ impl Operator for LookupStep {
             }
         }
         let rows = &self.pairs.asking;
+        if let Some(columns) = self.missing {
+            // Where nothing was put in all rows have found something.
+            let lacks = |place: usize| self.padded.get(place).is_some_and(|pair| pair.1.is_none());
+            say_missing(columns, (0..rows.len()).map(lacks), output);
+        }
         let own = output.columns.iter_mut().skip(self.own_base).take(self.width);
         for (mine, theirs) in own.zip(&input.columns) {
             mine.gather(theirs, rows);

@@ -5,3 +5,4 @@ mod lookup;
 
 pub use filter::Filter;
 pub use lookup::LookupStep;
+pub use lookup::say_missing;
