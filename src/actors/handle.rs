@@ -22,6 +22,7 @@ use crate::actors::pair::PairStatus;
 use crate::actors::pair::Wish;
 use crate::actors::plan::Station;
 use crate::actors::plan::Version;
+use crate::actors::slot::CORE;
 use crate::actors::tree::ActorStatus;
 use crate::actors::tree::AddChild;
 use crate::actors::tree::ChildSpec;
@@ -54,6 +55,8 @@ pub struct PlanView {
     pub file: String,
     /// The version that runs, or ran until the plan failed; `None` if none ever did.
     pub version: Option<Arc<Version>>,
+    /// Why it takes no step at present, though it runs.
+    pub held_up: Option<String>,
     /// Events that wait for it.
     pub waiting: usize,
     /// Bytes of its state, when they were counted last, and how many it may have.
@@ -115,6 +118,7 @@ impl Handle {
                 state,
                 file: slot.file(),
                 version: Some(slot.station.version()),
+                held_up: self.held_up(&slot.station),
                 waiting: slot.station.inbox.events(),
                 state_bytes: (slot.station.budget.bytes(), slot.station.budget.max()),
                 refused: mine.map(|index| refused.remove(index)),
@@ -126,12 +130,20 @@ impl Handle {
             state: PlanState::Refused,
             file: refused.file.clone(),
             version: None,
+            held_up: None,
             waiting: 0,
             state_bytes: (0, 0),
             refused: Some(refused),
         }));
         views.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
         views
+    }
+
+    /// Why a plan that runs takes no step: it waits for something, or has too much state.
+    fn held_up(&self, station: &Station) -> Option<String> {
+        let core = self.registry().one(&format!("plans/{}/{CORE}", station.name));
+        let waits = core.map(|core| core.detail).filter(|detail| !detail.is_empty());
+        waits.or_else(|| station.budget.complaint())
     }
 
     /// The stores of the node.

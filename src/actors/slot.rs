@@ -61,7 +61,7 @@ use crate::replica::Deployment;
 use crate::replica::EngineBuilder;
 
 /// The plan's own actor among its children.
-const CORE: &str = "core";
+pub(super) const CORE: &str = "core";
 /// How long a plan may take to finish what it has.
 const CORE_GRACE: Duration = Duration::from_secs(10);
 /// How long all its actors together may take.

@@ -12,8 +12,8 @@ use crate::cli::client::say;
 
 /// Show how a node stands: its plans and, in a pair, who acts and how far the other one is.
 ///
-/// Exit status: 0 all is well; 1 the node does not answer, a plan does not run, or the pair could
-/// not lose a node without loss.
+/// Exit status: 0 all is well; 1 the node does not answer, a plan does not run or waits for its
+/// store, or the pair could not lose a node without loss.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct StatusArguments {
@@ -79,7 +79,7 @@ pub fn status(arguments: &StatusArguments) -> ExitCode {
     } else {
         say(&text(&plans, pair.as_ref()));
     }
-    let runs = |plan: &Value| plan["state"] == "running";
+    let runs = |plan: &Value| plan["state"] == "running" && plan["held_up"].is_null();
     let safe = pair.is_none_or(|pair| pair["in_sync"] == true);
     match plans["plans"].as_array().is_some_and(|plans| plans.iter().all(runs)) && safe {
         true => ExitCode::SUCCESS,
@@ -114,6 +114,9 @@ fn text(plans: &Value, pair: Option<&Value>) -> String {
     for plan in plans["plans"].as_array().into_iter().flatten() {
         let (name, state) = (word(&plan["name"]), word(&plan["state"]));
         let _ = write!(out, "plan  {name}  {state}");
+        if let Some(reason) = plan["held_up"].as_str() {
+            let _ = write!(out, "  {reason}");
+        }
         if let Some(log) = pair.and_then(|pair| log_of(pair, &name)) {
             let _ = write!(out, "  entry {}", log["committed"]);
             if log["down"] == true {

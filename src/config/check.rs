@@ -65,6 +65,7 @@ impl Check<'_> {
                 body_bytes_max: self.size("http.body_bytes_max", 1 << 10..=1 << 30),
                 batch_rows_max: self.whole("http.batch_rows_max", 1),
                 connections_max: self.whole("http.connections_max", 1),
+                answer_time_max: self.time("http.answer_time_max", second..=hour),
             },
             persistence: Persistence {
                 enabled: self.flag("persistence.enabled"),

@@ -93,6 +93,8 @@ pub struct Http {
     pub batch_rows_max: usize,
     /// Connections served at once.
     pub connections_max: usize,
+    /// So long a request waits until its plan has applied its events.
+    pub answer_time_max: Duration,
 }
 
 /// What is kept on disk.

@@ -148,6 +148,14 @@ pub const SETTINGS: &[Setting] = &[
         help: &["Connections served at once; more wait to be accepted. At least 1."],
     },
     Setting {
+        key: "http.answer_time_max",
+        default: "\"30s\"",
+        help: &[
+            "A request with events whose plan has not applied them by then is answered with 503",
+            "`not-in-time`; the plan may apply them yet. From 1s to 1h.",
+        ],
+    },
+    Setting {
         key: "persistence.enabled",
         default: "true",
         help: &[

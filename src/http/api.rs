@@ -19,6 +19,7 @@ use crate::config::Http;
 use crate::http::problem;
 use crate::http::problem::Refusal;
 use crate::http::routes::sql::Statements;
+use crate::http::waiting::Waiting;
 use crate::language::suggest::closest;
 use crate::plan::logical::Origin;
 use crate::plan::logical::StreamId;
@@ -40,6 +41,7 @@ pub struct Api {
     plan_bytes_max: usize,
     bodies: Semaphore,
     tails: Arc<AtomicUsize>,
+    waiting: Waiting,
     stores: Stores,
     statements: Statements,
     closing: watch::Sender<bool>,
@@ -58,6 +60,7 @@ impl Api {
             handle,
             bodies: Semaphore::new(bodies.min(Semaphore::MAX_PERMITS)),
             tails: Arc::default(),
+            waiting: Waiting::new(limits.connections_max),
             closing: watch::Sender::new(false),
             limits,
         }
@@ -98,6 +101,11 @@ impl Api {
         self.limits.connections_max.div_ceil(2)
     }
 
+    /// Those who wait for plans.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
     /// Becomes true when the node stops.
     pub fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
@@ -108,10 +116,25 @@ impl Api {
         self.closing.send_replace(true);
     }
 
+    /// Whether the node knows its plans, so that it can say what there is not.
+    ///
+    /// # Errors
+    /// If it has not read them yet, or stops.
+    pub fn check_ready(&self) -> Result<(), Refusal> {
+        if *self.closing.borrow() {
+            return Err(Refusal::new(problem::NOT_READY, "the node is stopping"));
+        }
+        if !self.handle.is_ready() {
+            return Err(Refusal::new(problem::NOT_READY, "the plans have not been read yet"));
+        }
+        Ok(())
+    }
+
     /// A plan that takes events and questions.
     ///
     /// # Errors
-    /// If there is no plan of this name, or it does not run.
+    /// If there is no plan of this name, or none that is known yet while the node starts; or if it
+    /// does not run.
     pub fn station(&self, plan: &str) -> Result<Arc<Station>, Refusal> {
         match self.handle.plan(plan) {
             Some(station) if !station.inbox.is_closed() => Ok(station),
@@ -139,8 +162,11 @@ impl Api {
         &self.statements
     }
 
-    /// There is no plan of this name.
+    /// There is no plan of this name; while the node starts or stops that is not known.
     pub fn unknown_plan(&self, plan: &str) -> Refusal {
+        if let Err(refusal) = self.check_ready() {
+            return refusal;
+        }
         let views = self.handle.plans();
         let known: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
         let detail = format!("there is no plan `{plan}`{}", hint(plan, &known, "plans"));

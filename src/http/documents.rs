@@ -262,6 +262,9 @@ pub struct Plan {
     pub warnings: usize,
     /// Why it stopped, if it did.
     pub failure: Option<String>,
+    /// Why it takes no step at present, though it runs: it waits for the store of a table, or has
+    /// too much state.
+    pub held_up: Option<String>,
     /// Newer texts of the plan that were refused; the version before may still run.
     pub refused: Vec<Refused>,
 }

@@ -17,6 +17,7 @@ pub mod problem;
 mod reading;
 mod routes;
 mod server;
+mod waiting;
 
 pub use api::Api;
 pub use description::document;

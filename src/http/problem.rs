@@ -143,6 +143,8 @@ kinds! {
     FOREIGN_REQUEST = 403 "foreign-request" "The request comes from a page of another site.";
     /// The plan has no room.
     OVERLOADED = 503 "overloaded" "The plan has no room for more events; try again later.";
+    /// The plan did not come to it.
+    NOT_IN_TIME = 503 "not-in-time" "The plan did not get there in time; it may do so yet.";
     /// Too many followers.
     TOO_MANY_TAILS = 503 "too-many-tails" "Too many live tails are open; try again later.";
     /// The node starts or stops.
@@ -187,6 +189,9 @@ pub struct Problem {
     /// What the address takes, for the header `Allow`.
     #[serde(skip)]
     allow: Option<&'static str>,
+    /// Whether the connection is closed after the answer.
+    #[serde(skip)]
+    closes: bool,
 }
 
 /// A request is refused with this problem; boxed, since most are not.
@@ -209,6 +214,7 @@ impl Refusal {
             text: String::new(),
             active: None,
             allow: None,
+            closes: false,
         }))
     }
 
@@ -252,6 +258,13 @@ impl Refusal {
     #[must_use]
     pub fn naming_active(mut self, node: Option<String>) -> Self {
         self.0.active = node;
+        self
+    }
+
+    /// With the end of the connection, so that others find a free one.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.0.closes = true;
         self
     }
 
@@ -303,6 +316,9 @@ impl ResponseError for Refusal {
         answer.content_type(MEDIA_TYPE);
         if let Some(allow) = self.0.allow {
             answer.insert_header((header::ALLOW, allow));
+        }
+        if self.0.closes {
+            answer.force_close();
         }
         if self.0.status == 503 {
             answer.insert_header((header::RETRY_AFTER, "1"));

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponseBuilder;
-use tokio::time::timeout;
 
 use crate::actors::gate::Part;
 use crate::actors::plan::Station;
@@ -53,15 +52,16 @@ pub async fn check_node(api: &Api, parameters: &Parameters) -> Result<(), Refusa
 ///
 /// # Errors
 /// If the header cannot be read, or that takes too long.
-pub async fn wait(request: &HttpRequest, station: &Station) -> Result<(), Refusal> {
+pub async fn wait(api: &Api, request: &HttpRequest, station: &Station) -> Result<(), Refusal> {
     let Some(value) = request.headers().get(AT_LEAST) else { return Ok(()) };
     let position = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
         parameters::refuse(format!("header `{AT_LEAST}`: expected the position of an entry"))
     })?;
-    timeout(WAIT, station.reaches(position)).await.map_err(|_| {
-        let here = station.position();
-        let detail = format!("expected position {position} within {WAIT:?}, found {here}");
-        Refusal::new(problem::OVERLOADED, detail)
+    let reached = api.waiting().wait(&station.name, WAIT, station.reaches(position)).await;
+    reached.map_err(|late| {
+        let (here, late) = (station.position(), &late.document().detail);
+        let detail = format!("expected position {position}, found {here}: {late}");
+        Refusal::new(problem::NOT_IN_TIME, detail)
     })
 }
 

@@ -93,6 +93,8 @@ impl HttpActor {
         .client_request_timeout(HEAD_TIME)
         .client_disconnect_timeout(LEAVE_TIME)
         .keep_alive(REST_TIME)
+        // Whoever hangs up is noticed: else its connection is held until its answer is there.
+        .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .shutdown_timeout(STOP_SECONDS)
         .disable_signals()

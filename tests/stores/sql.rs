@@ -161,7 +161,8 @@ fn whatever_does_more_than_read_is_refused_and_says_why(place: &Place) {
     let (status, detail) = wrong("/api/v1/sql?store=testet");
     assert_eq!(status, 404);
     assert!(detail.contains("did you mean `tested`?"), "{detail}");
-    assert_eq!(wrong("/api/v1/sql").0, 404);
+    let (status, detail) = wrong("/api/v1/sql");
+    assert_eq!((status, detail.contains("parameter `store`")), (400, true), "{detail}");
     assert_eq!(wrong("/api/v1/sql?store=tested&limit=0").0, 400);
     assert_eq!(wrong("/api/v1/sql?store=tested&limit=99999999").0, 400);
     assert_eq!(wrong("/api/v1/sql?store=tested&format=xml").0, 400);

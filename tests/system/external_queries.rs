@@ -217,7 +217,7 @@ fn a_server_that_is_away_holds_up_nobody(which: Which) {
             std::thread::sleep(Duration::from_millis(20));
         }
         for code in slow.into_iter().map(|asked| asked.join().expect("an answer")) {
-            let expected = ["sql-too-slow", "store-away", "overloaded"];
+            let expected = ["sql-too-slow", "store-away", "not-in-time"];
             assert!(expected.contains(&&*code), "{code}");
         }
     });

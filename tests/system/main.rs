@@ -27,4 +27,5 @@ mod shipped;
 mod store_versions;
 mod stores;
 mod tls;
+mod waiting;
 mod witness;

@@ -9,7 +9,6 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use actix_web::web::Path;
 use actix_web::web::Payload;
-use tokio::time::timeout;
 use utoipa::IntoParams;
 use utoipa::IntoResponses;
 use utoipa::openapi::RefOr;
@@ -141,8 +140,8 @@ pub async fn one(
         (status = 422, description = "`wrong-type`, `out-of-range`, `missing-attribute`, \
             `unknown-attribute`, `duplicate-attribute`, `unmatched`, `poison`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `unsure`: ask again", body = Problem,
-            content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`not-in-time`, `overloaded`, `unsure`: ask again",
+            body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn replay(
@@ -159,7 +158,7 @@ pub async fn replay(
     let body = body::read(&request, payload, body::ANY, limits.body_bytes_max).await?;
     let mended = (!body.is_empty()).then_some(&*body);
     let asked = async { station.replay(id, mended, limits.batch_rows_max).await?.done().await };
-    close(&api, &plan, id, timeout(ANSWER_TIME, asked).await.ok())
+    close(&api, &plan, id, api.waiting().wait(&plan, ANSWER_TIME, asked).await?)
 }
 
 /// Discards a dead letter.
@@ -174,7 +173,7 @@ pub async fn replay(
             content_type = problem::MEDIA_TYPE),
         (status = 409, description = "`not-replayed`, `plan-not-running`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `unsure`: ask again", body = Problem,
+        (status = 503, description = "`not-in-time`, `unsure`: ask again", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -187,7 +186,7 @@ pub async fn discard(
     let (plan, id) = read_path(path)?;
     let station = api.station(&plan)?;
     let asked = async { station.discard(id).await?.done().await };
-    close(&api, &plan, id, timeout(ANSWER_TIME, asked).await.ok())
+    close(&api, &plan, id, api.waiting().wait(&plan, ANSWER_TIME, asked).await?)
 }
 
 /// Takes up all dead letters that are meant, the oldest first.
@@ -335,17 +334,13 @@ fn read_path(path: Path<(String, String)>) -> Result<(String, u64), Refusal> {
     Ok((plan, number))
 }
 
-/// The answer about one letter; of `None` nobody knows yet.
+/// The answer about one letter.
 fn close(
     api: &Api,
     plan: &str,
     id: u64,
-    done: Option<Result<Applied, LetterError>>,
+    done: Result<Applied, LetterError>,
 ) -> Result<HttpResponse, Refusal> {
-    let done = done.ok_or_else(|| {
-        let detail = format!("`{plan}` did not answer within {ANSWER_TIME:?}; ask again");
-        Refusal::new(problem::OVERLOADED, detail)
-    })?;
     let Applied { position, .. } = done.map_err(|error| refuse(api, plan, error))?;
     Ok(HttpResponse::Ok().json(ClosedLetter { plan: plan.to_owned(), id, position }))
 }

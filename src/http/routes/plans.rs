@@ -101,6 +101,7 @@ fn overview(views: &[PlanView]) -> documents::Plan {
         name: view.name.clone(),
         state,
         file: view.file.clone(),
+        held_up: view.held_up.clone(),
         version: version.map(|version| version.number),
         deployed_ms: version.map(|version| version.deployed_ms),
         events_in: sum(|stream| stream.taken.get()),

@@ -7,7 +7,6 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use actix_web::web::Path;
 use actix_web::web::Payload;
-use tokio::time::timeout;
 
 use crate::actors::plan::Answer;
 use crate::actors::plan::AskError;
@@ -61,8 +60,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
             content_type = problem::MEDIA_TYPE),
         (status = 422, description = "`query-refused`, `answer-too-large`, `sql-too-slow`, \
             `poison`", body = Problem, content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `not-ready`, `store-away`, `store-behind`: \
-            try again after `Retry-After` seconds", body = Problem,
+        (status = 503, description = "`not-in-time`, `overloaded`, `not-ready`, `store-away`, \
+            `store-behind`: try again after `Retry-After` seconds", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -77,11 +76,9 @@ pub async fn query(
     let station = api.station(&plan)?;
     let body = body::read(&request, payload, body::TEXTS, QUERY_BYTES_MAX).await?;
     let text = body::text(&request, &body, "query")?;
-    reading::wait(&request, &station).await?;
-    let asked = timeout(ANSWER_TIME, station.ask(&text)).await.map_err(|_| {
-        let detail = format!("`{plan}` did not answer within {ANSWER_TIME:?}");
-        Refusal::new(problem::OVERLOADED, detail)
-    })?;
+    api.waiting().check(&plan)?;
+    reading::wait(&api, &request, &station).await?;
+    let asked = api.waiting().wait(&plan, ANSWER_TIME, station.ask(&text)).await?;
     let answer = asked.map_err(|error| refuse(&api, &plan, error))?;
     if !answer.schema.attributes.is_empty() {
         // A write counts, whoever ordered it.

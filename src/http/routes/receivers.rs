@@ -61,8 +61,8 @@ pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, R
         (status = 422, description = "`wrong-type`, `out-of-range`, `missing-attribute`, \
             `unknown-attribute`, `duplicate-attribute`, `unmatched`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`: try again after `Retry-After` seconds",
-            body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`, `not-ready`: try again after `Retry-After` \
+            seconds", body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn send(
@@ -75,6 +75,7 @@ pub async fn send(
     let path = format!("/{path}");
     let paths = api.handle().paths();
     let Some(entrance) = paths.find(&path) else {
+        api.check_ready()?;
         let known = paths.list();
         let near = closest(&path, known.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -82,6 +83,7 @@ pub async fn send(
         return Err(Refusal::new(problem::NOT_FOUND, detail));
     };
     let limits = api.limits();
+    api.waiting().check(entrance.plan())?;
     let _room = api.body_room(&request).await?;
     let body = body::read(&request, payload, body::ANY, limits.body_bytes_max).await?;
     let received = entrance.read(&body, limits.batch_rows_max)?;

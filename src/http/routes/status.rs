@@ -33,12 +33,7 @@ pub async fn live(request: HttpRequest) -> Result<HttpResponse, Refusal> {
 ))]
 pub async fn ready(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     Parameters::read(&request, &[])?;
-    if *api.closing().borrow() {
-        return Err(Refusal::new(problem::NOT_READY, "the node is stopping"));
-    }
-    if !api.handle().is_ready() {
-        return Err(Refusal::new(problem::NOT_READY, "the plans have not been read yet"));
-    }
+    api.check_ready()?;
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
 }
 

@@ -82,8 +82,8 @@ pub const ROOM_TIME: Duration = Duration::from_secs(2);
         (status = 422, description = "`wrong-type`, `out-of-range`, `missing-attribute`, \
             `unknown-attribute`, `duplicate-attribute`, `poison`; `index` numbers the first bad \
             event", body = Problem, content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`: try again after `Retry-After` seconds",
-            body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`overloaded`, `not-in-time`, `not-ready`, `unsure`: try \
+            again after `Retry-After` seconds", body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn send(
@@ -106,6 +106,7 @@ pub async fn send(
     let clock = clock.transpose()?;
     let sending = sending(&request)?;
     let limits = api.limits();
+    api.waiting().check(&plan)?;
     let room = api.body_room(&request).await?;
     let body = body::read(&request, payload, body::EVENTS, limits.body_bytes_max).await?;
     let batch = decode(&front.schema, &body, limits.batch_rows_max, clock)?;
@@ -125,7 +126,8 @@ pub async fn send(
     let put = timeout(ROOM_TIME, station.put_once(&version, id, batch, sending)).await;
     let told = put.map_err(no_room)?.map_err(closed)?;
     drop(room);
-    let applied = told.await.map_err(|_| api.not_running(&plan))??;
+    let told = api.waiting().wait(&plan, limits.answer_time_max, told).await?;
+    let applied = told.map_err(|_| api.not_running(&plan))??;
     let (position, repeated) = (Some(applied.position), applied.is_repeated);
     Ok(HttpResponse::Ok().json(Accepted { accepted, position, repeated }))
 }

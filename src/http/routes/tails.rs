@@ -57,7 +57,7 @@ pub const STREAM: &str = "text/event-stream";
             content_type = problem::MEDIA_TYPE),
         (status = 421, description = "`not-active`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `not-ready`", body = Problem,
+        (status = 503, description = "`not-in-time`, `not-ready`", body = Problem,
             content_type = problem::MEDIA_TYPE),
     ),
 )]
@@ -75,7 +75,7 @@ pub async fn events(
     reading::check_node(&api, &parameters).await?;
     let limit = parameters.count("limit")?.unwrap_or(LIMIT);
     let station = api.station(&plan)?;
-    reading::wait(&request, &station).await?;
+    reading::wait(&api, &request, &station).await?;
     let version = station.version();
     let (_, front) = api.stream(&version, &stream)?;
     let tail = &front.tail;

@@ -81,3 +81,22 @@ fn clones_share_their_figures() {
     kept.inc();
     assert!(metrics.print().contains("twinflow_queue_depth{plan=\"a\",queue=\"inbox\"} 1\n"));
 }
+
+#[test]
+fn the_manual_lists_every_figure() {
+    let metrics = Metrics::new("left");
+    // A family without figures is not printed.
+    metrics.snapshot_pause("p").set(0.5);
+    metrics.store("S").failed("lost");
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let text = metrics.print();
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let names: Vec<String> = kinds
+        .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.into() })
+        .collect();
+    assert!(names.iter().any(|name| name == "twinflow_snapshot_pause_seconds"), "{text}");
+    for name in names {
+        assert!(manual.contains(&format!("| `{name}` |")), "docs/metrics.md lacks {name}");
+    }
+}

@@ -106,7 +106,9 @@ pub async fn ask(
     let rows_max = bounded(&parameters, "limit", ROWS, ROWS_MAX)?;
     let milliseconds = |time: Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
     let time = bounded(&parameters, "time", milliseconds(TIME), milliseconds(TIME_MAX))?;
-    let store = parameters.text("store").unwrap_or_default();
+    let store = parameters.text("store").filter(|name| !name.is_empty()).ok_or_else(|| {
+        parameters::refuse("parameter `store`: expected the name of a store".to_owned())
+    })?;
     let store = api.store(store)?;
     let body = body::read(&request, payload, body::SQL, SQL_BYTES_MAX).await?;
     let sql = body::text(&request, &body, "query")?;
