@@ -95,6 +95,12 @@ impl Replica {
         self.tally
     }
 
+    /// How many results a publisher was ever given.
+    #[must_use]
+    pub fn given(&self, publisher: &str) -> u64 {
+        self.given.get(publisher).copied().unwrap_or(0)
+    }
+
     /// An entry was applied: counts the state, if it is time to or the entry wants it.
     pub(super) fn count(&mut self, News { came, is_needed }: News) {
         let Some(Running { machine, .. }) = &self.running else { return };

@@ -17,6 +17,7 @@ use crate::ha::link::freight::Confirmed;
 use crate::ha::link::freight::Freight;
 use crate::ha::link::freight::Parcel;
 use crate::ha::protocol::Epoch;
+use crate::ha::protocol::Generation;
 use crate::ha::protocol::Input;
 use crate::ha::protocol::Plan;
 
@@ -28,11 +29,40 @@ type Known = (Plan, String, u64);
 pub struct Fences {
     state: State,
     last: u64,
-    /// Up to which number each publisher's results are known at the other node, as far as sent.
-    told: BTreeMap<(Plan, String), u64>,
+    told: Said,
     /// What the other node told of plans whose logs are not here yet.
     early: BTreeMap<Plan, Vec<Confirmed>>,
     answers: Answers,
+}
+
+/// Up to which number the other node was told that each publisher's results have left, and of which
+/// generation of the pair they are.
+#[derive(Debug, Default)]
+struct Said(BTreeMap<(Plan, String), (Generation, u64)>);
+
+impl Said {
+    /// What is to be said of a plan's results. In a new generation that is all of it: of those that
+    /// left before, none may be known.
+    fn news(
+        &mut self,
+        plan: Plan,
+        generation: Generation,
+        results: Vec<(String, u64)>,
+    ) -> Vec<Confirmed> {
+        let mut news = Vec::new();
+        for (publisher, upto) in results {
+            let before = self.0.insert((plan, publisher.clone()), (generation, upto));
+            if before.is_none_or(|(of, told)| of != generation || upto > told) {
+                news.push(Confirmed { plan, generation, publisher, upto });
+            }
+        }
+        news
+    }
+
+    /// It got lost: all of it is to be said again.
+    fn forget(&mut self, plan: Plan) {
+        self.0.retain(|(of, _), _| *of != plan);
+    }
 }
 
 /// What the other node waits for and is told as soon as there is room: that this node knows which
@@ -155,20 +185,17 @@ impl HaManager {
         let acts = member.filter(|member| member.epoch().is_some());
         let Some(generation) = acts.and_then(|member| member.generation()) else { return };
         let Some(log) = self.hub().log(plan) else { return };
-        let mut news = Vec::new();
-        for (publisher, upto) in log.mirrored.confirmed_results() {
-            let told = self.fences.told.entry((plan, publisher.clone())).or_default();
-            if upto > *told {
-                *told = upto;
-                news.push(Confirmed { plan, generation, publisher, upto });
-            }
+        if !log.mirrored.are_results_of(&generation.to_string()) {
+            // The plan's thread calls as soon as they are.
+            return;
         }
+        let news = self.fences.told.news(plan, generation, log.mirrored.confirmed_results());
         if news.is_empty() {
             return;
         }
         if self.estate.hub.wire.ship(&Freight::Confirmed(news)) != Shipped::Queued {
             // Told anew with the next look.
-            self.fences.told.retain(|(of, _), _| *of != plan);
+            self.fences.told.forget(plan);
             log.mirrored.results_left(false);
         }
     }
@@ -192,7 +219,7 @@ impl HaManager {
 
     /// A new connection knows of nothing.
     pub(super) fn confirm_all(&mut self) {
-        self.fences.told.clear();
+        self.fences.told = Said::default();
         self.fences.early.clear();
         for log in self.hub().logs() {
             log.mirrored.forget_known_results();
@@ -202,11 +229,21 @@ impl HaManager {
 
     /// The active published results; this node need not hold them, and says that it knows.
     pub(super) fn confirmed(&mut self, confirmed: &[Confirmed]) {
+        let member = self.life.as_ref().map(|life| &life.member);
+        let acts = member.filter(|member| member.epoch().is_some());
+        let own = acts.and_then(|member| member.generation());
         for left in confirmed {
-            match self.estate.hub.log(left.plan) {
-                Some(log) => log.mirrored.results_left_elsewhere(&left.publisher, left.upto),
+            let Confirmed { plan, generation, publisher, upto } = left;
+            if own.is_some_and(|own| own != *generation) {
+                // Who acts knows best what has left in its own history.
+                continue;
+            }
+            match self.estate.hub.log(*plan) {
+                Some(log) => {
+                    log.mirrored.results_left_elsewhere(&generation.to_string(), publisher, *upto);
+                }
                 // It is told once: a plan that is quiet from now on says no more.
-                None => self.fences.early.entry(left.plan).or_default().push(left.clone()),
+                None => self.fences.early.entry(*plan).or_default().push(left.clone()),
             }
         }
         for Confirmed { plan, publisher, upto, .. } in confirmed {
@@ -243,7 +280,29 @@ impl HaManager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ha::protocol::Incarnation;
+    use crate::ha::protocol::NodeId;
     use std::cell::RefCell;
+
+    #[test]
+    fn in_a_new_generation_all_results_that_left_are_told_anew() {
+        let generation = |epoch| {
+            let (node, incarnation) = (NodeId::A, Incarnation(7));
+            Generation { epoch: Epoch(epoch), node, incarnation }
+        };
+        let mut said = Said::default();
+        let mut news = |epoch, numbers: [u64; 2]| {
+            let results = ["A", "B"].map(str::to_owned).into_iter().zip(numbers).collect();
+            let news = said.news(Plan(1), generation(epoch), results).into_iter();
+            news.map(|each| (each.publisher, each.upto)).collect::<Vec<_>>()
+        };
+        let of = |name: &str, upto| (name.to_owned(), upto);
+        assert_eq!(news(1, [9, 0]), [of("A", 9), of("B", 0)], "also of whom nothing has left");
+        assert_eq!(news(1, [9, 0]), []);
+        assert_eq!(news(1, [9, 4]), [of("B", 4)]);
+        assert_eq!(news(2, [5, 4]), [of("A", 5), of("B", 4)], "less may have left in it");
+        assert_eq!(news(2, [6, 4]), [of("A", 6)]);
+    }
 
     /// A publisher to a receiver without ids waits for this word: it must not get lost.
     #[test]

@@ -77,7 +77,7 @@ pub struct Desk {
     pub(super) suspect: Option<Suspect>,
     pub(super) busy: Arc<Busy>,
     /// In which epoch this node ordered the entry at hand; 0 if others did, or a former life.
-    epoch: u64,
+    pub(super) epoch: u64,
     /// Results that have not been handed to their publishers yet.
     pub(super) outgoing: VecDeque<(Arc<PublisherEnd>, Parcel)>,
     outputs: Vec<Output>,
@@ -333,7 +333,7 @@ impl Desk {
         };
         let Some(waiting) = next.and_then(|next| self.admit(next)) else { return Ok(false) };
         let Waiting { epoch, entry, told, room, .. } = waiting;
-        self.epoch = epoch;
+        self.enter(epoch);
         if let Some(entry) = &entry {
             self.suspect(entry)?;
         }

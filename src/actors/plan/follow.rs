@@ -67,6 +67,8 @@ pub struct Follow {
     pub(super) pending: Vec<Pending>,
     /// Whether this node was ordering when it last looked.
     ordered: bool,
+    /// At which turn of the gate it was seen to that results are of the pair's history.
+    pub(super) turn: Option<u64>,
     /// How often the plan's state was taken from the other node.
     pub(super) reading: u64,
 }
@@ -94,6 +96,9 @@ impl Desk {
             self.follow.stint += 1;
             self.follow.number = 0;
             self.stop_loading();
+        }
+        if orders {
+            self.look_at_history(&mirrored);
         }
         orders
     }

@@ -26,6 +26,7 @@ use crate::actors::plan::ConfirmedFile;
 use crate::actors::plan::Journaled;
 use crate::actors::plan::Misfit;
 use crate::actors::wire::Wire;
+use crate::event::hash_bytes;
 use crate::ha::link::Hold;
 use crate::ha::protocol::Plan;
 use crate::journal::JournalError;
@@ -290,11 +291,31 @@ impl Mirrored {
         self.results.as_ref().map_or_else(Vec::new, |results| results.all())
     }
 
-    /// Results left at the other node.
-    pub fn results_left_elsewhere(&self, publisher: &str, upto: u64) {
+    /// Results left at the other node, in this generation of the pair.
+    pub fn results_left_elsewhere(&self, generation: &str, publisher: &str, upto: u64) {
         if let Some(results) = &self.results {
-            results.raise(publisher, upto);
+            results.raise_in(history(generation), publisher, upto);
         }
+    }
+
+    /// This node acts, and what it computes next is of this generation of the pair; `given` says
+    /// how many results its state has given each publisher so far. What was said of others that
+    /// left before is void in another generation than before, here and at the other node.
+    pub fn begin_results(&self, generation: &str, given: impl Fn(&str) -> u64) {
+        let Some(results) = self.results.as_ref().filter(|_| !generation.is_empty()) else {
+            return;
+        };
+        if results.begin(history(generation), given) {
+            self.forget_known_results();
+            self.results_left(true);
+        }
+    }
+
+    /// Whether the numbers of the results that have left are those of this generation.
+    #[must_use]
+    pub fn are_results_of(&self, generation: &str) -> bool {
+        let found = self.results.as_ref().map_or(0, |results| results.history());
+        found == 0 || found == history(generation)
     }
 
     /// The other node knows that results have left.
@@ -315,8 +336,13 @@ impl Mirrored {
     /// number have left.
     #[must_use]
     pub fn is_known(&self, publisher: &str, upto: u64) -> bool {
+        if upto == 0 || !self.gate.is_followed() {
+            return true;
+        }
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        upto == 0 || !self.gate.is_followed() || known.get(publisher).is_some_and(|k| *k >= upto)
+        // Nobody can be told before this history has begun here, and that may wait for publishers.
+        known.get(publisher).is_some_and(|known| *known >= upto)
+            || !self.are_results_of(&self.gate.role().generation)
     }
 
     /// Changes with every result of which the other node knows.
@@ -485,6 +511,11 @@ impl Mirrored {
             send_again: std::mem::take(&mut notes.send_again),
         })
     }
+}
+
+/// A generation of the pair as a number.
+fn history(generation: &str) -> u64 {
+    hash_bytes(generation.as_bytes())
 }
 
 impl std::fmt::Debug for Mirrored {

@@ -19,6 +19,7 @@ mod dead_letters;
 mod desk;
 mod follow;
 mod fragile;
+mod histories;
 mod journaled;
 mod kept;
 mod ledger;
@@ -30,6 +31,8 @@ mod mirrored;
 mod mirrored_ledger_tests;
 pub mod outbox;
 mod outside;
+#[cfg(test)]
+mod pair_tests;
 mod question;
 mod replay;
 mod resync;
@@ -37,8 +40,6 @@ mod snapshots;
 mod station;
 mod suspect;
 mod switching;
-#[cfg(test)]
-mod switching_tests;
 mod tail;
 #[cfg(test)]
 pub(crate) mod testing;

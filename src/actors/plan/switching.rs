@@ -12,6 +12,7 @@ use tracing::info;
 use crate::actors::plan::Desk;
 use crate::actors::plan::Switch;
 use crate::actors::plan::Told;
+use crate::actors::plan::Version;
 use crate::actors::plan::Waiting;
 use crate::actors::tree::Room;
 use crate::replica::Body;
@@ -28,7 +29,7 @@ impl Desk {
 
     pub(super) fn order_switch(&mut self, switch: Switch, room: Option<Room>) {
         let number = switch.version.number;
-        if self.stalled_at() == Some(number) || self.is_beyond(number) {
+        if self.stalled_at() == Some(number) || self.is_beyond(&switch.version) {
             return self.keep_switch(switch);
         }
         let body = Body::Deploy(self.deployment_of(&switch.version));
@@ -37,7 +38,7 @@ impl Desk {
 
     /// Keeps a version for its entry, which another node orders.
     pub(super) fn keep_switch(&mut self, switch: Switch) {
-        let is_late = self.is_beyond(switch.version.number);
+        let is_late = self.is_beyond(&switch.version);
         self.follow.switches.push_back(switch);
         if is_late {
             self.adopt_switches();
@@ -93,7 +94,7 @@ impl Desk {
         let switches = std::mem::take(&mut self.follow.switches);
         for switch in switches {
             let number = switch.version.number;
-            if !self.is_beyond(number) {
+            if !self.is_beyond(&switch.version) {
                 self.follow.switches.push_back(switch);
                 continue;
             }
@@ -113,8 +114,12 @@ impl Desk {
     }
 
     /// Whether the state is of this version or of one after it, as another node ordered it.
-    fn is_beyond(&self, number: u64) -> bool {
-        self.ledger.mirrored().is_some() && self.applied_number() >= number
+    fn is_beyond(&self, version: &Version) -> bool {
+        let is_beyond = self.replica.deployment().is_some_and(|of| {
+            let is_same = of.number == version.number && *of.text == *version.kept_text;
+            is_same || of.number > version.number
+        });
+        is_beyond && self.ledger.mirrored().is_some()
     }
 
     /// The version whose entry waits for it.

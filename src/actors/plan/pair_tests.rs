@@ -1,4 +1,5 @@
-//! A node of a pair that gets a new version while it follows, takes over, or is given a snapshot.
+//! A plan on a node of a pair: it gets a new version while it follows, takes over, or is given a
+//! snapshot, and it goes on in another history.
 
 use std::fs;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use crate::replica::LogEntry;
 /// A version without ways out.
 const BEFORE: &str = "define stream In (n long);\nfrom In select n insert into Mid;";
 
+/// The way out of the second version.
+const PUBLISHER: &str = "publisher:Out:1";
+
 /// A plan on a node of a pair.
 struct Node {
     scene: Scene,
@@ -35,32 +39,42 @@ struct Node {
 }
 
 impl Node {
-    /// One that follows, and where this version is the first to be deployed.
+    /// One that follows in generation 1, and where this version is the first to be deployed.
     fn that_has(first: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path(), "adder").unwrap();
         let (plan, gate) = (Plan(1), Arc::new(Gate::closed()));
-        let mirrored = Arc::new(Mirrored::new(plan, 0, None, gate, Arc::default()));
+        let mirrored =
+            Arc::new(Mirrored::new(plan, 0, kept.confirmed.clone(), gate, Arc::default()));
         kept.ledger.mirror(Arc::clone(&mirrored));
         let mut scene = Scene::new();
+        let confirmed = Confirmed::in_file(PUBLISHER, kept.confirmed.as_ref().unwrap());
+        let unpublished = scene.metrics.dead_letters("adder", "publisher");
+        let end =
+            PublisherEnd::new(PUBLISHER.to_owned(), scene.out.clone(), unpublished, confirmed);
+        scene.end = Some(Arc::new(end));
         let engine = |plan| -> Arc<dyn Builder> { Arc::new(EngineBuilder { plan, secret: 7 }) };
         let versions = [BEFORE, TEXT].map(|text| Arc::new(scene.version(text, engine)));
         let inbox = Inbox::new(Limits { events: 1000, bytes: 1 << 20 });
         let version = Arc::clone(&versions[first - 1]);
         let station = Station::new(version, inbox, kept, &scene.metrics).unwrap();
         let node = Self { scene, versions, station: Arc::new(station), mirrored, folder };
-        node.play(Part::Passive);
+        node.play(Part::Passive, "1");
         node
     }
 
-    fn play(&self, part: Part) {
-        let role = RoleNow { part, epoch: 1, generation: "1".into(), unsure: true };
+    fn play(&self, part: Part, generation: &str) {
+        let role = RoleNow { part, epoch: 1, generation: generation.into(), unsure: true };
         self.mirrored.gate.set_role(role);
     }
 
-    /// It orders from now on.
+    /// It orders from now on, and the history goes on.
     fn take_over(&self) {
-        self.play(Part::Active);
+        self.take_over_in("1");
+    }
+
+    fn take_over_in(&self, generation: &str) {
+        self.play(Part::Active, generation);
         self.mirrored.append_in(Some(2));
         self.mirrored.gate.open_until(u64::MAX);
         assert!(self.station.desk().orders());
@@ -91,6 +105,14 @@ impl Node {
         let switch = Switch { version: Arc::clone(&self.versions[1]), told: tell };
         self.station.inbox.try_put(Work::Switch(switch)).unwrap();
         told
+    }
+
+    /// An event comes from outside.
+    fn gets(&self, number: i64) {
+        let version = self.station.version();
+        let (stream, _) = version.stream("In").unwrap();
+        let brought = Brought { batch: rows(&[number]), letters: vec![], mark: None, copied: None };
+        self.station.put_now(&version, stream, brought, None).unwrap();
     }
 
     /// Works until nothing is left to be done; what is ordered is committed at once.
@@ -270,4 +292,74 @@ fn an_entry_that_waited_for_its_version_is_not_applied_after_a_snapshot_that_has
         assert_eq!((node.station.position(), node.last()), (3, 3));
         assert_eq!(node.scene.published(), [5], "its results go out once");
     }
+}
+
+#[test]
+fn what_left_elsewhere_leaves_no_second_time_as_long_as_the_history_goes_on() {
+    let node = Node::that_has(2);
+    node.hears([node.deploy(2), event(1)]);
+    node.work();
+    assert_eq!(node.scene.published(), [1], "it waits for its publisher here");
+    node.mirrored.results_left_elsewhere("1", PUBLISHER, 2);
+    node.hears([event(2), event(3)]);
+    node.take_over();
+    node.gets(4);
+    node.work();
+    assert_eq!(node.scene.published(), [3, 4]);
+}
+
+#[test]
+fn in_a_history_that_begins_what_left_in_the_one_before_stops_no_result() {
+    for is_ordered_before in [false, true] {
+        let node = Node::that_has(2);
+        node.hears([node.deploy(2), event(1)]);
+        // The other node has come further, and nobody will ever know by what.
+        node.mirrored.results_left_elsewhere("1", PUBLISHER, 5);
+        node.work();
+        node.hears([event(2)]);
+        node.take_over_in("2");
+        node.gets(3);
+        if is_ordered_before {
+            let mut desk = node.station.desk();
+            desk.take(node.station.inbox.take().unwrap());
+            desk.flush().unwrap();
+            drop(desk);
+            node.mirrored.commit(node.last());
+        }
+        node.gets(4);
+        node.work();
+        assert_eq!(node.scene.published(), [3, 4], "what both have was left out");
+        assert!(node.mirrored.are_results_of("2"));
+        assert_eq!(node.mirrored.confirmed_results(), [(PUBLISHER.to_owned(), 2)]);
+        assert!(node.mirrored.take_left(), "the other node is told so");
+    }
+}
+
+#[test]
+fn a_history_begins_also_where_nothing_comes() {
+    let node = Node::that_has(2);
+    node.hears([node.deploy(2), event(1), event(2)]);
+    node.mirrored.results_left_elsewhere("1", PUBLISHER, 5);
+    node.take_over_in("2");
+    assert!(!node.mirrored.are_results_of("2"), "it has to come to the end of what it has");
+    node.work();
+    assert!(node.mirrored.are_results_of("2"));
+    assert_eq!(node.mirrored.confirmed_results(), [(PUBLISHER.to_owned(), 2)]);
+    // So does one while this node acts, when the rest of another plan was given up.
+    node.play(Part::Active, "3");
+    node.work();
+    assert!(node.mirrored.are_results_of("3"));
+}
+
+#[test]
+fn who_follows_another_history_keeps_its_results_until_it_hears_that_they_have_left() {
+    let node = Node::that_has(2);
+    node.mirrored.results_left_elsewhere("1", PUBLISHER, 9);
+    node.hears([node.deploy(2)]);
+    node.mirrored.results_left_elsewhere("2", PUBLISHER, 1);
+    node.hears([event(1), event(2)]);
+    node.work();
+    node.take_over_in("2");
+    node.work();
+    assert_eq!(node.scene.published(), [2]);
 }
