@@ -36,17 +36,40 @@ fn waiting_node(http: &str) -> Node {
     node
 }
 
-#[test]
-fn a_node_that_has_not_read_its_plans_does_not_say_that_there_are_none() {
+/// One node of a pair, alone, with this arbiter.
+fn half_of_a_pair(arbiter: &str) -> (Node, TempDir) {
     let secret = TempDir::new().expect("a folder");
     std::fs::write(secret.path().join("secret"), "the secret of this test").expect("a file");
-    // Without an arbiter no plan is known until somebody says which node is to act.
     let settings = format!(
         "[ha]\nenabled = true\nnode = 'a'\nlisten = '127.0.0.1:0'\npeer = '127.0.0.1:9'\n\
-         secret_file = '{}'\narbiter = 'none'\n",
+         secret_file = '{}'\narbiter = '{arbiter}'\n",
         secret.path().join("secret").display(),
     );
-    let node = Node::start(&[("runs.siddhi", RUNS)], &settings);
+    (Node::start(&[("runs.siddhi", RUNS)], &settings), secret)
+}
+
+#[test]
+fn what_a_node_of_a_pair_waits_for_is_said_until_that_is_over() {
+    let alarm = |node: &Node| node.get("/api/v1/ha").json()["alarm"].clone();
+    let says = |node: &Node, what: &str| {
+        node.wait(SOON, &format!("it says: {what}"), || {
+            alarm(node).as_str()?.contains(what).then_some(())
+        });
+    };
+    let (node, _secret) = half_of_a_pair("witness:127.0.0.1:9");
+    says(&node, "the arbiter does not answer");
+    let (node, _secret) = half_of_a_pair("none");
+    says(&node, "there is no arbiter; say `twinflow ha promote`");
+    let promoted = node.post("/api/v1/ha/promote?force=true", "");
+    assert_eq!(promoted.status, 200, "{}", promoted.text());
+    assert_eq!(alarm(&node), json!(null));
+    node.wait_for_plan("runs");
+}
+
+#[test]
+fn a_node_that_has_not_read_its_plans_does_not_say_that_there_are_none() {
+    // Without an arbiter no plan is known until somebody says which node is to act.
+    let (node, _secret) = half_of_a_pair("none");
     let asked = [
         ("POST", "/api/v1/plans/runs/streams/In"),
         ("POST", "/api/v1/plans/runs/query"),

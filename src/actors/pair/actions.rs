@@ -122,6 +122,9 @@ impl HaManager {
         down: &PlanSet,
         reason: Reason,
     ) {
+        if role == Role::Active || reason == Reason::NewerEpoch {
+            self.status.waits = None;
+        }
         let hub = self.hub();
         hub.gate.drain(false);
         self.fences.forget();
@@ -194,7 +197,12 @@ impl HaManager {
             Alarm::AppliedBeyond { .. } | Alarm::ArbiterChanged { .. } | Alarm::BothDoubtful => {
                 error!("{text}");
             }
-            Alarm::Doubtful | Alarm::Waits(_) | Alarm::OldIncarnation { .. } => warn!("{text}"),
+            Alarm::Waits(_) => {
+                warn!("{text}");
+                self.status.waits = Some(text);
+                return;
+            }
+            Alarm::Doubtful | Alarm::OldIncarnation { .. } => warn!("{text}"),
         }
         self.status.alarm = Some(text);
     }

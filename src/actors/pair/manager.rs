@@ -196,6 +196,10 @@ pub(super) struct Watched {
     pub trouble: Option<String>,
     /// When the active was heard last.
     pub heard_active: Option<u64>,
+    /// Why this node does not start by itself, until one acts.
+    pub waits: Option<String>,
+    /// The arbiter's last answer was none.
+    pub is_arbiter_silent: bool,
     pub alarm: Option<String>,
     pub failover: Option<(i64, String)>,
     /// Since when the peer lacks entries of a plan.
@@ -454,6 +458,7 @@ impl Handler<Tell> for HaManager {
             Tell::Reopened(plan) => self.reopened(plan),
             Tell::Heard(heard) => self.heard(*heard),
             Tell::Arbiter(request, outcome) => {
+                self.status.is_arbiter_silent = matches!(*outcome, Outcome::Silent);
                 self.give(Input::Arbiter { request, outcome: *outcome }, None);
             }
             Tell::NotSynced(token, besides) => self.unsynced = Some((token, besides)),

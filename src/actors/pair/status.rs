@@ -5,6 +5,7 @@ use tracing::info;
 
 use crate::actors::clock;
 use crate::actors::pair::HaManager;
+use crate::actors::pair::manager::Watched;
 use crate::actors::pair::manager::now;
 use crate::ha::protocol::Plan;
 use crate::ha::protocol::Reason;
@@ -51,7 +52,8 @@ pub struct PairStatus {
     pub failover_at: Option<i64>,
     /// Why.
     pub failover_reason: Option<String>,
-    /// The last thing a person had to know.
+    /// What a person has to know: why this node waits for a word, that the arbiter does not answer,
+    /// or else what was last to be told.
     pub alarm: Option<String>,
     /// Why there is no connection.
     pub trouble: Option<String>,
@@ -78,6 +80,16 @@ pub struct PlanState {
     pub down: bool,
     /// The other node does not have all of its entries.
     pub peer_lacks: bool,
+}
+
+impl Watched {
+    /// What a person has to know; what holds now comes before what was told once.
+    fn alarm(&self) -> Option<String> {
+        const SILENT: &str =
+            "the arbiter does not answer: until it does no node starts to act or takes over";
+        let silent = self.is_arbiter_silent.then(|| SILENT.to_owned());
+        self.waits.clone().or(silent).or_else(|| self.alarm.clone())
+    }
 }
 
 impl HaManager {
@@ -115,7 +127,7 @@ impl HaManager {
             switch_refusal: status.switch_refusal.map(|refusal| refusal.to_string()),
             failover_at: failover.map(|(at, _)| *at),
             failover_reason: failover.map(|(_, reason)| reason.clone()),
-            alarm: self.status.alarm.clone(),
+            alarm: self.status.alarm(),
             trouble: self.status.trouble.clone(),
             compared: self.status.compared,
             plans: status
@@ -155,7 +167,7 @@ impl HaManager {
             switch_refusal: None,
             failover_at: None,
             failover_reason: None,
-            alarm: self.status.alarm.clone(),
+            alarm: self.status.alarm(),
             trouble: self.status.trouble.clone(),
             compared: self.status.compared,
             plans: Vec::new(),
