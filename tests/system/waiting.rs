@@ -16,6 +16,7 @@ use crate::node::client;
 
 /// A plan that waits for a database which is not there, beside one that waits for nothing.
 const WAITS: &str = "@app:name('waits') define stream In (k int);
+    @source(type='http', path='/waits') define stream Web (k int);
     @store(type='rdbms', datasource='gone', table.name='kept')
     @primaryKey('k') define table Kept (k int);
     from In select k update or insert into Kept on Kept.k == k;";
@@ -91,6 +92,8 @@ fn who_sends_to_a_plan_that_waits_is_told_so_in_time() {
     let answer = node.post(&format!("{IN}?ack=applied"), "{\"k\": 1}");
     let found = (answer.status, answer.json()["code"].clone(), answer.header("retry-after"));
     assert_eq!(found, (503, json!("not-in-time"), Some("1")), "{}", answer.text());
+    let source = node.post("/api/v1/receivers/waits", "{\"k\": 1}");
+    assert_eq!((source.status, &source.json()["code"]), (503, &json!("not-in-time")));
     let query = node.post("/api/v1/plans/waits/query", "from Kept select k");
     assert_eq!((query.status, &query.json()["code"]), (503, &json!("not-in-time")));
     let headers = [("Twinflow-At-Least", "1000000")];

@@ -61,8 +61,8 @@ pub async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, R
         (status = 422, description = "`wrong-type`, `out-of-range`, `missing-attribute`, \
             `unknown-attribute`, `duplicate-attribute`, `unmatched`", body = Problem,
             content_type = problem::MEDIA_TYPE),
-        (status = 503, description = "`overloaded`, `not-ready`: try again after `Retry-After` \
-            seconds", body = Problem, content_type = problem::MEDIA_TYPE),
+        (status = 503, description = "`not-in-time`, `overloaded`, `not-ready`: try again after \
+            `Retry-After` seconds", body = Problem, content_type = problem::MEDIA_TYPE),
     ),
 )]
 pub async fn send(
@@ -97,6 +97,14 @@ pub async fn send(
             repeated: false,
         })),
         Ok(false) => Err(api.not_running(plan)),
-        Err(_) => Err(no_room(plan, &*api.station(plan)?, accepted)),
+        Err(_) => {
+            let station = api.station(plan)?;
+            if station.budget.is_exceeded() {
+                return Err(no_room(plan, &station, accepted));
+            }
+            // They may stand in the plan's queue by now.
+            let detail = format!("`{plan}` did not get to {accepted} events within {ROOM_TIME:?}");
+            Err(Refusal::new(problem::NOT_IN_TIME, detail))
+        }
     }
 }
