@@ -132,10 +132,8 @@ async fn serve(
     }
     info!("stopping; a second signal ends at once");
     let in_order = async {
-        if handle.pair().await.is_some_and(|pair| pair.safe_to_switch) {
-            // The other node goes on at once, with nothing lost or repeated.
-            let _ = tokio::time::timeout(SWITCH_TIME, handle.wish(Word::Switch)).await;
-        }
+        // The other node goes on at once, with nothing lost or repeated.
+        let _ = tokio::time::timeout(SWITCH_TIME, hand_over(&handle)).await;
         handle.stop().await;
     };
     tokio::select! {
@@ -144,6 +142,18 @@ async fn serve(
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Hands over to the other node of a pair, if it could act, and waits until it does: before that a
+/// node that ends looks like one that was killed.
+async fn hand_over(handle: &Handle) {
+    let Some(before) = handle.pair().await.filter(|pair| pair.safe_to_switch) else { return };
+    if handle.wish(Word::Switch).await.is_err() {
+        return;
+    }
+    while handle.pair().await.is_some_and(|pair| pair.epoch == before.epoch) {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn wait_for_plans(handle: &Handle) {

@@ -50,6 +50,26 @@ fn a_planned_switch_loses_nothing_and_repeats_nothing_anywhere() {
 }
 
 #[test]
+fn a_node_that_is_told_to_end_hands_over_first() {
+    let mut pair = Pair::start(Plot::default());
+    let load = pair.load(Rate::default());
+    for _ in 0..from_environment("SWITCHES", 3) {
+        sleep(WHILE);
+        let active = pair.wait_in_sync();
+        pair.nodes[active].signal("TERM");
+        pair.nodes[active].wait_for_end();
+        pair.wait(Duration::from_secs(5), "the other one acts", || {
+            pair.acts(1 - active).then_some(())
+        });
+        assert_eq!(pair.view(1 - active)["reason"], "handed over", "{}", pair.tell());
+        pair.start_again(active);
+    }
+    pair.wait_in_sync();
+    let found = check(&pair, &load.stop());
+    assert_eq!((found.plain_repeated, found.uncertain), (0, 0), "it is a planned switch");
+}
+
+#[test]
 fn who_only_knows_the_passive_is_served_as_well() {
     let mut pair = Pair::start(Plot::default());
     let active = pair.active();
