@@ -8,7 +8,7 @@
 //! with the rollback journal `FULL` could lose the last commit with the power. One that only renews
 //! the lease is not waited for: losing it with the power is as if it had not come in time, and
 //! nobody is left who saw it. The file is locked meanwhile, and a process that is halted just then
-//! keeps it locked: on a busy disk that was one halt of four.
+//! keeps it locked: on a busy disk two halts of seven in a test met a sync.
 
 use crate::ha::arbiter::ArbiterError;
 use crate::ha::arbiter::Pair;
